@@ -1,1 +1,3 @@
-export {};
+export * from './canonical-json.js';
+export * from './errors.js';
+export * from './rng.js';

@@ -1,0 +1,17 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: [
+      'libs/*/src/**/*.spec.ts',
+      'services/*/src/**/*.spec.ts',
+      'cli/src/**/*.spec.ts',
+      'tools/**/*.spec.ts',
+      'e2e/src/**/*.spec.ts',
+    ],
+    // Two cores: more workers than that only make the native kernels fight.
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+  },
+});
