@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import { ModelConfig } from './model-config.js';
+import { ContentHash, Slug } from './primitives.js';
+import { RunSpec } from './run-spec.js';
+
+const Blob = z.object({ sha256: ContentHash, bytes: z.number().int().min(0) });
+
+/** One logged step. Only what the run computes stands here, never a clock: a resumed run writes the same bytes. */
+export const HistoryEntry = z.object({
+  step: z.number().int().min(0),
+  loss: z.number(),
+  learningRate: z.number(),
+  gradientNorm: z.number(),
+  /** Mean over features of the standard deviation of the normalised embeddings in the batch; near 0 = collapse. */
+  embeddingStd: z.number().optional(),
+  accuracy: z.number().optional(),
+});
+export type HistoryEntry = z.infer<typeof HistoryEntry>;
+
+/**
+ * The sidecar of a checkpoint and its commit point: written after the safetensors blobs it names.
+ * An embedding names this record's address; the record names run, code and dataset.
+ */
+export const CheckpointRecord = z.object({
+  kind: z.literal('medformer.checkpoint.v1'),
+  run: ContentHash,
+  spec: RunSpec,
+  step: z.number().int().min(0),
+  model: ModelConfig,
+  /** Model weights, safetensors. */
+  weights: Blob,
+  /** Optimiser slots, safetensors; everything else that a resume needs follows from `spec.seed` and `step`. */
+  optimiser: Blob,
+  /** Tensor names by the part they belong to: the body is what transfers, the ends adapt. */
+  parts: z.object({
+    input: z.array(z.string()),
+    body: z.array(z.string()),
+    output: z.array(z.string()),
+    method: z.array(z.string()),
+  }),
+  /** Keys with trained latent codes; others fall back to the shared code. */
+  codes: z.object({ modalities: z.array(Slug), bodyParts: z.array(Slug), tasks: z.array(Slug) }),
+  /** Pixels in [0, 1] are standardised as (x - mean) / std before the patch embedding. */
+  input: z.object({ mean: z.number(), std: z.number().positive() }),
+  dataset: ContentHash,
+  codeVersion: z.string().min(1),
+  history: z.array(HistoryEntry),
+});
+export type CheckpointRecord = z.infer<typeof CheckpointRecord>;

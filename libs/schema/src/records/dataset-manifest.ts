@@ -1,0 +1,56 @@
+import { z } from 'zod';
+import { ContentHash, ImageShape, PixelType, Slug, Split } from './primitives.js';
+
+/** Task kinds as MedMNIST's info file distinguishes them. */
+export const TaskKind = z.enum(['multi-class', 'binary', 'multi-label', 'ordinal']);
+export type TaskKind = z.infer<typeof TaskKind>;
+
+export const LabelSpace = z.object({
+  task: Slug,
+  kind: TaskKind,
+  classes: z.array(z.string().min(1)).min(2),
+});
+export type LabelSpace = z.infer<typeof LabelSpace>;
+
+const Count = z.number().int().min(0);
+
+/**
+ * The commit point of a dataset: a dataset exists when this record does, and then every shard it names does too.
+ * Its content address covers the shards by their hashes, and those cover the images and their records.
+ */
+export const DatasetManifest = z.object({
+  kind: z.literal('medformer.dataset.v1'),
+  name: Slug,
+  description: z.string(),
+  source: z.object({
+    /** e.g. `medmnist-npz`, `image-folder`. */
+    format: Slug,
+    /** True for generated data; every table made from it says so. */
+    synthetic: z.boolean(),
+    /** SHA-256 over the sorted (path, sha256) pairs of the ingested files and the ingest options. */
+    digest: ContentHash,
+    files: Count,
+    bytes: Count,
+  }),
+  deidentification: z.object({ profile: z.string(), notes: z.array(z.string()) }),
+  /** One replayable step per modality, e.g. `{ ct: { rule: 'hu-window', low: -1000, high: 1000 } }`. */
+  normalisation: z.record(Slug, z.object({ rule: Slug }).catchall(z.number())),
+  splits: z.object({
+    policy: z.enum(['given', 'by-subject']),
+    seed: z.number().int(),
+    fractions: z.record(Split, z.number()).optional(),
+  }),
+  labelSpaces: z.array(LabelSpace),
+  census: z.object({
+    images: z.partialRecord(Split, Count),
+    subjects: z.partialRecord(Split, Count),
+    modalities: z.record(Slug, Count),
+    bodyParts: z.record(Slug, Count),
+    shapes: z.array(z.object({ shape: ImageShape, pixelType: PixelType, images: Count })),
+    /** task -> split -> images per class (multi-label: positives per label). */
+    labels: z.record(Slug, z.partialRecord(Split, z.array(Count))),
+  }),
+  shards: z.array(z.object({ sha256: ContentHash, bytes: Count, images: Count })),
+  codeVersion: z.string().min(1),
+});
+export type DatasetManifest = z.infer<typeof DatasetManifest>;

@@ -1,0 +1,32 @@
+import { z } from 'zod';
+import { ContentHash, ImageShape, PixelType, Slug, Split } from './primitives.js';
+
+/**
+ * What is known of one image in a shard. No file name, no patient value: `subject` is a pseudonym and `source`
+ * the hash of the bytes that were ingested.
+ */
+export const ImageRecord = z.object({
+  /** Stable across ingests of the same bytes: the first 16 hex digits of SHA-256(source, frame). */
+  id: z.string().regex(/^[0-9a-f]{16}$/),
+  subject: z.string().min(1).max(128),
+  split: Split,
+  modality: Slug,
+  bodyPart: Slug,
+  shape: ImageShape,
+  pixelType: PixelType,
+  /** Millimetres per voxel in the order of the spatial axes of `shape`; absent when the source does not say. */
+  spacingMm: z.array(z.number().positive()).min(2).max(3).optional(),
+  /** Class index per task (multi-class, binary, ordinal) or one 0/1 per label (multi-label). */
+  labels: z.record(Slug, z.union([z.number().int().min(0), z.array(z.number().int().min(0).max(1))])),
+  source: ContentHash,
+  /** The shard's tensor that holds the pixels, `[images, ...shape]`, and this image's row in it. */
+  tensor: z.string(),
+  row: z.number().int().min(0),
+});
+export type ImageRecord = z.infer<typeof ImageRecord>;
+
+/** The key in a shard's safetensors metadata under which the image records stand, as a JSON array. */
+export const SHARD_RECORDS_KEY = 'medformer.images';
+
+/** No shard is larger: one PUT carries it, so that no half-written shard can exist. */
+export const MAX_SHARD_BYTES = 64 * 1024 * 1024;

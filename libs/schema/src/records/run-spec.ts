@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import { contentAddress } from '../canonical-json.js';
+import { MODEL_PRESETS, ModelConfig } from './model-config.js';
+import { ContentHash, Slug } from './primitives.js';
+
+const Positive = z.number().positive();
+const Steps = z.number().int().min(0);
+
+export const OptimiserSpec = z.object({
+  name: z.enum(['adamw']).default('adamw'),
+  learningRate: Positive.default(1e-3),
+  /** Decoupled; never applied to biases, norms and codes. */
+  weightDecay: z.number().min(0).default(0.05),
+  beta1: z.number().min(0).max(1).default(0.9),
+  beta2: z.number().min(0).max(1).default(0.95),
+  /** Linear warm-up from 0, then cosine to `finalLearningRate`. */
+  warmupSteps: Steps.default(20),
+  finalLearningRate: z.number().min(0).default(1e-5),
+  /** Largest global gradient norm; 0 switches clipping off. */
+  clipNorm: z.number().min(0).default(1),
+});
+export type OptimiserSpec = z.infer<typeof OptimiserSpec>;
+
+export const MethodSpec = z.discriminatedUnion('name', [
+  z.object({
+    name: z.literal('simclr'),
+    temperature: Positive.default(0.2),
+    projection: z.array(z.number().int().min(1)).min(1).default([256, 64]),
+  }),
+  z.object({
+    name: z.literal('barlow-twins'),
+    /** Weight of the off-diagonal (redundancy) term; 0.0051 in the paper's code. */
+    lambda: Positive.default(0.0051),
+    projection: z.array(z.number().int().min(1)).min(1).default([256, 256]),
+  }),
+  z.object({
+    name: z.literal('supervised'),
+    task: Slug,
+    /** Train on this many labelled images per class, drawn by `labelSeed`; all when absent. */
+    labelsPerClass: z.number().int().min(1).optional(),
+    labelSeed: z.number().int().default(0),
+    labelSmoothing: z.number().min(0).max(0.9).default(0),
+  }),
+]);
+export type MethodSpec = z.infer<typeof MethodSpec>;
+
+/** Everything that decides what a training run computes. Its content address is the run's id. */
+export const RunSpec = z.object({
+  kind: z.literal('medformer.run.v1').default('medformer.run.v1'),
+  dataset: ContentHash,
+  method: MethodSpec,
+  model: z
+    .union([ModelConfig, z.enum(Object.keys(MODEL_PRESETS) as [keyof typeof MODEL_PRESETS])])
+    .default('nano')
+    .transform((model) => (typeof model === 'string' ? MODEL_PRESETS[model] : model))
+    .pipe(ModelConfig),
+  /** Which images take part, by the number of spatial axes. */
+  dimensions: z
+    .array(z.union([z.literal(2), z.literal(3)]))
+    .min(1)
+    .default([2, 3]),
+  optimiser: OptimiserSpec.prefault({}),
+  batchSize: z.number().int().min(2).max(65_536).default(128),
+  steps: z.number().int().min(1),
+  seed: z.number().int().default(0),
+  /** A checkpoint is written every so many steps and at the end. */
+  checkpointEvery: z.number().int().min(1).default(50),
+  /** Start from this checkpoint's body and shared ends. */
+  initialCheckpoint: ContentHash.optional(),
+  codeVersion: z.string().min(1),
+});
+export type RunSpec = z.infer<typeof RunSpec>;
+
+/** The run's id: what it computes, and with which code. */
+export function runId(spec: RunSpec): string {
+  return contentAddress(spec);
+}

@@ -1,0 +1,101 @@
+import { badInput } from './errors.js';
+
+/** dtype names of the safetensors format; only those this project stores. */
+export type SafetensorsType = 'F32' | 'I32' | 'U8' | 'U16';
+
+export interface StoredTensor {
+  dtype: SafetensorsType;
+  shape: number[];
+  /** Little-endian, row-major; exactly product(shape) elements. */
+  data: Float32Array | Int32Array | Uint8Array | Uint16Array;
+}
+
+export interface Safetensors {
+  tensors: Map<string, StoredTensor>;
+  metadata: Record<string, string>;
+}
+
+const BYTES: Record<SafetensorsType, number> = { F32: 4, I32: 4, U8: 1, U16: 2 };
+const MAX_HEADER_BYTES = 100 * 1024 * 1024;
+
+/**
+ * Bytes in the safetensors format (huggingface/safetensors, README "Format"): u64 header length, JSON header,
+ * tensor bytes. Tensors stand in order of element size then name, and the header is padded to 8 bytes, so that equal content
+ * gives equal bytes and every tensor is aligned to its element.
+ */
+export function encodeSafetensors({ tensors, metadata }: Safetensors): Buffer {
+  const names = [...tensors.keys()].sort((x, y) => {
+    const bySize = BYTES[tensors.get(y)!.dtype] - BYTES[tensors.get(x)!.dtype];
+    return bySize || (x < y ? -1 : 1);
+  });
+  const header: Record<string, unknown> = {};
+  if (Object.keys(metadata).length > 0) header.__metadata__ = metadata;
+  let offset = 0;
+  for (const name of names) {
+    const { dtype, shape, data } = tensors.get(name)!;
+    header[name] = { dtype, shape, data_offsets: [offset, offset + data.byteLength] };
+    offset += data.byteLength;
+  }
+  let json = Buffer.from(JSON.stringify(header));
+  json = Buffer.concat([json, Buffer.alloc((8 - (json.length % 8)) % 8, ' ')]);
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(json.length));
+  const bodies = names.map((name) => {
+    const { data } = tensors.get(name)!;
+    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  });
+  return Buffer.concat([length, json, ...bodies]);
+}
+
+/**
+ * Reads safetensors bytes; the tensors are views on `bytes` where alignment allows.
+ * @throws MedformerError INVALID_ARGUMENT naming `file` for any length, dtype or offset that does not fit.
+ */
+export function decodeSafetensors(bytes: Uint8Array, file: string): Safetensors {
+  const refuse = (field: string, expected: string, found: string) =>
+    badInput({ file, field, expected, found });
+  if (bytes.byteLength < 8) throw refuse('header length', 'at least 8 bytes', `${bytes.byteLength} bytes`);
+  const headerBytes = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+  if (headerBytes > BigInt(Math.min(MAX_HEADER_BYTES, bytes.byteLength - 8))) {
+    throw refuse('header length', `at most ${bytes.byteLength - 8} bytes`, `${headerBytes} bytes`);
+  }
+  const bodyStart = 8 + Number(headerBytes);
+  let header: Record<string, { dtype: SafetensorsType; shape: number[]; data_offsets: [number, number] }>;
+  let metadata: Record<string, string> = {};
+  try {
+    const { __metadata__, ...entries } = JSON.parse(
+      Buffer.from(bytes.subarray(8, bodyStart)).toString('utf8'),
+    );
+    header = entries;
+    metadata = __metadata__ ?? {};
+  } catch (cause) {
+    throw badInput({ file, field: 'header', expected: 'a JSON object', found: 'something else' }, { cause });
+  }
+  const tensors = new Map<string, StoredTensor>();
+  for (const [name, entry] of Object.entries(header)) {
+    const size = BYTES[entry?.dtype];
+    if (size === undefined)
+      throw refuse(`${name}.dtype`, Object.keys(BYTES).join(' or '), String(entry?.dtype));
+    const [begin, end] = entry.data_offsets ?? [-1, -1];
+    const elements = (entry.shape ?? []).reduce((product, edge) => product * edge, 1);
+    const fits = Number.isSafeInteger(begin) && begin >= 0 && end - begin === elements * size;
+    if (!fits || bodyStart + end > bytes.byteLength) {
+      throw refuse(`${name}.data_offsets`, `${elements * size} bytes within the file`, `[${begin}, ${end}]`);
+    }
+    tensors.set(name, {
+      dtype: entry.dtype,
+      shape: entry.shape,
+      data: view(bytes.subarray(bodyStart + begin, bodyStart + end), entry.dtype),
+    });
+  }
+  return { tensors, metadata };
+}
+
+function view(bytes: Uint8Array, dtype: SafetensorsType): StoredTensor['data'] {
+  if (dtype === 'U8') return bytes;
+  const aligned = bytes.byteOffset % BYTES[dtype] === 0 ? bytes : bytes.slice();
+  const count = aligned.byteLength / BYTES[dtype];
+  if (dtype === 'F32') return new Float32Array(aligned.buffer, aligned.byteOffset, count);
+  if (dtype === 'I32') return new Int32Array(aligned.buffer, aligned.byteOffset, count);
+  return new Uint16Array(aligned.buffer, aligned.byteOffset, count);
+}
