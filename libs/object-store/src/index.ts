@@ -1,1 +1,1 @@
-export {};
+export type * from './object-store.js';
