@@ -1,1 +1,3 @@
-export {};
+export * from './backend.js';
+export * from './native-backend.js';
+export * from './tf.js';

@@ -1,0 +1,124 @@
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { copyFile, cp, link, mkdir, mkdtemp, readlink, rename, rm, symlink } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { InstallError } from './install-error.mjs';
+import { headerText } from './libtensorflow.mjs';
+import { removePartials } from './wheel.mjs';
+
+/** N-API is ABI-stable: one binding serves every Node release from 12.22 on. tfjs-node's loader looks for 8. */
+const NAPI_VERSION = '8';
+
+/** The patched tfjs-node that @medformer/tensorflow loads. */
+export function findTfjsNode(root) {
+  const from = join(root, 'libs/tensorflow/package.json');
+  try {
+    return dirname(createRequire(from).resolve('@tensorflow/tfjs-node/package.json'));
+  } catch (cause) {
+    throw new InstallError('@tensorflow/tfjs-node is not installed. Run "pnpm install" first.', { cause });
+  }
+}
+
+/**
+ * tfjs-node's binding compiled against this library, once per content of its sources and headers.
+ *
+ * @param {{tfjsNode: string, libtensorflow: import('./libtensorflow.mjs').Libtensorflow, cache: string, log?: (line: string) => void}} options
+ * @returns {Promise<{path: string, home: string}>} the .node file and its directory in the cache
+ */
+export async function buildBinding({ tfjsNode, libtensorflow, cache, log = () => {} }) {
+  const store = join(cache, 'tfjs-binding');
+  const home = join(store, contentHash(tfjsNode, libtensorflow.include));
+  const built = { path: join(home, 'tfjs_binding.node'), home };
+  if (existsSync(built.path)) return built;
+
+  log('compiling the TensorFlow.js binding against it (about 20 s)');
+  await mkdir(store, { recursive: true });
+  await removePartials(store);
+  const partial = await mkdtemp(join(store, 'partial-'));
+  try {
+    const work = join(partial, 'work');
+    await cp(join(tfjsNode, 'binding'), join(work, 'binding'), { recursive: true });
+    await copyFile(join(tfjsNode, 'binding.gyp'), join(work, 'binding.gyp'));
+    await copyFile(join(tfjsNode, 'package.json'), join(work, 'package.json'));
+    await mkdir(join(work, 'deps'));
+    await symlink(libtensorflow.include, join(work, 'deps/include'));
+    await symlink(libtensorflow.lib, join(work, 'deps/lib'));
+    const out = join(partial, 'out');
+    nodeGyp(work, [
+      'configure',
+      'build',
+      '--module_name=tfjs_binding',
+      `--module_path=${out}`,
+      `--napi_build_version=${NAPI_VERSION}`,
+      ...nodeHeaders(),
+    ]);
+    await rename(out, home).catch((error) => {
+      if (!existsSync(built.path)) throw error;
+    });
+  } finally {
+    await rm(partial, { recursive: true, force: true });
+  }
+  return built;
+}
+
+/**
+ * Puts the binding where tfjs-node's loader looks. Its rpath is `$ORIGIN/../../deps/lib`, which becomes a link to the
+ * library in the cache, so that nothing large is copied into node_modules.
+ *
+ * @returns {Promise<boolean>} whether anything had to change
+ */
+export async function placeBinding({ tfjsNode, binding, libtensorflow }) {
+  const place = join(tfjsNode, 'lib', `napi-v${NAPI_VERSION}`, 'tfjs_binding.node');
+  const libraries = join(tfjsNode, 'deps/lib');
+  const inPlace = existsSync(place) && statSync(place).ino === statSync(binding.path).ino;
+  const linked = (await readlink(libraries).catch(() => undefined)) === libtensorflow.lib;
+  if (inPlace && linked) return false;
+
+  await mkdir(dirname(place), { recursive: true });
+  await mkdir(dirname(libraries), { recursive: true });
+  await replace(place, (path) => link(binding.path, path).catch(() => copyFile(binding.path, path)));
+  await replace(libraries, (path) => symlink(libtensorflow.lib, path));
+  return true;
+}
+
+/** Makes `path` anew beside itself and renames it into place, so that a reader never meets half of it. */
+async function replace(path, make) {
+  const fresh = `${path}.${process.pid}`;
+  await rm(fresh, { force: true });
+  await make(fresh);
+  if (existsSync(path) && statSync(path).isDirectory()) await rm(path, { recursive: true, force: true });
+  // Renaming one hard link over another of the same file does nothing, by POSIX: remove the leftover.
+  await rename(fresh, path);
+  await rm(fresh, { force: true });
+}
+
+function contentHash(tfjsNode, include) {
+  const hash = createHash('sha256');
+  for (const name of [...readdirSync(join(tfjsNode, 'binding')).sort(), '../binding.gyp']) {
+    hash
+      .update(`${name}\0`)
+      .update(readFileSync(join(tfjsNode, 'binding', name)))
+      .update('\0');
+  }
+  hash.update(headerText(include));
+  hash.update([process.platform, process.arch, process.versions.modules, NAPI_VERSION].join('\0'));
+  return hash.digest('hex').slice(0, 32);
+}
+
+/** The headers beside this Node, when it came with them: then nothing is downloaded. */
+function nodeHeaders() {
+  const prefix = dirname(dirname(realpathSync(process.execPath)));
+  return existsSync(join(prefix, 'include/node/node_api.h')) ? [`--nodedir=${prefix}`] : [];
+}
+
+function nodeGyp(cwd, args) {
+  const program = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
+  const run = spawnSync(process.execPath, [program, ...args], { cwd, encoding: 'utf8' });
+  if (run.status === 0) return;
+  const output = `${run.stdout ?? ''}${run.stderr ?? ''}`.trim().split('\n');
+  throw new InstallError(
+    `Compiling the TensorFlow.js binding failed. It needs a C++17 compiler, make, python3 and Node's headers (Debian: apt-get install build-essential python3 libnode-dev). The last lines of node-gyp:\n${output.slice(-25).join('\n')}`,
+  );
+}

@@ -1,0 +1,4 @@
+/** A failure the reader can mend; its message is the one paragraph they need. */
+export class InstallError extends Error {
+  name = 'InstallError';
+}
