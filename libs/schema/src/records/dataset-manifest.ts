@@ -12,6 +12,18 @@ export const LabelSpace = z.object({
 });
 export type LabelSpace = z.infer<typeof LabelSpace>;
 
+/**
+ * How stored values became pixels over [0, 1], so that it can be replayed: values are clipped to [low, high], which
+ * `hu-window` gives in Hounsfield units and `percentile` in percent of the image's own values, and mapped to
+ * uint16. Images that come with 8 bits stay as they are under every rule.
+ */
+export const NormalisationRule = z.discriminatedUnion('rule', [
+  z.object({ rule: z.literal('unchanged') }),
+  z.object({ rule: z.literal('hu-window'), low: z.number(), high: z.number() }),
+  z.object({ rule: z.literal('percentile'), low: z.number().min(0), high: z.number().max(100) }),
+]);
+export type NormalisationRule = z.infer<typeof NormalisationRule>;
+
 const Count = z.number().int().min(0);
 
 /**
@@ -33,8 +45,8 @@ export const DatasetManifest = z.object({
     bytes: Count,
   }),
   deidentification: z.object({ profile: z.string(), notes: z.array(z.string()) }),
-  /** One replayable step per modality, e.g. `{ ct: { rule: 'hu-window', low: -1000, high: 1000 } }`. */
-  normalisation: z.record(Slug, z.object({ rule: Slug }).catchall(z.number())),
+  /** By modality, e.g. `{ ct: { rule: 'hu-window', low: -1000, high: 1000 } }`. */
+  normalisation: z.record(Slug, NormalisationRule),
   splits: z.object({
     policy: z.enum(['given', 'by-subject']),
     seed: z.number().int(),

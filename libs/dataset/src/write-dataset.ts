@@ -1,0 +1,88 @@
+import { type ObjectStore, putBlob } from '@medformer/object-store';
+import {
+  canonicalJson,
+  contentAddress,
+  DatasetManifest,
+  MAX_SHARD_BYTES,
+  MedformerError,
+  parseRecord,
+} from '@medformer/schema';
+import { manifestKey, type StoredDataset } from './catalogue.js';
+import { CensusTaker } from './census.js';
+import { type DatasetDescription, type DatasetImage, elements, pixelTypeOf } from './dataset-image.js';
+import { ShardBuilder } from './shard.js';
+
+export interface WriteOptions {
+  signal?: AbortSignal;
+  /** Called after every shard, with the images stored so far. */
+  onShard?: (images: number) => void;
+  /** For tests; never above MAX_SHARD_BYTES. */
+  maxShardBytes?: number;
+}
+
+/**
+ * Writes the images as shards, then the manifest: the dataset exists from that one write on, whole. Equal
+ * images in equal order under an equal description give an equal hash, on every machine; then nothing is
+ * written and `created` is false. Memory: one shard.
+ *
+ * @throws MedformerError INVALID_ARGUMENT for an image that contradicts its record, the label spaces or another
+ * image; CANCELLED when `signal` fires before the manifest is written.
+ */
+export async function writeDataset(
+  store: ObjectStore,
+  description: DatasetDescription,
+  images: AsyncIterable<DatasetImage> | Iterable<DatasetImage>,
+  options: WriteOptions = {},
+): Promise<StoredDataset & { created: boolean }> {
+  const { signal, onShard, maxShardBytes = MAX_SHARD_BYTES } = options;
+  const census = new CensusTaker(description.labelSpaces);
+  const shards: DatasetManifest['shards'] = [];
+  let builder = new ShardBuilder(maxShardBytes);
+  let stored = 0;
+
+  const flush = async () => {
+    const bytes = builder.encode();
+    const { sha256 } = await putBlob(store, bytes);
+    shards.push({ sha256, bytes: bytes.byteLength, images: builder.length });
+    stored += builder.length;
+    builder = new ShardBuilder(maxShardBytes);
+    onShard?.(stored);
+  };
+
+  for await (const image of images) {
+    refuseIfAborted(signal);
+    refuseMisshapen(image);
+    census.add(image);
+    if (builder.add(image)) continue;
+    await flush();
+    builder.add(image);
+  }
+  if (builder.length > 0) await flush();
+  if (shards.length === 0) {
+    throw new MedformerError('INVALID_ARGUMENT', `dataset ${description.name}: expected at least one image`);
+  }
+  const manifest = parseRecord(
+    DatasetManifest,
+    { kind: 'medformer.dataset.v1', ...description, census: census.census(), shards },
+    `dataset ${description.name}`,
+  );
+  const hash = contentAddress(manifest);
+  refuseIfAborted(signal);
+  const outcome = await store.put(manifestKey(manifest.name, hash), Buffer.from(canonicalJson(manifest)), {
+    ifAbsent: true,
+    contentType: 'application/json',
+  });
+  return { manifest, hash, created: outcome === 'created' };
+}
+
+function refuseMisshapen({ id, shape, pixelType, pixels }: DatasetImage): void {
+  const expected = `${elements(shape)} ${pixelType} values`;
+  const found = `${pixels.length} ${pixelTypeOf(pixels)} values`;
+  if (expected !== found) {
+    throw new MedformerError('INVALID_ARGUMENT', `image ${id}: pixels: expected ${expected}, found ${found}`);
+  }
+}
+
+function refuseIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new MedformerError('CANCELLED', 'cancelled by the caller');
+}
