@@ -1,1 +1,15 @@
-export {};
+export * from './accuracy.js';
+export * from './auc.js';
+export * from './confusion-matrix.js';
+export * from './draw-labelled.js';
+export * from './embedding-statistics.js';
+export * from './linear-probe.js';
+export * from './logistic-regression.js';
+export * from './matrix.js';
+export * from './predictions.js';
+export * from './standardise.js';
+export * from './stratified-folds.js';
+export * from './summarise.js';
+export type { TaskLabels } from './task-labels.js';
+export * from './top-k.js';
+export * from './weighted-knn.js';

@@ -1,0 +1,49 @@
+import { Matrix as DenseMatrix, EigenvalueDecomposition } from 'ml-matrix';
+import type { Matrix } from './matrix.js';
+import { normalisedRows } from './weighted-knn.js';
+
+/**
+ * Mean over features of the sample standard deviation of the L2-normalised rows: `1 / sqrt(width)` for embeddings
+ * spread evenly over the sphere, 0 when all images collapse to one point (SimSiam, Chen and He 2021, section 4.1).
+ * @param embeddings `[images, width]`, at least two images
+ */
+export function embeddingStd(embeddings: Matrix): number {
+  const { rows, columns } = embeddings;
+  const unit = { rows, columns, data: normalisedRows(embeddings) };
+  const mean = new Float64Array(columns);
+  unit.data.forEach((value, at) => {
+    mean[at % columns]! += value / rows;
+  });
+  const squares = new Float64Array(columns);
+  unit.data.forEach((value, at) => {
+    squares[at % columns]! += (value - mean[at % columns]!) ** 2;
+  });
+  return squares.reduce((sum, square) => sum + Math.sqrt(square / (rows - 1)), 0) / columns;
+}
+
+/**
+ * The exponential of the entropy of the normalised singular values (Roy and Vetterli 2007; RankMe, Garrido et al.
+ * 2023): how many directions the embeddings use, 1 to min(images, width). Not centred, as in RankMe.
+ * @param embeddings `[images, width]`
+ */
+export function effectiveRank({ rows, columns, data }: Matrix): number {
+  const gram = DenseMatrix.zeros(columns, columns);
+  for (let row = 0; row < rows; row += 1) {
+    const values = data.subarray(row * columns, (row + 1) * columns);
+    for (let i = 0; i < columns; i += 1) {
+      for (let j = 0; j <= i; j += 1) gram.set(i, j, gram.get(i, j) + values[i]! * values[j]!);
+    }
+  }
+  for (let i = 0; i < columns; i += 1) {
+    for (let j = 0; j < i; j += 1) gram.set(j, i, gram.get(i, j));
+  }
+  const eigenvalues = new EigenvalueDecomposition(gram, { assumeSymmetric: true }).realEigenvalues;
+  const singular = eigenvalues.map((value) => Math.sqrt(Math.max(0, value)));
+  const total = singular.reduce((sum, value) => sum + value, 0);
+  if (total === 0) return 0;
+  const entropy = singular.reduce((sum, value) => {
+    const share = value / total;
+    return share > 0 ? sum - share * Math.log(share) : sum;
+  }, 0);
+  return Math.exp(entropy);
+}

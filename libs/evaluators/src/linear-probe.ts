@@ -1,0 +1,93 @@
+import { MedformerError } from '@medformer/schema';
+import { fitLogistic, predictLogistic } from './logistic-regression.js';
+import { type Matrix, takeRows } from './matrix.js';
+import { columnStatistics, standardise } from './standardise.js';
+import { stratifiedFolds } from './stratified-folds.js';
+
+/** Candidate inverse penalties, weak models first; each is the warm start of the next. */
+export const PROBE_STRENGTHS = [1e-4, 1e-3, 1e-2, 1e-1, 1, 10] as const;
+
+export interface LinearProbeOptions {
+  classes: number;
+  strengths?: readonly number[];
+  /** Cross-validation folds; fewer when no class has as many images. */
+  folds?: number;
+}
+
+export interface LinearProbeResult {
+  /** Class probabilities, `[test rows, classes]`. */
+  scores: Matrix;
+  /** The chosen inverse penalty. */
+  c: number;
+}
+
+/**
+ * A linear classifier on frozen features: features standardised by their training statistics, multinomial logistic
+ * regression, the penalty chosen by the held-out log-likelihood of stratified cross-validation on the training labels.
+ * The test features never take part in a choice. Deterministic.
+ * @param train `[train rows, width]`
+ * @param labels class index per training row
+ * @param test `[test rows, width]`
+ * @throws MedformerError INVALID_ARGUMENT for no rows or widths that differ.
+ */
+export function linearProbe(
+  train: Matrix,
+  labels: ArrayLike<number>,
+  test: Matrix,
+  { classes, strengths = PROBE_STRENGTHS, folds = train.rows > 500 ? 3 : 5 }: LinearProbeOptions,
+): LinearProbeResult {
+  if (train.rows === 0 || train.rows !== labels.length || train.columns !== test.columns) {
+    throw new MedformerError(
+      'INVALID_ARGUMENT',
+      `linear probe: train [${train.rows}, ${train.columns}] with ${labels.length} labels against test [${test.rows}, ${test.columns}]`,
+    );
+  }
+  const c = chooseStrength(train, labels, classes, strengths, Math.min(folds, largestClass(labels)));
+  const statistics = columnStatistics(train);
+  const weights = fitLogistic(standardise(train, statistics), labels, { classes, c, tolerance: 1e-5 });
+  return { scores: predictLogistic(standardise(test, statistics), weights), c };
+}
+
+function chooseStrength(
+  train: Matrix,
+  labels: ArrayLike<number>,
+  classes: number,
+  strengths: readonly number[],
+  folds: number,
+): number {
+  // One image per class leaves nothing to validate on: the middle of the grid.
+  if (folds < 2) return strengths[strengths.length >> 1]!;
+  const assignment = stratifiedFolds(labels, folds);
+  const logLikelihood = new Float64Array(strengths.length);
+  for (let fold = 0; fold < folds; fold += 1) {
+    const inside = rowsWhere(assignment, (other) => other !== fold);
+    const outside = rowsWhere(assignment, (other) => other === fold);
+    const fitted = takeRows(train, inside);
+    const statistics = columnStatistics(fitted);
+    const features = standardise(fitted, statistics);
+    const heldOut = standardise(takeRows(train, outside), statistics);
+    const fittedLabels = inside.map((row) => labels[row]!);
+    let start = new Float64Array((train.columns + 1) * classes);
+    strengths.forEach((c, index) => {
+      start = Float64Array.from(
+        fitLogistic(features, fittedLabels, { classes, c, start, tolerance: 1e-3, maxIterations: 100 }),
+      );
+      const { data } = predictLogistic(heldOut, start);
+      outside.forEach((row, at) => {
+        logLikelihood[index]! += Math.log(Math.max(data[at * classes + labels[row]!]!, 1e-12));
+      });
+    });
+  }
+  return strengths[logLikelihood.indexOf(Math.max(...logLikelihood))]!;
+}
+
+function rowsWhere(assignment: Int32Array, wanted: (fold: number) => boolean): number[] {
+  return Array.from(assignment.keys()).filter((row) => wanted(assignment[row]!));
+}
+
+function largestClass(labels: ArrayLike<number>): number {
+  const counts = new Map<number, number>();
+  for (let row = 0; row < labels.length; row += 1)
+    counts.set(labels[row]!, (counts.get(labels[row]!) ?? 0) + 1);
+  return Math.max(...counts.values());
+}
