@@ -1,1 +1,3 @@
-export {};
+export { applyView, type ImagePixels, pixelScale } from './apply-view.js';
+export { drawView, type ViewParameters } from './draw-view.js';
+export { VIEW_POLICIES, ViewPolicy } from './view-policy.js';

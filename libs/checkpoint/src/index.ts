@@ -1,1 +1,9 @@
-export {};
+export {
+  type CheckpointContent,
+  type LoadedCheckpoint,
+  loadCheckpoint,
+  loadNewestCheckpoint,
+  pruneCheckpoints,
+  writeCheckpoint,
+} from './checkpoint-store.js';
+export { type CheckpointPointer, getRunSpec, listCheckpoints, listRuns, putRunSpec } from './run-store.js';

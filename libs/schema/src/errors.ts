@@ -52,11 +52,14 @@ export function badInput(what: BadInput, options?: { cause?: unknown }): Medform
   );
 }
 
-/** Any thrown value as a MedformerError; aborts become CANCELLED, strangers become INTERNAL. */
+/** Any thrown value as a MedformerError; aborts become CANCELLED, timeouts DEADLINE_EXCEEDED, strangers INTERNAL. */
 export function toMedformerError(thrown: unknown): MedformerError {
   if (thrown instanceof MedformerError) return thrown;
   if (thrown instanceof Error && thrown.name === 'AbortError') {
     return new MedformerError('CANCELLED', 'cancelled by the caller', { cause: thrown });
+  }
+  if (thrown instanceof Error && thrown.name === 'TimeoutError') {
+    return new MedformerError('DEADLINE_EXCEEDED', 'the deadline passed', { cause: thrown });
   }
   return new MedformerError('INTERNAL', 'internal error', { cause: thrown });
 }

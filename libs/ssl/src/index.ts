@@ -1,1 +1,4 @@
-export {};
+export { type HostBatch, makeBatch, type TrainingGroup } from './batch.js';
+export { BatchPlan } from './batch-plan.js';
+export { METHODS, methodOf } from './methods/registry.js';
+export { type RunState, type StepReport, type TrainRun, trainRun } from './train-run.js';

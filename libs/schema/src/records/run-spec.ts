@@ -62,6 +62,13 @@ export const RunSpec = z.object({
   optimiser: OptimiserSpec.prefault({}),
   batchSize: z.number().int().min(2).max(65_536).default(128),
   steps: z.number().int().min(1),
+  /**
+   * How often an image's modality or body-part code is withheld (the shared code stands in), so that the model
+   * also works where the key is unknown. 1 withholds always: then nothing about the image but its pixels is told.
+   */
+  codeDropout: z
+    .object({ modality: z.number().min(0).max(1).default(0.2), bodyPart: z.number().min(0).max(1).default(1) })
+    .prefault({}),
   seed: z.number().int().default(0),
   /** A checkpoint is written every so many steps and at the end. */
   checkpointEvery: z.number().int().min(1).default(50),

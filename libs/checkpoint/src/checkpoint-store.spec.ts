@@ -1,0 +1,106 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { blobKey, type ObjectStore, openFilesystemStore } from '@medformer/object-store';
+import { parseRecord, RunSpec, runId, type StoredTensor, sha256 } from '@medformer/schema';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  loadCheckpoint,
+  loadNewestCheckpoint,
+  pruneCheckpoints,
+  writeCheckpoint,
+} from './checkpoint-store.js';
+import { listCheckpoints, listRuns, putRunSpec } from './run-store.js';
+
+const spec = parseRecord(
+  RunSpec,
+  { dataset: sha256('dataset'), method: { name: 'simclr' }, steps: 100, codeVersion: '0.1.0+test' },
+  'run',
+);
+const codes = { modalities: ['ct'], bodyParts: ['head'], tasks: [] };
+const input = { mean: 0.5, std: 0.5 };
+
+function content(step: number) {
+  const tensor = (...values: number[]): StoredTensor => ({
+    dtype: 'F32',
+    shape: [values.length],
+    data: Float32Array.from(values),
+  });
+  const weights = new Map([
+    ['input/a', tensor(step, 1)],
+    ['body/b', tensor(2)],
+    ['method/simclr/c', tensor(3)],
+  ]);
+  const optimiser = new Map([
+    ['m/body/b', tensor(0.5 + step)],
+    ['v/body/b', tensor(0.25)],
+  ]);
+  return {
+    step,
+    weights,
+    optimiser,
+    history: [{ step, loss: 1 / step, learningRate: 0.1, gradientNorm: 2 }],
+  };
+}
+
+describe('checkpoints', () => {
+  let root: string;
+  let store: ObjectStore;
+  beforeEach(async () => {
+    root = await mkdtemp(join(tmpdir(), 'medformer-checkpoint-'));
+    store = await openFilesystemStore(root);
+  });
+  afterEach(() => rm(root, { recursive: true }));
+
+  it('gives back the weights, the optimiser and the lineage it was given', async () => {
+    const hash = await writeCheckpoint(store, spec, codes, input, content(50));
+    const loaded = await loadNewestCheckpoint(store, runId(spec));
+    expect(loaded?.checkpoint).toBe(hash);
+    expect(loaded?.record).toMatchObject({
+      run: runId(spec),
+      step: 50,
+      dataset: spec.dataset,
+      codeVersion: spec.codeVersion,
+    });
+    expect(loaded?.record.parts).toEqual({
+      input: ['input/a'],
+      body: ['body/b'],
+      output: [],
+      method: ['method/simclr/c'],
+    });
+    expect([...(loaded?.weights.get('input/a')?.data ?? [])]).toEqual([50, 1]);
+    expect([...(loaded?.optimiser.get('m/body/b')?.data ?? [])]).toEqual([50.5]);
+  });
+
+  it('has the same address for the same state and another for another state', async () => {
+    const first = await writeCheckpoint(store, spec, codes, input, content(50));
+    expect(await writeCheckpoint(store, spec, codes, input, content(50))).toBe(first);
+    expect(await writeCheckpoint(store, spec, codes, input, content(51))).not.toBe(first);
+  });
+
+  it('refuses weights whose bytes were altered, naming the hash', async () => {
+    const hash = await writeCheckpoint(store, spec, codes, input, content(50));
+    const { record } = await loadCheckpoint(store, hash);
+    await store.put(blobKey(record.weights.sha256), Buffer.from('altered'));
+    await expect(loadCheckpoint(store, hash)).rejects.toMatchObject({
+      code: 'DATA_LOSS',
+      message: expect.stringContaining(record.weights.sha256),
+    });
+  });
+
+  it('keeps the newest checkpoints and removes the bytes of the others', async () => {
+    const hashes: string[] = [];
+    for (const step of [10, 20, 30])
+      hashes.push(await writeCheckpoint(store, spec, codes, input, content(step)));
+    await pruneCheckpoints(store, runId(spec), 2);
+    expect((await listCheckpoints(store, runId(spec))).map(({ step }) => step)).toEqual([20, 30]);
+    await expect(loadCheckpoint(store, hashes[0]!)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await loadCheckpoint(store, hashes[1]!);
+  });
+
+  it('lists a run once, however often its spec is written', async () => {
+    await putRunSpec(store, spec);
+    await putRunSpec(store, spec);
+    expect(await listRuns(store)).toEqual([runId(spec)]);
+  });
+});

@@ -1,0 +1,63 @@
+import type { ModelConfig } from '@medformer/schema';
+import { tf } from '@medformer/tensorflow';
+import { latentCodes } from './latent-codes.js';
+import { attention, dense, layerNorm, mlp } from './layers.js';
+import type { Parameters } from './parameters.js';
+import { patchEmbed, patchGrid } from './patch-embed.js';
+import { fourierPositionCodes } from './position-codes.js';
+
+/** A batch of equally shaped images with the rows of their codes. */
+export interface ModelInput {
+  /** Standardised pixels, float32 [B, H, W, C] or [B, Z, H, W, C]. */
+  x: tf.Tensor;
+  /** One-hot rows [B, 1 + modalities] and [B, 1 + body parts]; column 0 is the shared code. */
+  modality: tf.Tensor;
+  bodyPart: tf.Tensor;
+}
+
+/**
+ * Images of any size, 2D or 3D, to a fixed number of latents: [B, ...] -> [B, latents, D].
+ *
+ * Patch tokens carry Fourier position codes and the codes of their modality and body part. Trained latents read
+ * them by cross-attention (Jaegle et al. 2021), so the body's cost does not grow with the image.
+ */
+export function inputAdaptformer(parameters: Parameters, config: ModelConfig, input: ModelInput): tf.Tensor {
+  const { width, latents: latentCount, heads } = config;
+  const axes = input.x.shape.length - 2;
+  const batch = input.x.shape[0]!;
+  const patch = axes === 3 ? config.patch3d : config.patch2d;
+  const grid = patchGrid(input.x.shape.slice(1, -1), patch);
+  const { values, features } = fourierPositionCodes(grid, config.frequencies);
+  const positions = dense(
+    parameters,
+    `input/position-codes-${axes}d`,
+    tf.tensor2d(values, [values.length / features, features]),
+    width,
+  ); // [N, D]
+  const codes = tf.add(
+    latentCodes(parameters, 'modality-codes', input.modality, width),
+    latentCodes(parameters, 'body-part-codes', input.bodyPart, width),
+  ); // [B, D]
+  const patchTokens = patchEmbed(parameters, input.x, patch, width);
+  const tokens = layerNorm(
+    parameters,
+    'input/token-norm',
+    tf.add(tf.add(patchTokens, positions), tf.expandDims(codes, 1)),
+  ); // [B, N, D]
+
+  const trained = parameters.get('input/latents', [latentCount, width], { normal: 0.5 });
+  const latents = tf.add(tf.zeros([batch, 1, 1]), tf.expandDims(trained, 0)); // [B, latents, D]
+  const { read } = attention(
+    parameters,
+    'input/cross-attention',
+    layerNorm(parameters, 'input/latent-norm', latents),
+    tokens,
+    heads,
+  );
+  const reading = tf.add(latents, read);
+  const hidden = Math.round(width * config.mlpRatio);
+  return tf.add(
+    reading,
+    mlp(parameters, 'input/mlp', layerNorm(parameters, 'input/mlp-norm', reading), hidden),
+  );
+}

@@ -1,0 +1,135 @@
+import {
+  type CheckpointRecord,
+  type LabelSpace,
+  MedformerError,
+  type ModelConfig,
+  type StoredTensor,
+} from '@medformer/schema';
+import { tf } from '@medformer/tensorflow';
+import { body } from './body.js';
+import { inputAdaptformer, type ModelInput } from './input-adaptformer.js';
+import { type CodeKeys, codeRows } from './latent-codes.js';
+import { dense } from './layers.js';
+import { outputAdaptformer } from './output-adaptformer.js';
+import { Parameters } from './parameters.js';
+
+/** Pixels in [0, 1] enter the model as (x - mean) / std; MedMNIST's own recipe. */
+export const INPUT_STATISTICS = { mean: 0.5, std: 0.5 } as const;
+
+export interface TaskHead {
+  task: string;
+  classes: number;
+}
+
+/** Names of the codes each image of a batch asks for; absent: the shared code for all. */
+export interface CodeNames {
+  modality?: string[];
+  bodyPart?: string[];
+}
+
+/** Input Adaptformer -> body -> output Adaptformer: one set of weights for 2D and 3D images of any size. */
+export class Medformer {
+  readonly parameters: Parameters;
+
+  constructor(
+    readonly config: ModelConfig,
+    readonly codes: CodeKeys,
+    readonly heads: TaskHead[] = [],
+    init: { seed: number; stored?: ReadonlyMap<string, StoredTensor> } = { seed: 0 },
+  ) {
+    this.parameters = new Parameters(init.seed, init.stored);
+    this.build();
+  }
+
+  /** @throws MedformerError DATA_LOSS when a tensor is missing or of another shape. */
+  static fromCheckpoint(record: CheckpointRecord, weights: ReadonlyMap<string, StoredTensor>): Medformer {
+    const heads = record.codes.tasks.map((task) => {
+      const head = weights.get(`output/heads/${task}/weight`);
+      if (!head) throw new MedformerError('DATA_LOSS', `checkpoint: output/heads/${task}/weight is missing`);
+      return { task, classes: head.shape[1]! };
+    });
+    const model = new Medformer(record.model, record.codes, heads, {
+      seed: record.spec.seed,
+      stored: weights,
+    });
+    const missing = model.parameters
+      .entries()
+      .filter(([name]) => !weights.has(name))
+      .map(([name]) => name);
+    if (missing.length > 0) {
+      model.dispose();
+      throw new MedformerError('DATA_LOSS', `checkpoint: missing ${missing.join(', ')}`);
+    }
+    return model;
+  }
+
+  /** Embeddings h [B, D] of standardised images with the rows of their codes. */
+  encode(input: ModelInput): tf.Tensor {
+    return outputAdaptformer(this.parameters, this.config, this.latents(input));
+  }
+
+  /** Logits [B, classes] of a task's own head. */
+  classify(input: ModelInput, task: string): tf.Tensor {
+    const head = this.heads.find((known) => known.task === task);
+    if (!head) {
+      const known = this.heads.map((other) => other.task).join(', ') || 'none';
+      throw new MedformerError(
+        'FAILED_PRECONDITION',
+        `the model has no head for task ${task}; it has: ${known}`,
+      );
+    }
+    const h = outputAdaptformer(this.parameters, this.config, this.latents(input), task);
+    return dense(this.parameters, `output/heads/${task}`, h, head.classes);
+  }
+
+  /** Embeddings [B, D] of pixels in [0, 1], float32 [B, ...spatial, C]. */
+  embed(pixels: tf.Tensor, names: CodeNames = {}): tf.Tensor {
+    return tf.tidy(() => this.encode(this.prepare(pixels, names)));
+  }
+
+  /** Logits [B, classes] of pixels in [0, 1]. */
+  predict(pixels: tf.Tensor, task: string, names: CodeNames = {}): tf.Tensor {
+    return tf.tidy(() => this.classify(this.prepare(pixels, names), task));
+  }
+
+  dispose(): void {
+    this.parameters.dispose();
+  }
+
+  /** Pixels in [0, 1] and code names to what the model takes. */
+  prepare(pixels: tf.Tensor, names: CodeNames): ModelInput {
+    const batch = pixels.shape[0]!;
+    const oneHot = (keys: string[], wanted: string[] | undefined) => {
+      const rows = wanted ? codeRows(keys, wanted).rows : new Int32Array(batch);
+      return tf.cast(tf.oneHot(tf.tensor1d(rows, 'int32'), keys.length + 1), 'float32');
+    };
+    return {
+      x: tf.div(tf.sub(pixels, INPUT_STATISTICS.mean), INPUT_STATISTICS.std),
+      modality: oneHot(this.codes.modalities, names.modality),
+      bodyPart: oneHot(this.codes.bodyParts, names.bodyPart),
+    };
+  }
+
+  private latents(input: ModelInput): tf.Tensor {
+    return body(this.parameters, this.config, inputAdaptformer(this.parameters, this.config, input));
+  }
+
+  /** Makes every parameter by running the smallest colour image and volume once through every end. */
+  private build(): void {
+    tf.tidy(() => {
+      for (const shape of [
+        [1, 1, 1, 3],
+        [1, 1, 1, 1, 3],
+      ]) {
+        const input = this.prepare(tf.zeros(shape), {});
+        this.encode(input);
+        for (const { task } of this.heads) this.classify(input, task);
+      }
+    });
+  }
+}
+
+/** The heads a dataset's label spaces ask for: one logit per class. */
+export function headOf(space: LabelSpace): TaskHead {
+  return { task: space.task, classes: space.classes.length };
+}

@@ -1,0 +1,35 @@
+import { tf } from '@medformer/tensorflow';
+
+/** Larger than any similarity over any temperature in use; exp(-this) is 0 in float32. */
+const MASKED = 1e9;
+
+/**
+ * The normalised temperature-scaled cross entropy of SimCLR (Chen et al. 2020, equation 1), mean over all 2N views.
+ *
+ * `z` is [2N, D]: row i and row i + N are two views of one image. Starts, and stays on collapse, at ln(2N - 1).
+ * Computed by log-softmax, so that small temperatures do not overflow (as in google-research/simclr and lightly;
+ * the former reports the sum of both halves, twice this value).
+ */
+export function ntXent(z: tf.Tensor, temperature: number): tf.Scalar {
+  return tf.tidy(() => {
+    const views = z.shape[0]!;
+    const images = views / 2;
+    const unit = l2Normalise(z);
+    const similarity = tf.div(tf.matMul(unit as tf.Tensor2D, unit as tf.Tensor2D, false, true), temperature);
+    const self = tf.eye(views);
+    const positive = tf.oneHot(
+      tf.tensor1d(
+        Array.from({ length: views }, (_, i) => (i + images) % views),
+        'int32',
+      ),
+      views,
+    ); // [2N, 2N]
+    const logProbability = tf.logSoftmax(tf.sub(similarity, tf.mul(self, MASKED)));
+    return tf.neg(tf.div(tf.sum(tf.mul(logProbability, tf.cast(positive, 'float32'))), views)) as tf.Scalar;
+  });
+}
+
+/** Rows of unit length: [N, D] -> [N, D]; a zero row stays zero. */
+export function l2Normalise(x: tf.Tensor): tf.Tensor {
+  return tf.mul(x, tf.rsqrt(tf.add(tf.sum(tf.square(x), -1, true), 1e-12)));
+}
