@@ -1,1 +1,3 @@
-export {};
+export type { ComputeCalls } from './calls.js';
+export { type ComputeProcess, type ComputeProcessOptions, startComputeProcess } from './compute-process.js';
+export { type CallContext, type ComputeHandlers, serveCompute } from './serve-compute.js';

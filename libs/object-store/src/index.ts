@@ -1,1 +1,5 @@
-export type * from './object-store.js';
+export * from './blob.js';
+export { openFilesystemStore } from './filesystem-store.js';
+export * from './object-store.js';
+export * from './open-object-store.js';
+export { openS3Store, type S3StoreOptions } from './s3-store.js';

@@ -5,21 +5,34 @@ export interface ObjectInfo {
   lastModified: Date;
 }
 
+/** The largest object a store takes: one S3 PUT; anything larger is sharded by its writer. */
+export const MAX_OBJECT_BYTES = 64 * 1024 * 1024;
+
 /**
  * Where every artefact lives: flat keys with forward slashes, whole-object writes, nothing else.
  * Both implementations (S3, filesystem) pass the same contract spec.
+ *
+ * A key is 1 to 1024 bytes of segments `[A-Za-z0-9_][A-Za-z0-9._@=+-]*` joined by `/`, so that every key is also
+ * a safe relative path; a key that is another key's folder (`a` beside `a/b`) is refused. Every method throws
+ * MedformerError INVALID_ARGUMENT for another key and UNAVAILABLE when the store does not answer.
  */
 export interface ObjectStore {
   /**
    * Writes the whole object or nothing. With `ifAbsent` an existing object stays untouched and `exists` is
    * returned (S3: `If-None-Match: *`).
+   * @throws MedformerError INVALID_ARGUMENT above MAX_OBJECT_BYTES.
    */
-  put(key: string, bytes: Uint8Array, options?: { ifAbsent?: boolean; contentType?: string }): Promise<'created' | 'exists'>;
-  /** @throws MedformerError NOT_FOUND naming the key. */
+  put(
+    key: string,
+    bytes: Uint8Array,
+    options?: { ifAbsent?: boolean; contentType?: string },
+  ): Promise<'created' | 'exists'>;
+  /** @throws MedformerError NOT_FOUND naming the key; CANCELLED when the signal fires. */
   get(key: string, options?: { signal?: AbortSignal }): Promise<Buffer>;
   head(key: string): Promise<ObjectInfo | undefined>;
   /** Every object whose key starts with `prefix`, in key order. */
   list(prefix: string): AsyncIterable<ObjectInfo>;
+  /** Deleting what is not there succeeds. */
   delete(key: string): Promise<void>;
   /** Resolves when the store answers; used by readiness. @throws MedformerError UNAVAILABLE */
   ping(): Promise<void>;
