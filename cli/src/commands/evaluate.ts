@@ -1,0 +1,100 @@
+import { EvaluationSpec, MedformerError } from '@medformer/schema';
+import type { Command } from 'commander';
+import { collect, count, integers } from '../arguments.js';
+import type { Context, WithContext } from '../context.js';
+import { evaluate, scoreTable } from '../scores.js';
+import { checkSpec, readSpec, type Spec } from '../spec-file.js';
+import { getRun } from '../training.js';
+
+interface Options {
+  set: string[];
+  entry: string[];
+  title?: string;
+  dataset?: string;
+  task?: string;
+  labelsPerClass?: number;
+  seeds?: number[];
+  dimensions?: number[];
+}
+
+export function registerEvaluate(program: Command, bind: WithContext): void {
+  program
+    .command('evaluate')
+    .description("score checkpoints on a dataset's test split: AUC, ACC, top-1/3/5 over seeds")
+    .argument('[spec]', 'YAML file of an EvaluationSpec; the options below replace its keys')
+    .option('--set <key=value>', 'override a key of the spec', collect, [])
+    .option('--title <text>', 'title of the report')
+    .option('--dataset <dataset>', 'name or manifest address')
+    .option('--task <slug>', "one of the dataset's label spaces")
+    .option('--labels-per-class <n>', 'labelled images per class for linear probe and kNN', count)
+    .option('--seeds <list>', 'e.g. 0,1,2', integers)
+    .option('--dimensions <list>', '2, 3 or 2,3', integers)
+    .option(
+      '--entry <label:protocol:addresses>',
+      'a row: protocol linear-probe, knn or head; checkpoints or runs, by comma',
+      collect,
+      [],
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ medformer evaluate evaluation.yaml
+  $ medformer evaluate --dataset phantom --task body-region --labels-per-class 10 \\
+      --entry "SimCLR:linear-probe:$CHECKPOINT" --entry "From scratch:head:run=$RUN0,run=$RUN1"
+
+In a file, an entry's checkpoints are addresses too, or "run=ID" for a run's newest checkpoint.`,
+    )
+    .action(
+      bind(async (context, file: string | undefined, options: Options) => {
+        const fromFile = file === undefined ? {} : await readSpec(file, options.set);
+        const spec = { ...fromFile, ...specOfOptions(options) };
+        const resolved = { ...spec, entries: await resolveRuns(context, spec.entries) };
+        checkEvaluationSpec(resolved, file ?? 'evaluation');
+        const { report, record } = await evaluate(context, resolved);
+        context.terminal.result(
+          { report, record },
+          `${scoreTable(record)}\nreport ${report}\n  open it: medformer report html ${report} -o report.html`,
+        );
+      }),
+    );
+}
+
+/** `dataset` may be a name here. */
+export function checkEvaluationSpec(spec: Spec, what: string): void {
+  const dataset = typeof spec.dataset === 'string' ? { dataset: '0'.repeat(64) } : {};
+  checkSpec(EvaluationSpec, spec, dataset, what);
+}
+
+function specOfOptions({ entry, set: _, ...options }: Options): Spec {
+  return { ...options, ...(entry.length > 0 ? { entries: entry.map(parseEntry) } : {}) };
+}
+
+function parseEntry(text: string): Spec {
+  const [label, protocol, checkpoints] = text.split(':');
+  if (label === undefined || protocol === undefined || checkpoints === undefined) {
+    throw new MedformerError('INVALID_ARGUMENT', `--entry ${text}: expected label:protocol:addresses`);
+  }
+  return { label, protocol, checkpoints: checkpoints.split(',') };
+}
+
+/** Puts the newest checkpoint in place of each `run=ID`. Anything malformed is left for the schema to name. */
+async function resolveRuns(context: Context, entries: unknown): Promise<unknown> {
+  if (!Array.isArray(entries)) return entries;
+  return Promise.all(
+    entries.map(async (entry: Spec) =>
+      Array.isArray(entry?.checkpoints)
+        ? { ...entry, checkpoints: await Promise.all(entry.checkpoints.map((ref) => resolve(context, ref))) }
+        : entry,
+    ),
+  );
+}
+
+async function resolve(context: Context, reference: unknown): Promise<unknown> {
+  if (typeof reference !== 'string' || !reference.startsWith('run=')) return reference;
+  const { run } = await getRun(context, reference.slice('run='.length));
+  if (run.checkpoint === '') {
+    throw new MedformerError('FAILED_PRECONDITION', `run ${run.run} has no checkpoint yet`);
+  }
+  return run.checkpoint;
+}

@@ -1,0 +1,89 @@
+import type { IngestRequest } from '@medformer/gen/ingestion';
+import type { Command } from 'commander';
+import { count, fraction, integer } from '../arguments.js';
+import type { Context, WithContext } from '../context.js';
+import { type IngestOutcome, ingest } from '../ingest.js';
+import { facts } from '../terminal.js';
+import { upload } from '../upload.js';
+
+interface Options {
+  name: string;
+  description: string;
+  modality: string;
+  bodyPart: string;
+  splitSeed: number;
+  val: number;
+  test: number;
+  skipBadFiles: boolean;
+  seed: number;
+  patients: number;
+  volumePatients: number;
+}
+
+export function registerIngest(program: Command, bind: WithContext): void {
+  program
+    .command('ingest')
+    .description('turn a file or folder of images (MedMNIST .npz, NIfTI, DICOM, PNG, JPEG) into a dataset')
+    .argument('<source>', 'a file, a folder, or "phantom" for the synthetic cohort')
+    .requiredOption('--name <slug>', 'name of the dataset: lower-case words joined by hyphens')
+    .option('--description <text>', 'what the data is', '')
+    .option('--modality <slug>', 'e.g. xray, ct, mri, pet: used where the files do not say', '')
+    .option('--body-part <slug>', 'e.g. chest: used where the files do not say', '')
+    .option('--split-seed <n>', 'seed of the split by subject, where the files give no split', integer, 0)
+    .option('--val <share>', 'share of subjects for validation (default 0.15)', fraction, 0)
+    .option('--test <share>', 'share of subjects for test (default 0.25)', fraction, 0)
+    .option('--skip-bad-files', 'ingest the good files although others are refused', false)
+    .option('--seed <n>', 'phantom: seed of the cohort', integer, 0)
+    .option('--patients <n>', 'phantom: patients with 2D images', count, 0)
+    .option('--volume-patients <n>', 'phantom: the first so many also get 3D volumes', count, 0)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ medformer ingest pneumoniamnist.npz --name pneumonia --modality xray --body-part chest
+  $ medformer ingest scans/ --name my-scans --skip-bad-files
+  $ medformer ingest phantom --name phantom --patients 250 --volume-patients 40
+
+An interrupted upload goes on where it broke when the same command runs again.`,
+    )
+    .action(
+      bind(async (context, source: string, options: Options) => {
+        const outcome = await ingest(context, {
+          name: options.name,
+          source: await sourceOf(context, source, options),
+          options: {
+            description: options.description,
+            modality: options.modality,
+            bodyPart: options.bodyPart,
+            splitSeed: BigInt(options.splitSeed),
+            valFraction: options.val,
+            testFraction: options.test,
+            skipBadFiles: options.skipBadFiles,
+          },
+        });
+        context.terminal.result(outcome, describe(outcome));
+      }),
+    );
+}
+
+async function sourceOf(
+  context: Context,
+  source: string,
+  { seed, patients, volumePatients }: Options,
+): Promise<NonNullable<IngestRequest['source']>> {
+  if (source === 'phantom') {
+    return { $case: 'phantom', value: { seed: BigInt(seed), patients, volumePatients } };
+  }
+  return { $case: 'uploadId', value: await upload(context, source) };
+}
+
+function describe(outcome: IngestOutcome): string {
+  return facts([
+    ['dataset', outcome.alreadyPresent ? `${outcome.name} (already present, nothing written)` : outcome.name],
+    ['manifest', outcome.manifest],
+    ['images', `${outcome.images} of ${outcome.subjects} subjects`],
+    ...(outcome.refused.length > 0
+      ? [['refused', `${outcome.refused.length} files`] as [string, string]]
+      : []),
+  ]);
+}

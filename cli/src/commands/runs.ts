@@ -1,0 +1,65 @@
+import { TrainerServiceService } from '@medformer/gen/trainer';
+import type { Command } from 'commander';
+import { stringify } from 'yaml';
+import type { WithContext } from '../context.js';
+import { facts, short, table } from '../terminal.js';
+import { cancelRun, followRun, getRun, runRecord, stateName } from '../training.js';
+
+export function registerRuns(program: Command, bind: WithContext): void {
+  const runs = program.command('runs').description('list, show, watch and cancel training runs');
+  runs
+    .command('ls')
+    .description('every run')
+    .action(
+      bind(async ({ connection, terminal }) => {
+        const { runs } = await connection.unary(TrainerServiceService.listRuns, {});
+        const rows = runs.map((run) => [
+          short(run.run),
+          run.method,
+          stateName(run.state),
+          `${run.step}/${run.steps}`,
+          short(run.checkpoint),
+        ]);
+        terminal.result(runs.map(runRecord), table(['run', 'method', 'state', 'step', 'checkpoint'], rows));
+      }),
+    );
+  runs
+    .command('show')
+    .description('state and spec of a run')
+    .argument('<run>', 'id of the run')
+    .action(
+      bind(async (context, id: string) => {
+        const { run, spec } = await getRun(context, id);
+        context.terminal.result(
+          { run: runRecord(run), spec },
+          `${facts([
+            ['run', run.run],
+            ['state', `${stateName(run.state)}, step ${run.step} of ${run.steps}`],
+            ['checkpoint', run.checkpoint || 'none yet'],
+            ...(run.failure === '' ? [] : [['failure', run.failure] as [string, string]]),
+          ])}\n\n${stringify(spec).trimEnd()}`,
+        );
+      }),
+    );
+  runs
+    .command('watch')
+    .description('follow a run until it ends; Ctrl-C stops the run')
+    .argument('<run>', 'id of the run')
+    .action(
+      bind(async (context, id: string) => {
+        const { run } = await getRun(context, id);
+        const ended = await followRun(context, run, run.method);
+        context.terminal.result(runRecord(ended), `${ended.run} ${stateName(ended.state)}`);
+      }),
+    );
+  runs
+    .command('cancel')
+    .description('stop a run at its next step; training the same spec again resumes it')
+    .argument('<run>', 'id of the run')
+    .action(
+      bind(async (context, id: string) => {
+        const run = await cancelRun(context, id);
+        context.terminal.result(runRecord(run), `${run.run} ${stateName(run.state)} at step ${run.step}`);
+      }),
+    );
+}

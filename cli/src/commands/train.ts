@@ -1,0 +1,48 @@
+import { RunSpec } from '@medformer/schema';
+import type { Command } from 'commander';
+import { collect } from '../arguments.js';
+import type { WithContext } from '../context.js';
+import { checkSpec, readSpec, type Spec } from '../spec-file.js';
+import { facts } from '../terminal.js';
+import { followRun, runRecord, startRun, stateName } from '../training.js';
+
+export function registerTrain(program: Command, bind: WithContext): void {
+  program
+    .command('train')
+    .description('start, resume or find a training run')
+    .argument('<spec>', 'YAML file of a RunSpec')
+    .option('--set <key=value>', 'override a key of the spec, e.g. optimiser.learningRate=3e-4', collect, [])
+    .option('--detach', 'return at once; follow with `medformer runs watch`', false)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ medformer train experiments/demo/simclr.yaml
+  $ medformer train experiments/demo/from-scratch.yaml --set seed=1 --set method.labelSeed=1
+  $ medformer train experiments/demo/simclr.yaml --detach --json | jq -r .run
+
+The same spec is the same run: started twice it attaches, interrupted it resumes, finished it is found.`,
+    )
+    .action(
+      bind(async (context, file: string, options: { set: string[]; detach: boolean }) => {
+        const spec = await readSpec(file, options.set);
+        checkRunSpec(spec, file);
+        const started = await startRun(context, spec);
+        const run = options.detach ? started : await followRun(context, started, started.method);
+        context.terminal.result(
+          runRecord(run),
+          facts([
+            ['run', run.run],
+            ['state', `${stateName(run.state)}, step ${run.step} of ${run.steps}`],
+            ['checkpoint', run.checkpoint || 'none yet'],
+          ]),
+        );
+      }),
+    );
+}
+
+/** `dataset` may be a name here; the service finds its manifest and fills in its own code version. */
+export function checkRunSpec(spec: Spec, what: string): void {
+  const dataset = typeof spec.dataset === 'string' ? { dataset: '0'.repeat(64) } : {};
+  checkSpec(RunSpec, spec, { ...dataset, codeVersion: 'unset' }, what);
+}

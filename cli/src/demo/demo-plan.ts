@@ -1,0 +1,88 @@
+import { dirname, join } from 'node:path';
+import { Protocol, parseRecord, Slug } from '@medformer/schema';
+import { z } from 'zod';
+import { checkRunSpec } from '../commands/train.js';
+import { readSpec, type Spec } from '../spec-file.js';
+
+const Demo = z.object({
+  phantom: z.object({
+    name: Slug,
+    seed: z.number().int(),
+    patients: z.number().int().min(1),
+    volumePatients: z.number().int().min(0),
+  }),
+  files: z.object({ name: Slug, path: z.string() }),
+  evaluation: z.string(),
+  encode: z.object({ file: z.string(), modality: Slug, bodyPart: Slug }),
+});
+
+const Evaluation = z.looseObject({
+  seeds: z.array(z.number().int()).min(1),
+  entries: z
+    .array(
+      z
+        .object({
+          label: z.string(),
+          protocol: Protocol,
+          /** One run for all seeds, or one per seed with `seed` and `method.labelSeed` set to it. */
+          run: z.string().optional(),
+          runPerSeed: z.string().optional(),
+        })
+        .refine((entry) => (entry.run === undefined) !== (entry.runPerSeed === undefined), {
+          error: 'expected either run or runPerSeed',
+        }),
+    )
+    .min(1),
+});
+
+export interface PlannedRun {
+  key: string;
+  label: string;
+  spec: Spec;
+}
+
+export interface DemoPlan extends z.infer<typeof Demo> {
+  runs: PlannedRun[];
+  /** The EvaluationSpec once every run's checkpoint is known by the run's key. */
+  evaluationSpec(checkpoints: ReadonlyMap<string, string>): Spec;
+}
+
+/** Reads `demo.yaml`, the evaluation it names and the runs that the evaluation compares. */
+export async function readDemoPlan(file: string): Promise<DemoPlan> {
+  const folder = dirname(file);
+  const demo = parseRecord(Demo, await readSpec(file), file);
+  const evaluationFile = join(folder, demo.evaluation);
+  const evaluation = parseRecord(Evaluation, await readSpec(evaluationFile), evaluationFile);
+
+  const runs = new Map<string, PlannedRun>();
+  const keysOfEntries: string[][] = [];
+  for (const { run, runPerSeed } of evaluation.entries) {
+    const name = (run ?? runPerSeed)!;
+    const keys: string[] = [];
+    for (const seed of runPerSeed === undefined ? [undefined] : evaluation.seeds) {
+      const key = seed === undefined ? name : `${name} seed ${seed}`;
+      keys.push(key);
+      if (runs.has(key)) continue;
+      const overrides = seed === undefined ? [] : [`seed=${seed}`, `method.labelSeed=${seed}`];
+      const spec = await readSpec(join(folder, name), overrides);
+      checkRunSpec(spec, join(folder, name));
+      runs.set(key, { key, label: key.replace(/\.yaml\b/, ''), spec });
+    }
+    keysOfEntries.push(keys);
+  }
+
+  return {
+    ...demo,
+    files: { ...demo.files, path: join(folder, demo.files.path) },
+    encode: { ...demo.encode, file: join(folder, demo.encode.file) },
+    runs: [...runs.values()],
+    evaluationSpec: (checkpoints) => ({
+      ...evaluation,
+      entries: evaluation.entries.map(({ label, protocol }, index) => ({
+        label,
+        protocol,
+        checkpoints: keysOfEntries[index]!.map((key) => checkpoints.get(key)!),
+      })),
+    }),
+  };
+}

@@ -1,0 +1,110 @@
+import type { Writable } from 'node:stream';
+import { SingleBar } from 'cli-progress';
+import Table from 'cli-table3';
+
+/** stdout carries results only; progress and remarks go to stderr, so that pipes stay clean. */
+export class Terminal {
+  constructor(
+    readonly json: boolean,
+    private readonly out: Writable = process.stdout,
+    private readonly err: Writable & { isTTY?: boolean } = process.stderr,
+  ) {}
+
+  /** The command's result: `record` as one JSON document with --json, else `text`. */
+  result(record: unknown, text: string): void {
+    this.out.write(`${this.json ? toJson(record) : text}\n`);
+  }
+
+  note(line: string): void {
+    this.err.write(`${line}\n`);
+  }
+
+  /** A bar on a terminal; elsewhere a line every few seconds. */
+  progress(label: string): Progress {
+    return new Progress(label, this.err);
+  }
+}
+
+export class Progress {
+  #bar: SingleBar | undefined;
+  #total = 0;
+
+  constructor(
+    private readonly label: string,
+    private readonly stream: Writable & { isTTY?: boolean },
+  ) {}
+
+  /** `detail` stands behind the counts, e.g. `loss 1.23 · 410 images/s · ETA 12 s`. */
+  update(done: number, total: number, detail: string): void {
+    if (this.#bar === undefined) {
+      this.#bar = new SingleBar({
+        stream: this.stream as NodeJS.WritableStream,
+        format: (_options, state, payload: { detail: string }) => {
+          const bar = this.stream.isTTY === true ? `${drawBar(state.progress)} ` : '';
+          return `${this.label} ${bar}${state.value}/${state.total} ${payload.detail}`;
+        },
+        hideCursor: true,
+        noTTYOutput: true,
+        notTTYSchedule: 5000,
+        gracefulExit: false,
+      });
+      this.#bar.start(total, done, { detail });
+    }
+    if (total !== this.#total) {
+      this.#bar.setTotal(total);
+      this.#total = total;
+    }
+    this.#bar.update(done, { detail });
+  }
+
+  stop(): void {
+    this.#bar?.stop();
+    this.#bar = undefined;
+  }
+}
+
+/** Records carry bigint counts (proto uint64) and bytes; JSON has neither. */
+export function toJson(record: unknown): string {
+  return JSON.stringify(
+    record,
+    (_key, value: unknown) => {
+      if (typeof value === 'bigint')
+        return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+      return value;
+    },
+    2,
+  );
+}
+
+export function table(head: string[], rows: string[][]): string {
+  const plain = new Table({ head, style: { head: [], border: [], compact: true } });
+  plain.push(...rows);
+  return plain.toString();
+}
+
+/** Key: value lines with the values in one column. */
+export function facts(pairs: [string, string][]): string {
+  const width = Math.max(...pairs.map(([key]) => key.length));
+  return pairs.map(([key, value]) => `${key.padEnd(width)}  ${value}`).join('\n');
+}
+
+export function seconds(value: number): string {
+  if (!Number.isFinite(value) || value < 0) return '?';
+  if (value < 90) return `${Math.round(value)} s`;
+  return `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`;
+}
+
+export function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+/** The first digits of a content address: enough to recognise it, never to use it. */
+export function short(address: string): string {
+  return address.slice(0, 12);
+}
+
+function drawBar(progress: number): string {
+  const width = 24;
+  const full = Math.round(Math.min(1, Math.max(0, progress)) * width);
+  return `[${'='.repeat(full)}${' '.repeat(width - full)}]`;
+}

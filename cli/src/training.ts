@@ -1,0 +1,107 @@
+import { type Run, RunState, TrainerServiceService, type TrainProgress } from '@medformer/gen/trainer';
+import { MedformerError } from '@medformer/schema';
+import type { Context } from './context.js';
+import type { Spec } from './spec-file.js';
+import { seconds } from './terminal.js';
+
+const STATE_NAMES: Record<number, string> = {
+  [RunState.RUN_STATE_QUEUED]: 'queued',
+  [RunState.RUN_STATE_RUNNING]: 'running',
+  [RunState.RUN_STATE_SUCCEEDED]: 'succeeded',
+  [RunState.RUN_STATE_FAILED]: 'failed',
+  [RunState.RUN_STATE_CANCELLED]: 'cancelled',
+  [RunState.RUN_STATE_INTERRUPTED]: 'interrupted',
+};
+
+const ENDED = new Set([
+  RunState.RUN_STATE_SUCCEEDED,
+  RunState.RUN_STATE_FAILED,
+  RunState.RUN_STATE_CANCELLED,
+  RunState.RUN_STATE_INTERRUPTED,
+]);
+
+export function stateName(state: RunState): string {
+  return STATE_NAMES[state] ?? 'unknown';
+}
+
+/** A run as --json shows it: its state by name. */
+export function runRecord(run: Run) {
+  return { ...run, state: stateName(run.state), step: Number(run.step), steps: Number(run.steps) };
+}
+
+/** Starts, attaches to or finds the run of this spec. */
+export async function startRun({ connection }: Context, spec: Spec): Promise<Run> {
+  const { run } = await connection.unary(TrainerServiceService.startRun, { spec });
+  if (run === undefined) throw new MedformerError('DATA_LOSS', 'the trainer answered without a run');
+  return run;
+}
+
+export async function getRun({ connection }: Context, run: string): Promise<{ run: Run; spec: Spec }> {
+  const answer = await connection.unary(TrainerServiceService.getRun, { run });
+  if (answer.run === undefined) throw new MedformerError('NOT_FOUND', `run ${run}: not found`);
+  return { run: answer.run, spec: answer.spec ?? {} };
+}
+
+/**
+ * Shows a run live until it ends. Ctrl-C stops the run at its next step and says how to go on.
+ * @throws MedformerError CANCELLED after Ctrl-C; ABORTED when the run failed or lost its process.
+ */
+export async function followRun(context: Context, run: Run, label: string): Promise<Run> {
+  if (ENDED.has(run.state)) return finished(run);
+  const { connection, terminal, signal } = context;
+  const progress = terminal.progress(label);
+  let last = run;
+  try {
+    for await (const { event } of connection.serverStream(TrainerServiceService.watchRun, { run: run.run })) {
+      if (event?.$case === 'progress') {
+        progress.update(Number(event.value.step), Number(event.value.steps), liveLine(event.value));
+      } else if (event?.$case === 'state') {
+        last = event.value;
+        if (ENDED.has(last.state)) break;
+      }
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    progress.stop();
+    const stopped = await cancelRun(context, run.run);
+    throw new MedformerError(
+      'CANCELLED',
+      `stopped at step ${stopped.step} of ${stopped.steps}; the same command goes on from the last checkpoint`,
+      { cause: error },
+    );
+  } finally {
+    progress.stop();
+  }
+  if (!ENDED.has(last.state)) last = (await getRun(context, run.run)).run;
+  return finished(last);
+}
+
+/** Works after an interrupt too. */
+export async function cancelRun({ connection }: Context, run: string): Promise<Run> {
+  const cleanUp = connection.afterInterrupt();
+  try {
+    const answer = await cleanUp.unary(TrainerServiceService.cancelRun, { run });
+    if (answer.run === undefined) throw new MedformerError('NOT_FOUND', `run ${run}: not found`);
+    return answer.run;
+  } finally {
+    cleanUp.close();
+  }
+}
+
+function finished(run: Run): Run {
+  if (run.state === RunState.RUN_STATE_SUCCEEDED) return run;
+  const why = run.failure === '' ? '' : `: ${run.failure}`;
+  const code = run.state === RunState.RUN_STATE_CANCELLED ? 'CANCELLED' : 'ABORTED';
+  throw new MedformerError(
+    code,
+    `run ${run.run.slice(0, 12)} ${stateName(run.state)} at step ${run.step} of ${run.steps}${why}`,
+  );
+}
+
+function liveLine(progress: TrainProgress): string {
+  return [
+    `loss ${progress.loss.toFixed(4)}`,
+    `${progress.imagesPerSecond.toFixed(0)} images/s`,
+    `ETA ${seconds(progress.etaSeconds)}`,
+  ].join(' · ');
+}
