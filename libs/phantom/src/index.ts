@@ -1,1 +1,13 @@
-export {};
+export {
+  type CohortSpec,
+  checkSpec,
+  DEMO_COHORT,
+  type GenerationOptions,
+  generateCohort,
+} from './cohort.js';
+export { LESIONS, type Lesion } from './lesion.js';
+export { encodeNifti } from './nifti.js';
+export { generatePatient } from './patient.js';
+export { type BodyPart, REGIONS } from './region.js';
+export { MODALITIES, type Modality, type PhantomScan } from './scan.js';
+export { PHANTOM_VERSION, type WriteOptions, type WrittenCohort, writeCohort } from './write-cohort.js';

@@ -1,0 +1,97 @@
+import { rod, rotation, type Shape, solid } from '../shape.js';
+import { Tissue } from '../tissue.js';
+import type { Variation } from './variation.js';
+
+/** Scalp, skull, meningeal fluid, folded cortex, ventricles, deep nuclei, cerebellum, brainstem; origin mid-brain. */
+export function head(v: Variation): Shape[] {
+  const width = v.size(77);
+  const length = v.size(97);
+  const height = v.size(92);
+  const scalp = v.uniform(5, 9);
+  const skull = v.uniform(6, 9);
+  const shell = (tissue: Shape['tissue'], inset: number) =>
+    solid(tissue, [0, 0, 4], [width - inset, length - inset, height - inset], { square: 0.35 });
+  const gap = v.uniform(2, 5);
+  const brain = scalp + skull + gap;
+  const cortex = v.uniform(8, 12);
+  const ventricle = v.uniform(0.75, 1.45);
+  const shapes: Shape[] = [
+    solid(Tissue.Fat, v.place(0, 18, -78), v.sizes(64, 76, 62)),
+    solid(Tissue.Muscle, v.place(0, 16, -78), v.sizes(57, 68, 58)),
+    shell(Tissue.Fat, 0),
+    shell(Tissue.Muscle, scalp - 2),
+    shell(Tissue.Bone, scalp),
+    shell(Tissue.Marrow, scalp + 0.35 * skull),
+    shell(Tissue.Bone, scalp + 0.65 * skull),
+    shell(Tissue.Fluid, scalp + skull),
+  ];
+  for (const side of [-1, 1]) {
+    const hemisphere = (tissue: Shape['tissue'], inset: number, amplitude: number) =>
+      solid(
+        tissue,
+        [side * (0.5 * (width - brain) + 1), 0, 8],
+        [0.5 * (width - brain) - inset, length - brain - inset, height - brain - 6 - inset],
+        { fold: { amplitude, size: 13 }, square: 0.5 },
+      );
+    shapes.push(
+      hemisphere(Tissue.GreyMatter, 0, 0.06),
+      solid(Tissue.GreyMatter, v.place(side * 46, 14, -32), v.sizes(20, 34, 20), {
+        fold: { amplitude: 0.1, size: 12 },
+      }),
+      hemisphere(Tissue.WhiteMatter, cortex, 0.34),
+      solid(Tissue.WhiteMatter, [side * 44, 12, -30], [10, 24, 10], { fold: { amplitude: 0.25, size: 12 } }),
+    );
+  }
+  shapes.push(
+    solid(Tissue.WhiteMatter, v.place(0, -2, 20), v.sizes(20, 34, 7)),
+    solid(Tissue.Fluid, v.place(0, -54, -40), [58, 36, 27]),
+    solid(Tissue.GreyMatter, v.place(0, -54, -42), v.sizes(53, 31, 23), {
+      fold: { amplitude: 0.12, size: 7 },
+    }),
+    solid(Tissue.WhiteMatter, [-20, -50, -42], v.sizes(22, 15, 10), { fold: { amplitude: 0.3, size: 7 } }),
+    solid(Tissue.WhiteMatter, [20, -50, -42], v.sizes(22, 15, 10), { fold: { amplitude: 0.3, size: 7 } }),
+    solid(Tissue.Fluid, [0, -12, -36], [24, 20, 12]),
+    rod(Tissue.WhiteMatter, [0, -16, -14], v.place(0, -34, -95), v.size(15), v.size(10)),
+    solid(Tissue.Fluid, v.place(0, -37, -42), v.sizes(8, 6, 9)),
+  );
+  for (const side of [-1, 1]) {
+    shapes.push(
+      solid(Tissue.GreyMatter, v.place(side * 14, -10, 2), v.sizes(9, 15, 10)),
+      solid(Tissue.GreyMatter, v.place(side * 27, 8, 2), v.sizes(7, 21, 14), {
+        rotation: rotation(0, 0, side * 12),
+      }),
+      solid(
+        Tissue.Fluid,
+        v.place(side * 12, 12, 12),
+        [7 * ventricle, v.size(30) * Math.sqrt(ventricle), 11 * ventricle],
+        {
+          rotation: rotation(0, 0, side * v.angle(14)),
+        },
+      ),
+      solid(Tissue.Fluid, v.place(side * 24, -36, 4), [7 * ventricle, v.size(17), 10 * ventricle], {
+        rotation: rotation(0, 0, side * v.angle(-18)),
+      }),
+      // Face and skull base: orbit, temporal bone with its air cells, maxillary sinus, jaw.
+      solid(Tissue.Fat, v.place(side * 32, 72, -40), [19, 22, 18]),
+      solid(Tissue.Fluid, v.place(side * 32, 79, -40), [12, 12, 12]),
+      solid(Tissue.Bone, v.place(side * 46, -8, -52), v.sizes(24, 13, 11), {
+        rotation: rotation(0, 0, side * v.angle(-25)),
+      }),
+      solid(Tissue.Air, v.place(side * 55, -14, -55), [7, 6, 8]),
+      solid(Tissue.Bone, v.place(side * 27, 60, -72), [19, 19, 19], { hollow: 0.8 }),
+      solid(Tissue.Air, [side * 27, 60, -72], [15, 15, 15]),
+      rod(Tissue.Bone, [side * 46, 20, -85], [side * 14, 78, -112], 8),
+    );
+  }
+  shapes.push(
+    solid(Tissue.Fluid, v.place(0, -6, -2), [3 * ventricle, 14, 9]),
+    solid(Tissue.Bone, [0, 28, -48], [24, 14, 9]),
+    solid(Tissue.Air, v.place(0, 58, -52), v.sizes(13, 22, 16)),
+    solid(Tissue.Air, v.place(0, 44, -95), [10, 22, 24]),
+    solid(Tissue.Bone, v.place(0, 82, 0), [22, 6, 12]),
+    solid(Tissue.Air, [0, 81, 0], [15, 4, 8]),
+    solid(Tissue.Bone, [0, -34, -112], [26, 22, 22]),
+    rod(Tissue.WhiteMatter, [0, -36, -85], [0, -36, -140], 7),
+  );
+  return shapes;
+}

@@ -1,0 +1,77 @@
+import type { Rng } from '@medformer/schema';
+import { quantiles, toBytes } from './display.js';
+import { addCtNoise, CT_WINDOWS, showCt } from './modality/ct.js';
+import { drawSequence, receive, spinEchoSignal } from './modality/mri.js';
+import { acquirePet } from './modality/pet.js';
+import { ATTENUATION, expose } from './modality/xray.js';
+import { axialPlane, drawPose, frontalPlane, type PoseSpread } from './pose.js';
+import { BODIES, type Region } from './region.js';
+import { MODALITIES, type PhantomScan } from './scan.js';
+import type { Camera, Scene } from './scene.js';
+import { HOUNSFIELD, UPTAKE } from './tissue.js';
+
+/** Edge of an image in pixels. */
+export const IMAGE_SIZE = 28;
+
+const SHAPE = [IMAGE_SIZE, IMAGE_SIZE];
+const SPREAD: PoseSpread = {
+  turnDegrees: 10,
+  tiltDegrees: 4,
+  zoom: [0.72, 1.2],
+  shift: 0.05,
+  mirror: true,
+};
+const FINE = { inPlane: 2, through: 2 };
+const BEAM = { inPlane: 2, through: 28 };
+
+/** What a picture adds to the patient's record. */
+type Picture = Pick<PhantomScan, 'modality' | 'protocol' | 'shape' | 'spacingMm' | 'voxels'>;
+
+/** One 28 x 28 picture of a region by a modality drawn at random: axial slices, and frontal X-ray films. */
+export function takeImage(camera: Camera, scene: Scene, region: Region, rng: Rng): Picture {
+  const modality = rng.choice(MODALITIES);
+  const { fieldOfViewMm } = BODIES[region.body];
+  const pose = drawPose(rng, region.levelMm, fieldOfViewMm, modality === 'xray' ? 'y' : 'z', SPREAD);
+  const slab = axialPlane(pose, IMAGE_SIZE, 0.03 * fieldOfViewMm);
+  const picture = (protocol: Picture['protocol'], voxels: Uint8Array): Picture => ({
+    modality,
+    protocol,
+    shape: [...SHAPE],
+    spacingMm: SHAPE.map((size) => pose.fieldOfViewMm / size),
+    voxels,
+  });
+  switch (modality) {
+    case 'ct': {
+      const window = rng.choice(CT_WINDOWS);
+      const hounsfield = camera.look(scene, HOUNSFIELD, slab, FINE);
+      addCtNoise(hounsfield, SHAPE, window === 'soft' ? rng.uniform(15, 45) : rng.uniform(30, 90), rng);
+      return picture(window, showCt(hounsfield, window, rng));
+    }
+    case 'mri': {
+      const sequence = rng.choice(['t1', 't2'] as const);
+      const { repetitionMs, echoMs } = drawSequence(sequence, rng);
+      const signal = camera.look(scene, spinEchoSignal(repetitionMs, echoMs), slab, FINE);
+      receive(signal, SHAPE, 0.3, rng.uniform(0.02, 0.06), rng);
+      return picture(sequence, showAll(signal, rng));
+    }
+    case 'pet': {
+      const uptake = camera.look(scene, UPTAKE, slab, FINE);
+      const spread = rng.uniform(0.6, 1);
+      acquirePet(uptake, SHAPE, [spread, spread], 10 ** rng.uniform(0.5, 1.3), rng);
+      return picture('static', showAll(uptake, rng));
+    }
+    case 'xray': {
+      const depthMm = 1.3 * fieldOfViewMm;
+      const path = camera.look(scene, ATTENUATION, frontalPlane(pose, IMAGE_SIZE, depthMm), BEAM);
+      for (let i = 0; i < path.length; i += 1) path[i] = path[i]! * depthMm;
+      expose(path, 10 ** rng.uniform(3.2, 4.2), rng);
+      return picture('projection', showAll(path, rng));
+    }
+  }
+}
+
+/** 8-bit picture of everything between the darkest and the brightest hundredth, with a reader's own gamma. */
+function showAll(data: Float32Array, rng: Rng): Uint8Array {
+  const [low, high] = quantiles(data, [0.01, rng.uniform(0.97, 0.998)]);
+  return toBytes(data, low!, high!, Math.exp(rng.uniform(-0.4, 0.4)));
+}

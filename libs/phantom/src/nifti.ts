@@ -1,0 +1,48 @@
+const HEADER_BYTES = 352;
+const DT_INT16 = 4;
+const UNITS_MM = 2;
+const SCANNER_ANATOMICAL = 1;
+
+/**
+ * A single-file NIfTI-1 image (.nii) of int16 voxels, little-endian, no scaling (the NIfTI-1 standard, nifti1.h).
+ *
+ * @param voxels row-major `[depth, height, width]`; columns run to the right, rows to the front, slices to the head
+ * @param spacingMm along depth, height, width; the affine is this diagonal with the middle of the grid at 0
+ */
+export function encodeNifti(
+  voxels: Int16Array,
+  shape: readonly number[],
+  spacingMm: readonly number[],
+  description: string,
+): Buffer {
+  const [depth, height, width] = shape as [number, number, number];
+  const [dz, dy, dx] = spacingMm as [number, number, number];
+  const file = Buffer.alloc(HEADER_BYTES + 2 * voxels.length);
+  file.writeInt32LE(348, 0);
+  [3, width, height, depth, 1, 1, 1, 1].forEach((n, i) => {
+    file.writeInt16LE(n, 40 + 2 * i);
+  });
+  file.writeInt16LE(DT_INT16, 70);
+  file.writeInt16LE(16, 72);
+  [1, dx, dy, dz, 0, 0, 0, 0].forEach((n, i) => {
+    file.writeFloatLE(n, 76 + 4 * i);
+  });
+  file.writeFloatLE(HEADER_BYTES, 108);
+  file.writeFloatLE(1, 112);
+  file.writeUInt8(UNITS_MM, 123);
+  file.write(description.slice(0, 79), 148, 'latin1');
+  file.writeInt16LE(SCANNER_ANATOMICAL, 252);
+  file.writeInt16LE(SCANNER_ANATOMICAL, 254);
+  const corner = [-0.5 * (width - 1) * dx, -0.5 * (height - 1) * dy, -0.5 * (depth - 1) * dz] as const;
+  // Quaternion (0, 0, 0) is no rotation; the offsets and the rows of the affine say the same.
+  corner.forEach((n, i) => {
+    file.writeFloatLE(n, 268 + 4 * i);
+  });
+  const affine = [dx, 0, 0, corner[0], 0, dy, 0, corner[1], 0, 0, dz, corner[2]];
+  affine.forEach((n, i) => {
+    file.writeFloatLE(n, 280 + 4 * i);
+  });
+  file.write('n+1\0', 344, 'latin1');
+  for (let i = 0; i < voxels.length; i += 1) file.writeInt16LE(voxels[i]!, HEADER_BYTES + 2 * i);
+  return file;
+}
