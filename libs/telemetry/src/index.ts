@@ -1,1 +1,5 @@
-export {};
+export { codeVersion } from './code-version.js';
+export * from './logger.js';
+export * from './metrics.js';
+export { type OperationsServer, startOperationsServer } from './operations-server.js';
+export * from './trace.js';

@@ -1,0 +1,49 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { MedformerError } from '@medformer/schema';
+
+/** The packages whose code decides what a run computes. */
+const SCIENCE = ['augment', 'evaluators', 'imaging', 'medformer', 'phantom', 'schema', 'ssl', 'tensorflow'];
+
+let computed: string | undefined;
+
+/**
+ * Which code computed a result: `<version>+<12 hex digits>`, the digits from a SHA-256 over the built science
+ * packages, so that a change there, and only there, gives runs another name. MEDFORMER_CODE_VERSION replaces it where
+ * the packages lie elsewhere.
+ * @throws MedformerError FAILED_PRECONDITION when a science package is not built.
+ */
+export function codeVersion(): string {
+  computed ??= process.env.MEDFORMER_CODE_VERSION || `${packageVersion()}+${hashOf(SCIENCE).slice(0, 12)}`;
+  return computed;
+}
+
+function packageVersion(): string {
+  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
+}
+
+function hashOf(packages: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const name of packages) {
+    const dist = fileURLToPath(new URL(`../../${name}/dist/`, import.meta.url));
+    for (const file of builtFiles(dist, name)) {
+      const bytes = readFileSync(dist + file);
+      hash.update(`${name}/${file}\0${bytes.length}\0`).update(bytes);
+    }
+  }
+  return hash.digest('hex');
+}
+
+function builtFiles(dist: string, name: string): string[] {
+  try {
+    const files = readdirSync(dist, { recursive: true }) as string[];
+    return files.filter((file) => file.endsWith('.js')).sort();
+  } catch (cause) {
+    throw new MedformerError(
+      'FAILED_PRECONDITION',
+      `package ${name} is not built: run make build, or set MEDFORMER_CODE_VERSION`,
+      { cause },
+    );
+  }
+}
