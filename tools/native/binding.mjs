@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { copyFile, cp, link, mkdir, mkdtemp, readlink, rename, rm, symlink } from 'node:fs/promises';
+import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
+import { copyFile, cp, mkdir, mkdtemp, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { InstallError } from './install-error.mjs';
 import { headerText } from './libtensorflow.mjs';
 import { removePartials } from './wheel.mjs';
@@ -30,8 +30,11 @@ export function findTfjsNode(root) {
 export async function buildBinding({ tfjsNode, libtensorflow, cache, log = () => {} }) {
   const store = join(cache, 'tfjs-binding');
   const home = join(store, contentHash(tfjsNode, libtensorflow.include));
-  const built = { path: join(home, 'tfjs_binding.node'), home };
-  if (existsSync(built.path)) return built;
+  const built = { path: join(home, 'lib', `napi-v${NAPI_VERSION}`, 'tfjs_binding.node'), home };
+  if (existsSync(built.path)) {
+    await linkLibraries(home, libtensorflow);
+    return built;
+  }
 
   log('compiling the TensorFlow.js binding against it (about 20 s)');
   await mkdir(store, { recursive: true });
@@ -46,11 +49,12 @@ export async function buildBinding({ tfjsNode, libtensorflow, cache, log = () =>
     await symlink(libtensorflow.include, join(work, 'deps/include'));
     await symlink(libtensorflow.lib, join(work, 'deps/lib'));
     const out = join(partial, 'out');
+    await linkLibraries(out, libtensorflow);
     nodeGyp(work, [
       'configure',
       'build',
       '--module_name=tfjs_binding',
-      `--module_path=${out}`,
+      `--module_path=${join(out, 'lib', `napi-v${NAPI_VERSION}`)}`,
       `--napi_build_version=${NAPI_VERSION}`,
       ...nodeHeaders(),
     ]);
@@ -63,35 +67,29 @@ export async function buildBinding({ tfjsNode, libtensorflow, cache, log = () =>
   return built;
 }
 
-/**
- * Puts the binding where tfjs-node's loader looks. Its rpath is `$ORIGIN/../../deps/lib`, which becomes a link to the
- * library in the cache, so that nothing large is copied into node_modules.
- *
- * @returns {Promise<boolean>} whether anything had to change
- */
-export async function placeBinding({ tfjsNode, binding, libtensorflow }) {
-  const place = join(tfjsNode, 'lib', `napi-v${NAPI_VERSION}`, 'tfjs_binding.node');
-  const libraries = join(tfjsNode, 'deps/lib');
-  const inPlace = existsSync(place) && statSync(place).ino === statSync(binding.path).ino;
-  const linked = (await readlink(libraries).catch(() => undefined)) === libtensorflow.lib;
-  if (inPlace && linked) return false;
+/** The binding's rpath is `$ORIGIN/../../deps/lib`: a link, so that the 850 MB library is in the cache once. */
+async function linkLibraries(home, libtensorflow) {
+  const link = join(home, 'deps/lib');
+  if ((await readlink(link).catch(() => undefined)) === libtensorflow.lib) return;
+  await mkdir(dirname(link), { recursive: true });
+  await replaceLink(link, libtensorflow.lib);
+}
 
-  await mkdir(dirname(place), { recursive: true });
-  await mkdir(dirname(libraries), { recursive: true });
-  await replace(place, (path) => link(binding.path, path).catch(() => copyFile(binding.path, path)));
-  await replace(libraries, (path) => symlink(libtensorflow.lib, path));
+/** Makes this binding the one that @medformer/tensorflow loads. Returns whether it was not yet. */
+export async function selectBinding(binding, cache) {
+  const current = join(cache, 'tfjs-binding/current');
+  const target = basename(binding.home);
+  if ((await readlink(current).catch(() => undefined)) === target) return false;
+  await replaceLink(current, target);
   return true;
 }
 
-/** Makes `path` anew beside itself and renames it into place, so that a reader never meets half of it. */
-async function replace(path, make) {
-  const fresh = `${path}.${process.pid}`;
+/** Renaming a link into place never shows a reader the moment between two. */
+async function replaceLink(path, target) {
+  const fresh = `${path}.partial-${process.pid}`;
   await rm(fresh, { force: true });
-  await make(fresh);
-  if (existsSync(path) && statSync(path).isDirectory()) await rm(path, { recursive: true, force: true });
-  // Renaming one hard link over another of the same file does nothing, by POSIX: remove the leftover.
+  await symlink(target, fresh);
   await rename(fresh, path);
-  await rm(fresh, { force: true });
 }
 
 function contentHash(tfjsNode, include) {

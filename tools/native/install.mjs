@@ -13,7 +13,7 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildBinding, findTfjsNode, placeBinding } from './binding.mjs';
+import { buildBinding, findTfjsNode, selectBinding } from './binding.mjs';
 import { InstallError } from './install-error.mjs';
 import { provideLibtensorflow } from './libtensorflow.mjs';
 
@@ -33,21 +33,22 @@ async function install() {
   const tfjsNode = findTfjsNode(root);
   const libtensorflow = await provideLibtensorflow({ cache, log });
   const binding = await buildBinding({ tfjsNode, libtensorflow, cache, log });
-  const changed = await placeBinding({ tfjsNode, binding, libtensorflow });
   const passed = join(binding.home, 'self-test-passed.json');
-  if (!changed && existsSync(passed)) return;
-  const found = selfTest(libtensorflow.version);
-  await writeFile(passed, found);
-  const { version, gpu } = JSON.parse(found);
-  log(`TensorFlow ${version} on the ${gpu ? 'GPU' : 'CPU'} passed its self-test`);
+  if (!existsSync(passed)) {
+    const found = selfTest(binding.path, libtensorflow.version);
+    await writeFile(passed, found);
+    const { version, gpu } = JSON.parse(found);
+    log(`TensorFlow ${version} on the ${gpu ? 'GPU' : 'CPU'} passed its self-test`);
+  }
+  await selectBinding(binding, cache);
 }
 
 /** In a process of its own: a wrong library must not take the installer down with it. */
-function selfTest(version) {
+function selfTest(bindingPath, version) {
   const script = fileURLToPath(new URL('self-test.mjs', import.meta.url));
-  const run = spawnSync(process.execPath, [script, root, ...(version ? [version] : [])], {
-    encoding: 'utf8',
-  });
+  const args = [script, root, ...(version ? [version] : [])];
+  const env = { ...process.env, TFJS_NODE_BINDING: bindingPath };
+  const run = spawnSync(process.execPath, args, { encoding: 'utf8', env });
   const lines = run.stdout.trim().split('\n');
   if (run.status === 0) return `${lines.at(-1)}\n`;
   const reason = run.signal

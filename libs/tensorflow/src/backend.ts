@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { MedformerError } from '@medformer/schema';
 import { NATIVE_BACKEND_NAME, nativeBackend } from './native-backend.js';
 import { tf } from './tf.js';
@@ -18,7 +18,7 @@ export interface BackendInfo {
   /** Threads an op may use. */
   threads: number;
   gpu: boolean;
-  /** Where tfjs-node looks for its binding. */
+  /** The native binding that is, or would be, loaded. */
   bindingPath: string;
   missing: string[];
   /** A command or a step for each entry of `missing`, in the same order. */
@@ -98,8 +98,11 @@ async function useNative(threads: number | undefined): Promise<void> {
     const count = threads ?? (Number(process.env.TF_NUM_INTRAOP_THREADS) || availableParallelism());
     // TensorFlow reads these once, when its context is made. The patched binding takes them from this thread's env.
     process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
+    // Its default, but said aloud: TensorFlow then does not announce it on stderr.
+    process.env.TF_ENABLE_ONEDNN_OPTS ??= '1';
     process.env.TF_NUM_INTRAOP_THREADS = String(count);
     process.env.TF_NUM_INTEROP_THREADS = String(count);
+    process.env.TFJS_NODE_BINDING = bindingPath();
     try {
       await import(pathToFileURL(require.resolve('@tensorflow/tfjs-node')).href);
     } catch (cause) {
@@ -135,12 +138,11 @@ async function select(name: string): Promise<void> {
   await tf.ready();
 }
 
-/** Where @mapbox/node-pre-gyp sends tfjs-node's loader on every Node release this project supports. */
+/** `TFJS_NODE_BINDING`, else the one tools/native/install.mjs selected in `MEDFORMER_CACHE` or the checkout's .cache. */
 function bindingPath(): string {
-  return join(
-    dirname(require.resolve('@tensorflow/tfjs-node/package.json')),
-    'lib/napi-v8/tfjs_binding.node',
-  );
+  if (process.env.TFJS_NODE_BINDING) return process.env.TFJS_NODE_BINDING;
+  const cache = process.env.MEDFORMER_CACHE ?? fileURLToPath(new URL('../../../.cache', import.meta.url));
+  return join(cache, 'tfjs-binding/current/lib/napi-v8/tfjs_binding.node');
 }
 
 function findMissing(): { missing: string[]; remedies: string[] } {
@@ -148,9 +150,7 @@ function findMissing(): { missing: string[]; remedies: string[] } {
   const library = join(dirname(binding), '../../deps/lib');
   const missing: string[] = [];
   if (!existsSync(binding)) missing.push(`the native TensorFlow binding is not built (${binding})`);
-  else if (!existsSync(join(library, 'libtensorflow.so'))) {
-    missing.push(`the TensorFlow library is gone (${library})`);
-  }
+  else if (!existsSync(library)) missing.push(`the TensorFlow library is gone (${library})`);
   return { missing, remedies: missing.map(() => INSTALL) };
 }
 

@@ -1,3 +1,4 @@
 export * from './backend.js';
 export * from './native-backend.js';
+export * from './recorded-step.js';
 export * from './tf.js';
