@@ -54,6 +54,7 @@ export const EmbeddingMap = z.object({
   checkpoint: ContentHash,
   points: z.array(z.object({ x: z.number(), y: z.number(), class: z.number().int(), modality: Slug })),
 });
+export type EmbeddingMap = z.infer<typeof EmbeddingMap>;
 
 export const ScoreReport = z.object({
   kind: z.literal('medformer.score-report.v1'),
