@@ -11,7 +11,19 @@ PNPM_VERSION := 12.21.0
 
 .PHONY: help
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build native ## The whole path on a phantom cohort; run it again to go on
+	@node tools/demo.mjs
+
+.PHONY: up
+up: build native ## Start all services in the foreground
+	@node tools/up.mjs
+
+.PHONY: doctor
+doctor: build native ## What this machine computes with, and what is missing
+	@medformer doctor
 
 ##@ Build
 
@@ -35,3 +47,49 @@ proto: libs/gen/descriptor.binpb ## Generate message types from proto/
 .PHONY: build
 build: install proto ## Compile everything
 	tsc -b
+
+.PHONY: native
+native: install ## Fetch TensorFlow and build its binding (cached)
+	@node tools/native/install.mjs
+
+.PHONY: flow-map
+flow-map: install ## Draw docs/data-flow.md from the services' packages
+	@node tools/flow-map/main.mjs
+
+.PHONY: clean
+clean: ## Remove everything compiled; data stays
+	rm -rf libs/*/dist services/*/dist cli/dist e2e/dist libs/gen/src libs/gen/descriptor.binpb test-results
+	find . -name '*.tsbuildinfo' -not -path './node_modules/*' -delete
+
+.PHONY: clean-data
+clean-data: ## Remove what make demo and make up made (.medformer)
+	rm -rf .medformer
+
+##@ Check
+
+.PHONY: test
+test: check test-tools ## Everything: install, build, lint, types, boundaries, protos, tests; ends with the counts
+	@rm -rf test-results
+	failed=0
+	vitest run --exclude 'e2e/**' --reporter=default --reporter=json --outputFile.json=test-results/packages.json || failed=1
+	vitest run e2e --no-file-parallelism --reporter=default --reporter=json --outputFile.json=test-results/e2e.json || failed=1
+	node tools/summarise-tests.mjs test-results/packages.json test-results/e2e.json
+	exit $$failed
+
+.PHONY: check
+check: build ## Lint, types of the specs, import table, flow map, protos
+	biome ci --reporter=summary .
+	tsc -p tsconfig.spec.json
+	node tools/check-imports/main.mjs
+	node tools/flow-map/main.mjs --check
+	buf lint proto
+	tools/proto-breaking.sh
+
+.PHONY: test-tools
+test-tools: install native ## What tests need besides packages: TensorFlow, Chromium, MinIO
+	@tools/chromium.sh
+	tools/minio.sh
+
+.PHONY: format
+format: install ## Format and fix what the linter can
+	biome check --write .
