@@ -1,0 +1,20 @@
+import type { MetricSummary } from '@medformer/schema';
+
+/** `71.3 ± 1.2`, in percent; without a spread when there is one value. */
+export function percentWithStd({ mean, std, values }: MetricSummary): string {
+  return values.length === 1 ? percent(mean) : `${percent(mean)} ± ${percent(std)}`;
+}
+
+/** `71.3` for 0.713. */
+export function percent(fraction: number): string {
+  return (100 * fraction).toFixed(1);
+}
+
+/** The first twelve digits of a content address: enough to tell artefacts apart by eye. */
+export function shortHash(hash: string): string {
+  return hash.slice(0, 12);
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
+}

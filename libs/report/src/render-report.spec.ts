@@ -1,0 +1,242 @@
+import {
+  type CheckpointRecord,
+  type DatasetManifest,
+  type MetricSummary,
+  MODEL_PRESETS,
+  RunSpec,
+  type ScoreReport,
+  sha256,
+} from '@medformer/schema';
+import { parseHTML } from 'linkedom';
+import { describe, expect, it } from 'vitest';
+import { renderReport } from './render-report.js';
+import type { ReportInput } from './report-input.js';
+
+const CHECKPOINT = sha256('simclr checkpoint');
+const SCRATCH = sha256('supervised checkpoint');
+const DATASET = sha256('dataset');
+
+const summary = (...values: number[]): MetricSummary => {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return { mean, std: 0.01, values };
+};
+
+const report: ScoreReport = {
+  kind: 'medformer.score-report.v1',
+  spec: {
+    title: 'Ten labels <b>per class</b>',
+    dataset: DATASET,
+    task: 'body-region',
+    labelsPerClass: 10,
+    seeds: [0, 1],
+    dimensions: [2],
+    entries: [
+      { label: 'SimCLR', protocol: 'linear-probe', checkpoints: [CHECKPOINT] },
+      { label: 'From scratch', protocol: 'head', checkpoints: [SCRATCH] },
+    ],
+  },
+  datasetName: 'phantom',
+  synthetic: true,
+  classes: ['head', 'chest', 'knee'],
+  testImages: 60,
+  testSubjects: 12,
+  rows: [
+    {
+      label: 'SimCLR',
+      protocol: 'linear-probe',
+      checkpoints: [CHECKPOINT],
+      auc: summary(0.9, 0.92),
+      accuracy: summary(0.8, 0.82),
+      top1: summary(0.8, 0.82),
+      top3: summary(1, 1),
+      top5: summary(1, 1),
+      confusion: [
+        [30, 5, 5],
+        [2, 36, 2],
+        [4, 4, 32],
+      ],
+    },
+    {
+      label: 'From scratch',
+      protocol: 'head',
+      checkpoints: [SCRATCH],
+      auc: summary(0.7, 0.72),
+      accuracy: summary(0.5, 0.52),
+      top1: summary(0.5, 0.52),
+      top3: summary(1, 1),
+      top5: summary(1, 1),
+      confusion: [
+        [20, 10, 10],
+        [10, 20, 10],
+        [10, 10, 20],
+      ],
+    },
+  ],
+  embeddingMaps: [
+    {
+      label: 'SimCLR',
+      checkpoint: CHECKPOINT,
+      points: [
+        { x: 0, y: 1, class: 0, modality: 'ct' },
+        { x: 1, y: 0, class: 1, modality: 'mr' },
+        { x: -1, y: -1, class: 2, modality: 'ct' },
+      ],
+    },
+  ],
+  codeVersion: '0.1.0',
+};
+
+const dataset: DatasetManifest = {
+  kind: 'medformer.dataset.v1',
+  name: 'phantom',
+  description: 'Phantom patients.',
+  source: { format: 'phantom', synthetic: true, digest: sha256('source'), files: 3, bytes: 9 },
+  deidentification: { profile: 'none', notes: [] },
+  normalisation: {},
+  splits: { policy: 'by-subject', seed: 7 },
+  labelSpaces: [],
+  census: {
+    images: { train: 100, test: 60 },
+    subjects: {},
+    modalities: {},
+    bodyParts: {},
+    shapes: [],
+    labels: {},
+  },
+  shards: [],
+  codeVersion: '0.1.0',
+};
+
+const spec = RunSpec.parse({
+  dataset: DATASET,
+  method: { name: 'simclr' },
+  steps: 20,
+  batchSize: 64,
+  codeVersion: '0.1.0',
+});
+
+const checkpoint: CheckpointRecord = {
+  kind: 'medformer.checkpoint.v1',
+  run: sha256('run'),
+  spec,
+  step: 20,
+  model: MODEL_PRESETS.nano,
+  weights: { sha256: sha256('weights'), bytes: 1 },
+  optimiser: { sha256: sha256('optimiser'), bytes: 1 },
+  parts: { input: [], body: [], output: [], method: [] },
+  codes: { modalities: [], bodyParts: [], tasks: [] },
+  input: { mean: 0.5, std: 0.2 },
+  dataset: DATASET,
+  codeVersion: '0.1.0',
+  history: [0, 10, 20].map((step) => ({
+    step,
+    loss: 4.8 - step / 20,
+    learningRate: 1e-3,
+    gradientNorm: 1,
+    embeddingStd: 0.05 + step / 1000,
+  })),
+};
+
+const input: ReportInput = {
+  hash: sha256('report'),
+  report,
+  dataset,
+  checkpoints: new Map([[CHECKPOINT, checkpoint]]),
+  samples: [{ caption: 'ct, head', images: ['data:image/png;base64,AAAA', 'data:image/png;base64,BBBB'] }],
+};
+
+const page = (changes: Partial<ReportInput> = {}) => {
+  const text = renderReport({ ...input, ...changes });
+  return { text, document: parseHTML(text).document };
+};
+
+describe('renderReport', () => {
+  it('shows one table row per score row, in percent, and marks the best', () => {
+    const { document } = page();
+    const rows = [...document.querySelectorAll('table.scores tbody tr')];
+
+    expect(rows.map((row) => row.querySelector('th')?.textContent)).toEqual(['SimCLR', 'From scratch']);
+    expect(rows[0]?.textContent).toContain('91.0 ± 1.0');
+    expect([...document.querySelectorAll('td.best')].map((cell) => cell.textContent)).toContain('81.0 ± 1.0');
+  });
+
+  it('calls synthetic data a synthetic phantom at the top and in the table, and real data not', () => {
+    const { document } = page();
+    expect(document.querySelector('.notice')?.textContent).toContain('Synthetic phantom');
+    expect(document.querySelector('table.scores caption')?.textContent).toContain('synthetic phantom');
+
+    const real = page({
+      report: { ...report, synthetic: false },
+      dataset: { ...dataset, source: { ...dataset.source, synthetic: false, format: 'image-folder' } },
+    });
+    expect(real.document.querySelector('.notice')).toBeNull();
+    expect(real.text).not.toContain('synthetic phantom');
+  });
+
+  it('draws every chart with a title and a description', () => {
+    const charts = [...page().document.querySelectorAll('svg')];
+
+    // Two score bars, loss and embedding spread, one embedding map, two confusion matrices.
+    expect(charts).toHaveLength(7);
+    for (const chart of charts) {
+      expect(chart.querySelector('title')?.textContent).not.toBe('');
+      expect(chart.querySelector('desc')?.textContent).not.toBe('');
+      expect(chart.getAttribute('role')).toBe('img');
+    }
+  });
+
+  it('draws the loss beside what theory expects of it', () => {
+    const description = page().document.querySelector('#training svg desc')?.textContent;
+
+    expect(description).toContain(`ln(2N−1) = ${Math.log(127).toFixed(3)}`);
+  });
+
+  it('loads nothing: every picture is inline and no address is fetched', () => {
+    const { text, document } = page();
+
+    expect(
+      [...document.querySelectorAll('img')].every((image) => image.getAttribute('src')?.startsWith('data:')),
+    ).toBe(true);
+    expect(document.querySelectorAll('link, script[src], iframe')).toHaveLength(0);
+    expect(text.replaceAll(/xmlns(:\w+)?="[^"]*"/g, '')).not.toMatch(/https?:\/\//);
+    expect(document.querySelector('meta[http-equiv]')?.getAttribute('content')).toContain(
+      "default-src 'none'",
+    );
+  });
+
+  it('escapes what callers wrote', () => {
+    expect(page().text).not.toContain('<b>per class</b>');
+  });
+
+  it('names report, checkpoints, run, dataset and source by their full addresses', () => {
+    const hashes = [...page().document.querySelectorAll('#lineage code')].map((code) => code.textContent);
+
+    expect(hashes).toEqual([input.hash, CHECKPOINT, checkpoint.run, SCRATCH, DATASET, dataset.source.digest]);
+  });
+
+  it('groups the points of a map by class and modality, so that the legend can hide them', () => {
+    const { document } = page();
+
+    expect(document.querySelectorAll('.map .class-0.modality-ct').length).toBeGreaterThan(0);
+    expect(document.querySelectorAll('.legend input')).toHaveLength(5);
+  });
+
+  it('leaves out the sections that have nothing to show', () => {
+    const { document } = page({
+      checkpoints: new Map(),
+      samples: [],
+      report: { ...report, embeddingMaps: [] },
+    });
+
+    expect([...document.querySelectorAll('section')].map((section) => section.id)).toEqual([
+      'results',
+      'confusion',
+      'lineage',
+      'repeat',
+    ]);
+  });
+
+  it('writes the same bytes for the same input', () => {
+    expect(page().text).toBe(page().text);
+  });
+});

@@ -1,0 +1,80 @@
+import type { EmbeddingMap, ScoreReport } from '@medformer/schema';
+import * as Plot from '@observablehq/plot';
+import { chart } from '../chart.js';
+import { type Html, html } from '../html.js';
+import { plural } from '../numbers.js';
+import { classColours } from '../palette.js';
+
+const SYMBOLS = ['circle', 'triangle2', 'square2', 'diamond2', 'star', 'cross', 'wye'] as const;
+/** The same shapes as text, for the legend. */
+const GLYPHS = ['●', '▲', '■', '◆', '★', '✚', 'Y'] as const;
+
+export function embeddingMaps(report: ScoreReport): Html | undefined {
+  const maps = report.embeddingMaps.filter(({ points }) => points.length > 0);
+  if (maps.length === 0) return undefined;
+  const modalities = [
+    ...new Set(maps.flatMap(({ points }) => points.map(({ modality }) => modality))),
+  ].sort();
+  return html`<section id="embeddings" aria-labelledby="embeddings-heading">
+    <h2 id="embeddings-heading">Embedding map</h2>
+    <p class="muted">Test embeddings laid out by UMAP: colour is the class, shape the modality. Near points are near embeddings; distances between far groups mean little. The checkpoints never saw a label.</p>
+    ${legend(report.classes, modalities)}
+    <div class="grid">${maps.map((map) => scatter(map, report.classes, modalities))}</div>
+  </section>`;
+}
+
+function legend(classes: string[], modalities: string[]): Html {
+  const colours = classColours(classes.length);
+  return html`<div class="legend" role="group" aria-label="Show or hide points">
+    <fieldset><legend>Modality</legend>${modalities.map(
+      (modality, at) =>
+        html`<label><input type="checkbox" checked data-modality="${modality}"><span aria-hidden="true">${GLYPHS[at % GLYPHS.length]}</span> ${modality}</label>`,
+    )}</fieldset>
+    <fieldset><legend>Class</legend>${classes.map(
+      (name, at) =>
+        html`<label><input type="checkbox" checked data-class="${at}"><span class="dot" style="background:${colours[at]}"></span>${name}</label>`,
+    )}</fieldset>
+  </div>`;
+}
+
+function scatter({ label, points }: EmbeddingMap, classes: string[], modalities: string[]): Html {
+  const colours = classColours(classes.length);
+  return html`<figure class="map"><figcaption><strong>${label}</strong><span class="muted"> ${plural(points.length, 'test image')}</span></figcaption>${chart(
+    {
+      width: 560,
+      height: 480,
+      axis: null,
+      margin: 10,
+      symbol: {
+        type: 'ordinal',
+        domain: modalities,
+        range: modalities.map((_, at) => SYMBOLS[at % SYMBOLS.length]!),
+      },
+      marks: [
+        // One group of points per class and modality, so that the page can hide either.
+        ...classes.flatMap((name, index) =>
+          modalities.map((modality) =>
+            Plot.dot(
+              points.filter((point) => point.class === index && point.modality === modality),
+              {
+                x: 'x',
+                y: 'y',
+                r: 3.4,
+                symbol: 'modality',
+                fill: colours[index]!,
+                fillOpacity: 0.8,
+                stroke: 'none',
+                className: `points class-${index} modality-${modality}`,
+                ariaLabel: `${name}, ${modality}`,
+              },
+            ),
+          ),
+        ),
+      ],
+    },
+    {
+      title: `${label}: embedding map`,
+      description: `UMAP of ${points.length} test embeddings, coloured by ${classes.length} classes and shaped by modality (${modalities.join(', ')}).`,
+    },
+  )}</figure>`;
+}

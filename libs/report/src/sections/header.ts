@@ -1,0 +1,30 @@
+import { summariseFindings } from '../findings.js';
+import { type Html, html } from '../html.js';
+import { percent, plural } from '../numbers.js';
+import type { ReportInput } from '../report-input.js';
+
+export function header({ report, dataset }: ReportInput): Html {
+  const { spec } = report;
+  const facts: [string, string][] = [
+    ['Data set', `${report.datasetName}, ${[...spec.dimensions].map((axes) => `${axes}D`).join(' and ')}`],
+    ['Task', `${spec.task}, ${report.classes.length} classes`],
+    ['Chance', `${percent(1 / report.classes.length)} % accuracy, 50 % AUC`],
+    ['Test split', `${plural(report.testImages, 'image')} of ${plural(report.testSubjects, 'subject')}`],
+    [
+      'Training labels',
+      spec.labelsPerClass === undefined ? 'all' : `${spec.labelsPerClass} per class, drawn by seed`,
+    ],
+    ['Seeds', spec.seeds.join(', ')],
+  ];
+  return html`<header>
+    <p class="eyebrow">Medformer score report</p>
+    <h1>${spec.title}</h1>
+    ${
+      report.synthetic &&
+      html`<p class="notice"><strong>Synthetic phantom.</strong> The images are generated, no patient was scanned. The scores compare methods with each other and say nothing about clinical images.</p>`
+    }
+    <p class="finding">${summariseFindings(report)}</p>
+    <dl class="facts">${facts.map(([term, value]) => html`<div><dt>${term}</dt><dd>${value}</dd></div>`)}</dl>
+    ${dataset.description && html`<p class="muted">${dataset.description}</p>`}
+  </header>`;
+}

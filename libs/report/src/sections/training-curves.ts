@@ -1,0 +1,138 @@
+import type { CheckpointRecord, HistoryEntry, ScoreReport } from '@medformer/schema';
+import * as Plot from '@observablehq/plot';
+import { chart } from '../chart.js';
+import { type Html, html } from '../html.js';
+import { plural } from '../numbers.js';
+import { type ReferenceLoss, referenceLosses } from '../reference-losses.js';
+
+const METHOD_NAMES: Record<CheckpointRecord['spec']['method']['name'], string> = {
+  simclr: 'SimCLR, NT-Xent loss',
+  'barlow-twins': 'Barlow Twins loss',
+  supervised: 'cross entropy',
+};
+
+/** The runs behind one label of the table, drawn in one panel. */
+interface Panel {
+  label: string;
+  records: CheckpointRecord[];
+}
+
+export function trainingCurves(
+  report: ScoreReport,
+  checkpoints: ReadonlyMap<string, CheckpointRecord>,
+): Html | undefined {
+  const panels = panelsOf(report, checkpoints);
+  if (panels.length === 0) return undefined;
+  return html`<section id="training" aria-labelledby="training-heading">
+    <h2 id="training-heading">Training</h2>
+    <div class="grid">${panels.map((panel) => curves(panel, report.classes.length))}</div>
+    <p class="muted">Dashed lines are losses that theory gives: where an untrained network stands and, where there is one, the bound below. The embedding spread is the mean standard deviation of the normalised embeddings in a batch; near 0 means that all images collapsed to one point.</p>
+  </section>`;
+}
+
+function panelsOf(report: ScoreReport, checkpoints: ReadonlyMap<string, CheckpointRecord>): Panel[] {
+  const panels = new Map<string, Panel>();
+  for (const row of report.rows) {
+    const records = row.checkpoints.flatMap((hash) => checkpoints.get(hash) ?? []);
+    const key = row.checkpoints.join();
+    if (!panels.has(key) && records.some(({ history }) => history.length > 1)) {
+      panels.set(key, { label: row.label, records });
+    }
+  }
+  return [...panels.values()];
+}
+
+function curves({ label, records }: Panel, classes: number): Html {
+  const { spec, step } = records[0]!;
+  const runs = records.length > 1 ? `, ${plural(records.length, 'run')}` : '';
+  const spread = embeddingSpread(label, records);
+  return html`<figure>
+    <figcaption><strong>${label}</strong><span class="muted"> ${METHOD_NAMES[spec.method.name]}, ${plural(step, 'step')} of ${spec.batchSize}${runs}</span></figcaption>
+    ${lossCurve(label, records, classes)}
+    ${spread}
+  </figure>`;
+}
+
+function lossCurve(label: string, records: CheckpointRecord[], classes: number): Html {
+  const points = pointsOf(records, ({ loss }) => loss);
+  const losses = points.map(({ value }) => value);
+  const references = referenceLosses(records[0]!.spec, classes).filter(
+    // A line far from the curve would flatten it.
+    ({ value }) => value <= 1.6 * Math.max(...losses) && value >= Math.min(...losses) - 1.5 * range(losses),
+  );
+  const first = losses[0]!;
+  const last = losses.at(-1)!;
+  return chart(
+    {
+      width: 560,
+      height: 230,
+      marginLeft: 48,
+      x: { label: 'step' },
+      y: { label: 'loss', grid: true, nice: true, ticks: 5 },
+      marks: [
+        Plot.ruleY(references, {
+          y: 'value',
+          strokeDasharray: '4 3',
+          stroke: 'currentColor',
+          strokeOpacity: 0.55,
+        }),
+        Plot.text(references, {
+          y: 'value',
+          text: ({ label: name, value }: ReferenceLoss) => `${name} = ${significant(value)}`,
+          frameAnchor: 'right',
+          textAnchor: 'end',
+          dy: -7,
+          fill: 'currentColor',
+          fillOpacity: 0.75,
+        }),
+        Plot.lineY(points, { x: 'step', y: 'value', z: 'run', stroke: 'var(--accent)', strokeWidth: 1.6 }),
+      ],
+    },
+    {
+      title: `${label}: training loss`,
+      description: `Loss over steps, from ${first.toFixed(3)} to ${last.toFixed(3)}.${references
+        .map((reference) => ` ${reference.label} = ${reference.value.toFixed(3)}.`)
+        .join('')}`,
+    },
+  );
+}
+
+function embeddingSpread(label: string, records: CheckpointRecord[]): Html | undefined {
+  const points = pointsOf(records, ({ embeddingStd }) => embeddingStd);
+  if (points.length < 2) return undefined;
+  const values = points.map(({ value }) => value);
+  return chart(
+    {
+      width: 560,
+      height: 130,
+      marginLeft: 48,
+      x: { label: 'step' },
+      y: { label: 'embedding spread', domain: [0, 1.15 * Math.max(...values)], grid: true, ticks: 3 },
+      marks: [
+        Plot.ruleY([0], { stroke: 'currentColor', strokeOpacity: 0.4 }),
+        Plot.lineY(points, { x: 'step', y: 'value', z: 'run', stroke: 'var(--accent-2)', strokeWidth: 1.6 }),
+      ],
+    },
+    {
+      title: `${label}: embedding spread`,
+      description: `Standard deviation of the normalised embeddings over steps, from ${values[0]!.toFixed(4)} to ${values.at(-1)!.toFixed(4)}.`,
+    },
+  );
+}
+
+function pointsOf(records: CheckpointRecord[], value: (entry: HistoryEntry) => number | undefined) {
+  return records.flatMap(({ history }, run) =>
+    history.flatMap((entry) => {
+      const found = value(entry);
+      return found === undefined ? [] : [{ run, step: entry.step, value: found }];
+    }),
+  );
+}
+
+function significant(value: number): string {
+  return String(Number(value.toPrecision(3)));
+}
+
+function range(values: number[]): number {
+  return Math.max(...values) - Math.min(...values);
+}
