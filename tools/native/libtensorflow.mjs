@@ -46,8 +46,7 @@ export async function provideLibtensorflow({
       [
         { from: 'tensorflow/libtensorflow_cc.so.2', to: 'lib/libtensorflow_cc.so.2' },
         { from: 'tensorflow/libtensorflow_framework.so.2', to: 'lib/libtensorflow_framework.so.2' },
-        // Of its 13,000 headers the C API includes only these directories.
-        ...['tensorflow/c/', 'tensorflow/core/platform/', 'tsl/platform/', 'xla/tsl/c/'].map((headers) => ({
+        ...HEADERS.map((headers) => ({
           from: `tensorflow/include/${headers}`,
           to: `include/${headers}`,
         })),
@@ -80,6 +79,9 @@ async function adoptLibtensorflow(home, cache) {
   const links = join(cache, 'libtensorflow', `own-${Buffer.from(lib).toString('base64url').slice(-64)}`);
   return { ...(await linkNames(lib, links)), include, version: undefined };
 }
+
+/** What the C API includes of the wheel's 13,000 headers. */
+const HEADERS = ['tensorflow/c/', 'tensorflow/core/platform/', 'tsl/platform/', 'xla/tsl/c/'];
 
 const CORE = ['libtensorflow_cc.so.2', 'libtensorflow.so.2', 'libtensorflow.so'];
 const FRAMEWORK = ['libtensorflow_framework.so.2', 'libtensorflow_framework.so'];

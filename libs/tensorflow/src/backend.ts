@@ -98,8 +98,6 @@ async function useNative(threads: number | undefined): Promise<void> {
     const count = threads ?? (Number(process.env.TF_NUM_INTRAOP_THREADS) || availableParallelism());
     // TensorFlow reads these once, when its context is made. The patched binding takes them from this thread's env.
     process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
-    // Its default, but said aloud: TensorFlow then does not announce it on stderr.
-    process.env.TF_ENABLE_ONEDNN_OPTS ??= '1';
     process.env.TF_NUM_INTRAOP_THREADS = String(count);
     process.env.TF_NUM_INTEROP_THREADS = String(count);
     process.env.TFJS_NODE_BINDING = bindingPath();
