@@ -1,1 +1,24 @@
-export {};
+export { type DicomImage, decodeDicom } from './decode/dicom.js';
+export { decodeNifti } from './decode/nifti.js';
+export { decodeRaster } from './decode/raster.js';
+export { encodePng } from './encode-png.js';
+export { normalise, percentiles, ruleFor } from './normalise.js';
+export { MEDMNIST_SETS, type MedmnistSet, medmnistSetOf } from './npz/medmnist-sets.js';
+export { type NpyArray, readNpyArray } from './npz/npy-array.js';
+export { openZip, type ZipArchive, type ZipEntry } from './npz/zip-archive.js';
+export type {
+  ImageSource,
+  Refusal,
+  SourceFile,
+  SourceImage,
+  SourceOptions,
+} from './source/image-source.js';
+export { type LabelRow, type LabelTable, parseLabelTable } from './source/labels-csv.js';
+export { openSource, sourceDigest } from './source/open-source.js';
+export {
+  DEFAULT_TEST_FRACTION,
+  DEFAULT_VAL_FRACTION,
+  type SplitFractions,
+  splitSubjects,
+} from './source/split-subjects.js';
+export { MAX_IMAGE_BYTES, type Voxels, type VoxelValues } from './voxels.js';

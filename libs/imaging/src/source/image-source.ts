@@ -1,0 +1,55 @@
+import type { DatasetManifest, ImageRecord, LabelSpace } from '@medformer/schema';
+import { sha256 } from '@medformer/schema';
+import type { SplitFractions } from './split-subjects.js';
+
+/** A file as the caller sent it. */
+export interface SourceFile {
+  /** Relative, with forward slashes. */
+  path: string;
+  bytes: number;
+  sha256: string;
+}
+
+export interface SourceOptions {
+  /** Used where neither `labels.csv` nor the file says. */
+  modality?: string;
+  bodyPart?: string;
+  splitSeed: number;
+  fractions: SplitFractions;
+  /** Drop bad files and report them, instead of refusing everything. */
+  skipBadFiles: boolean;
+  /** True for generated data, whose subject names are kept. */
+  synthetic: boolean;
+  /** Key of the hash that turns patient identifiers into pseudonyms. */
+  pseudonymKey: string;
+  /** The most bytes that an archive may declare in all. */
+  maxArchiveBytes: number;
+}
+
+/** A file that was left out, and why. */
+export interface Refusal {
+  path: string;
+  reason: string;
+}
+
+/** An image ready for a dataset: normalised pixels with all that is known of them. */
+export interface SourceImage extends Omit<ImageRecord, 'tensor' | 'row'> {
+  pixels: Uint8Array | Uint16Array;
+}
+
+/** Images to be ingested, examined as far as it goes without decoding them. */
+export interface ImageSource extends Pick<DatasetManifest, 'deidentification' | 'normalisation' | 'splits'> {
+  format: 'medmnist-npz' | 'image-folder';
+  labelSpaces: LabelSpace[];
+  /** The files that count as ingested; documentation beside the images does not. */
+  files: SourceFile[];
+  /** How many images come at most. */
+  total: number;
+  /** Decoded and normalised one after the other, in an order that depends on the files only. */
+  images(signal?: AbortSignal): AsyncIterable<SourceImage>;
+}
+
+/** The id of an image: what was ingested, and which image of it. */
+export function imageId(source: string, frame: string): string {
+  return sha256(`${source}/${frame}`).slice(0, 16);
+}

@@ -1,0 +1,45 @@
+import { badInput, contentAddress, type DatasetManifest } from '@medformer/schema';
+import { openFolderSource } from './folder-source.js';
+import type { ImageSource, Refusal, SourceFile, SourceOptions } from './image-source.js';
+import { openMedmnistSource } from './medmnist-source.js';
+
+/**
+ * Examines the files of a folder: a single .npz is a MedMNIST archive, anything else a folder of images.
+ *
+ * @param files as announced; their paths stay inside `folder`.
+ * @param onRefusal hears of files left out under `skipBadFiles`, now and while images are read.
+ * @throws MedformerError INVALID_ARGUMENT naming file, field, expected and found.
+ */
+export async function openSource(
+  folder: string,
+  files: readonly SourceFile[],
+  options: SourceOptions,
+  onRefusal: (refusal: Refusal) => void,
+): Promise<ImageSource> {
+  const archives = files.filter(({ path }) => path.toLowerCase().endsWith('.npz'));
+  const [archive] = archives;
+  if (archive && files.length === 1) return openMedmnistSource(folder, archive, options);
+  if (archive) {
+    const expected = 'one .npz archive alone, or a folder of images';
+    const found = `${archives.length} archives among ${files.length} files`;
+    throw badInput({ file: archive.path, field: 'files', expected, found });
+  }
+  return openFolderSource(folder, files, options, onRefusal);
+}
+
+/**
+ * Names what was ingested and how: equal files under equal options give an equal digest. The key of the pseudonyms
+ * counts by its own hash.
+ */
+export function sourceDigest(
+  files: readonly SourceFile[],
+  options: SourceOptions,
+): DatasetManifest['source']['digest'] {
+  const { pseudonymKey, maxArchiveBytes: _limit, ...choices } = options;
+  const pairs = files.map(({ path, sha256 }) => [path, sha256]).sort(([x], [y]) => (x! < y! ? -1 : 1));
+  return contentAddress({
+    files: pairs,
+    options: choices,
+    key: contentAddress(['pseudonym key', pseudonymKey]),
+  });
+}
