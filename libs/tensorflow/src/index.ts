@@ -1,4 +1,5 @@
 export * from './backend.js';
+export * from './doctor.js';
 export * from './native-backend.js';
 export * from './recorded-step.js';
 export * from './tf.js';
