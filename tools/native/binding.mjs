@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { InstallError } from './install-error.mjs';
 import { headerText } from './libtensorflow.mjs';
-import { removePartials } from './wheel.mjs';
+import { partialName, removePartials } from './wheel.mjs';
 
 /** N-API is ABI-stable: one binding serves every Node release from 12.22 on. tfjs-node's loader looks for 8. */
 const NAPI_VERSION = '8';
@@ -39,7 +39,7 @@ export async function buildBinding({ tfjsNode, libtensorflow, cache, log = () =>
   log('compiling the TensorFlow.js binding against it (about 20 s)');
   await mkdir(store, { recursive: true });
   await removePartials(store);
-  const partial = await mkdtemp(join(store, 'partial-'));
+  const partial = await mkdtemp(partialName(join(store, '/')));
   try {
     const work = join(partial, 'work');
     await cp(join(tfjsNode, 'binding'), join(work, 'binding'), { recursive: true });
@@ -86,7 +86,7 @@ export async function selectBinding(binding, cache) {
 
 /** Renaming a link into place never shows a reader the moment between two. */
 async function replaceLink(path, target) {
-  const fresh = `${path}.partial-${process.pid}`;
+  const fresh = `${partialName(`${path}.`)}link`;
   await rm(fresh, { force: true });
   await symlink(target, fresh);
   await rename(fresh, path);

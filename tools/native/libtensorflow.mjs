@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rename, rm, symlink } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { InstallError } from './install-error.mjs';
 import { TENSORFLOW_VERSION, TENSORFLOW_WHEELS, WHEEL_TARGET } from './pins.mjs';
-import { extractWheel, fetchWheel, removePartials } from './wheel.mjs';
+import { extractWheel, fetchWheel, partialName, removePartials } from './wheel.mjs';
 
 /**
  * @typedef {object} Libtensorflow
@@ -92,7 +92,7 @@ const libraryIn = (directory) => CORE.find((name) => existsSync(join(directory, 
 async function linkNames(lib, links = `${lib}-links`) {
   if (!existsSync(links)) {
     await mkdir(join(links, '..'), { recursive: true });
-    const partial = await mkdtemp(`${links}.partial-`);
+    const partial = await mkdtemp(partialName(`${links}.`));
     const core = libraryIn(lib);
     const framework = FRAMEWORK.find((name) => existsSync(join(lib, name)));
     for (const [name, target] of [

@@ -21,7 +21,7 @@ export async function fetchWheel(wheel, { directory, target, env = process.env, 
     return finished;
   }
   log(`fetching ${wheel.project} ${wheel.version} from the Python package index`);
-  const partial = await mkdtemp(join(directory, 'partial-'));
+  const partial = await mkdtemp(partialName(join(directory, '/')));
   try {
     const requirements = join(partial, 'requirements.txt');
     await writeFile(requirements, `${wheel.project}==${wheel.version} --hash=sha256:${wheel.sha256}\n`);
@@ -52,7 +52,7 @@ export async function fetchWheel(wheel, { directory, target, env = process.env, 
  */
 export async function extractWheel(wheel, destination, members, { env = process.env } = {}) {
   await mkdir(join(destination, '..'), { recursive: true });
-  const partial = await mkdtemp(`${destination}.partial-`);
+  const partial = await mkdtemp(partialName(`${destination}.`));
   try {
     const run = spawnSync(python(env), ['-c', EXTRACT, wheel, partial, JSON.stringify(members)], {
       env,
@@ -73,11 +73,25 @@ export async function extractWheel(wheel, destination, members, { env = process.
   }
 }
 
+/** Names unfinished work after its process, so that the next run can tell remains from work under way. */
+export const partialName = (path) => `${path}partial-${process.pid}-`;
+
 /** Removes what killed runs left in `directory`; nothing under such a name is ever taken for finished. */
 export async function removePartials(directory) {
   if (!existsSync(directory)) return;
   for (const name of await readdir(directory)) {
-    if (name.includes('partial-')) await rm(join(directory, name), { recursive: true, force: true });
+    const owner = /partial-(\d+)-/.exec(name)?.[1];
+    if (owner && !isRunning(Number(owner))) {
+      await rm(join(directory, name), { recursive: true, force: true });
+    }
+  }
+}
+
+function isRunning(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error.code === 'EPERM';
   }
 }
 

@@ -238,7 +238,7 @@ describe('what a step may return and assign', () => {
         const picked = tf.gather(upload, index as tf.Tensor1D);
         const ramp = tf.range(0, 3, 1, 'int32').add(index!);
         const some = tf.where(mask!, picked, tf.fill([3], -7).add(tf.zeros([3])));
-        return [some, ramp, tf.logicalNot(mask!), tf.ones([40, 2]).sum(), tf.fill([20], true, 'bool').all()];
+        return [some, ramp, tf.logicalNot(mask!), tf.ones([40, 2]).sum(), tf.fill([20], 1, 'bool').all()];
       });
     const inputs = [tf.tensor1d([3, 0, 1], 'int32'), tf.tensor1d([true, false, true], 'bool')];
     const made = record(
