@@ -3,6 +3,7 @@ export { decodeNifti } from './decode/nifti.js';
 export { decodeRaster } from './decode/raster.js';
 export { encodePng } from './encode-png.js';
 export { normalise, percentiles, ruleFor } from './normalise.js';
+export { encodeNpy, encodeZip, type NpyPart } from './npz/encode-npz.js';
 export { MEDMNIST_SETS, type MedmnistSet, medmnistSetOf } from './npz/medmnist-sets.js';
 export { type NpyArray, readNpyArray } from './npz/npy-array.js';
 export { openZip, type ZipArchive, type ZipEntry } from './npz/zip-archive.js';
