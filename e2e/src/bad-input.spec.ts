@@ -143,7 +143,7 @@ describe('the command line refuses', () => {
 
 /** Everything committed to the store; what uploads left aside is no artefact. */
 async function artefacts(data: string): Promise<string[]> {
-  const objects = join(data, 'objects');
+  const objects = join(data, 'store');
   await mkdir(objects, { recursive: true });
   const files = (await readdir(objects, { recursive: true })) as string[];
   return files.filter((file) => /^(datasets|blobs|runs|reports)\//.test(file)).sort();

@@ -172,7 +172,7 @@ async function walkBack(
   data: string,
   lineage: { checkpoint: string; run: string; dataset: string; codeVersion: string },
 ): Promise<void> {
-  const store = await openObjectStore({ url: pathToFileURL(join(data, 'objects')).href });
+  const store = await openObjectStore({ url: pathToFileURL(join(data, 'store')).href });
   const record = await getRecord(store, CheckpointRecord, lineage.checkpoint, 'checkpoint');
   expect(record.run).toBe(lineage.run);
   expect(contentAddress(record.spec)).toBe(lineage.run);

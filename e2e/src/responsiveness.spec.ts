@@ -7,6 +7,8 @@ import { checkHealth } from './harness/health.js';
 import { medformer, medformerJson, medformerProcess } from './harness/medformer.js';
 import { medmnistMembers, npz } from './harness/npz.js';
 import { type Services, startStandalone } from './harness/services.js';
+import { descendants, isAlive } from './harness/training.js';
+import { until } from './harness/until.js';
 
 /** What is promised, and what a busy machine is forgiven before the test calls it broken. */
 const PROMISED_MS = 100;
@@ -46,7 +48,7 @@ describe('while a training step runs', () => {
     const { env, metricsUrls } = services;
     const client = new Client(env.MEDFORMER_ADDRESS!, credentials.createInsecure());
     const training = medformerProcess(env, 'train', join(folder, 'long.yaml'));
-    const [run] = await until(async () => {
+    const [run] = await until('the first step', async () => {
       const runs = await medformerJson(env, 'runs', 'ls');
       return runs[0]?.state === 'running' && runs[0].step > 0 ? runs : undefined;
     });
@@ -78,16 +80,9 @@ describe('while a training step runs', () => {
   it('SIGTERM drains the services and leaves no process behind', async () => {
     const { env } = services;
     await medformer(env, 'train', join(folder, 'long.yaml'), '--detach', '--set', 'seed=1');
+    const all = descendants(services.processes[0]!.pid!);
+    expect(all.length).toBeGreaterThan(0);
     await expect(services.stop()).resolves.toEqual([0]);
+    expect(all.filter(isAlive)).toEqual([]);
   });
 });
-
-async function until<T>(probe: () => Promise<T | undefined>, timeoutMs = 60_000): Promise<T> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const found = await probe();
-    if (found !== undefined) return found;
-    if (Date.now() > deadline) throw new Error('waited in vain');
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-}

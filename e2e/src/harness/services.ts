@@ -23,15 +23,8 @@ export interface Services {
 /** All services in one process, on embedded defaults. */
 export async function startStandalone(data: string): Promise<Services> {
   const [port, metricsPort] = [await freePort(), await freePort()];
-  const process = start('standalone', data, [
-    '--data',
-    data,
-    '--port',
-    String(port),
-    '--metrics-port',
-    String(metricsPort),
-  ]);
-  const services = servicesOf([process], { MEDFORMER_ADDRESS: `localhost:${port}` }, [metricsPort]);
+  const child = start('standalone', data, port, metricsPort);
+  const services = servicesOf([child], { MEDFORMER_ADDRESS: `localhost:${port}` }, [metricsPort]);
   await ready(services);
   return services;
 }
@@ -45,17 +38,17 @@ export async function startSeparately(data: string): Promise<Services> {
     const [port, metricsPort] = [await freePort(), await freePort()];
     env[`MEDFORMER_${stage.toUpperCase()}_ADDRESS`] = `localhost:${port}`;
     metricsPorts.push(metricsPort);
-    processes.push(
-      start(stage, data, ['--data', data, '--port', String(port), '--metrics-port', String(metricsPort)]),
-    );
+    processes.push(start(stage, data, port, metricsPort));
   }
   const services = servicesOf(processes, env, metricsPorts);
   await ready(services);
   return services;
 }
 
-function start(service: string, data: string, argv: string[]): ChildProcess {
+function start(service: string, data: string, port: number, metricsPort: number): ChildProcess {
   mkdirSync(data, { recursive: true });
+  const settings = { data, port, 'metrics-port': metricsPort, 'probe-port': 0 };
+  const argv = Object.entries(settings).flatMap(([key, value]) => [`--${key}`, String(value)]);
   // IPC: a service goes when this test run goes, however it goes.
   const child = fork(join(ROOT, 'services', service, 'dist/main.js'), argv, {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

@@ -1,0 +1,84 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ROOT } from './harness/services.js';
+import { descendants, isAlive } from './harness/training.js';
+import { until } from './harness/until.js';
+
+/** The demo's own steps and experiment files, with fewer patients and steps. */
+const SMALLER: [file: string, pattern: RegExp, value: string][] = [
+  ['demo.yaml', /patients: \d+/, 'patients: 12'],
+  ['demo.yaml', /volumePatients: \d+/, 'volumePatients: 2'],
+  ['simclr.yaml', /steps: \d+/, 'steps: 12'],
+  ['barlow-twins.yaml', /steps: \d+/, 'steps: 4'],
+  ['from-scratch.yaml', /steps: \d+/, 'steps: 3'],
+  ['from-scratch.yaml', /labelsPerClass: \d+/, 'labelsPerClass: 2'],
+  ['evaluate.yaml', /labelsPerClass: \d+/, 'labelsPerClass: 2'],
+];
+
+describe('make demo', () => {
+  let folder: string;
+  let experiment: string;
+  let data: string;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'medformer-demo-'));
+    data = join(folder, 'data');
+    experiment = join(folder, 'experiments/demo');
+    await cp(join(ROOT, 'experiments/demo'), experiment, { recursive: true });
+    await cp(join(ROOT, 'e2e/fixtures'), join(folder, 'e2e/fixtures'), { recursive: true });
+    for (const [file, pattern, value] of SMALLER) {
+      const path = join(experiment, file);
+      await writeFile(path, (await readFile(path, 'utf8')).replace(pattern, value));
+    }
+  });
+
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  function demo() {
+    return execa(process.execPath, ['tools/demo.mjs', '--experiment', experiment], {
+      cwd: ROOT,
+      env: { MEDFORMER_DATA: data },
+      all: true,
+      reject: false,
+    });
+  }
+
+  it('killed while it trains leaves no process behind', async () => {
+    const killed = demo();
+    let said = '';
+    killed.all?.on('data', (chunk) => {
+      said += chunk;
+    });
+    await until('the training', () => (/simclr.*loss/.test(said) ? true : undefined), 120_000);
+    const all = descendants(killed.pid!);
+    expect(all.length).toBeGreaterThan(0);
+    killed.kill('SIGKILL');
+    await killed;
+    await until('the services to end', () => (all.some(isAlive) ? undefined : true), 30_000);
+  });
+
+  it('run again goes on to the table, the report and an embedding', async () => {
+    const { exitCode, all } = await demo();
+    expect(all).toMatch(/phantom [0-9a-f]{12}: .*\(found, ingested before\)/);
+    expect(all).toMatch(/real-images [0-9a-f]{12}: .*\(found, ingested before\)/);
+    expect(all).not.toMatch(/trained before/);
+    for (const label of ['SimCLR', 'Barlow Twins', 'From scratch']) expect(all).toContain(label);
+    expect(all).toMatch(/AUC.*ACC.*top-1.*top-3.*top-5/);
+    expect(all).toContain('±');
+    expect(all).toContain('grpcurl -plaintext');
+    expect(all).toMatch(/embedding +\[-?\d/);
+    expect(exitCode).toBe(0);
+    expect(await readFile(join(data, 'report.html'), 'utf8')).toMatch(/^<!doctype html>/i);
+  });
+
+  it('run a third time finds everything and computes nothing again', async () => {
+    const { exitCode, all } = await demo();
+    expect(exitCode).toBe(0);
+    expect(all?.match(/\(found, ingested before\)/g)).toHaveLength(2);
+    expect(all?.match(/\(found, trained before\)/g)).toHaveLength(5);
+    expect(all).not.toMatch(/loss \d/);
+  });
+});
