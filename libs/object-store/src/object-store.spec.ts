@@ -147,14 +147,6 @@ describe.each(stores)('%s', (_name, open) => {
     await expect(store.delete(key)).rejects.toMatchObject(refusal);
   });
 
-  it('refuses a key inside another object', async () => {
-    await store.put('file', Buffer.from('x'));
-    await expect(store.put('file/inside', Buffer.from('x'))).rejects.toMatchObject({
-      code: 'FAILED_PRECONDITION',
-    });
-    expect((await store.get('file')).toString()).toBe('x');
-  });
-
   it('refuses an object larger than one PUT, naming both sizes', async () => {
     await expect(store.put('large', Buffer.alloc(MAX_OBJECT_BYTES + 1))).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
@@ -208,6 +200,21 @@ describe.each(stores)('%s', (_name, open) => {
       code: 'INVALID_ARGUMENT',
       message: expect.stringContaining(`y ${address}: kind: `),
     });
+  });
+});
+
+describe('filesystem store', () => {
+  it('refuses a key inside another object, which a folder cannot hold', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'medformer-store-'));
+    const store = await openFilesystemStore(root);
+    await store.put('file', Buffer.from('x'));
+    const refusal = { code: 'FAILED_PRECONDITION' };
+    await expect(store.put('file/inside', Buffer.from('x'))).rejects.toMatchObject(refusal);
+    await expect(store.put('file/inside', Buffer.from('x'), { ifAbsent: true })).rejects.toMatchObject(
+      refusal,
+    );
+    expect((await store.get('file')).toString()).toBe('x');
+    await rm(root, { recursive: true });
   });
 });
 

@@ -13,8 +13,9 @@ export const MAX_OBJECT_BYTES = 64 * 1024 * 1024;
  * Both implementations (S3, filesystem) pass the same contract spec.
  *
  * A key is 1 to 1024 bytes of segments `[A-Za-z0-9_][A-Za-z0-9._@=+-]*` joined by `/`, so that every key is also
- * a safe relative path; a key that is another key's folder (`a` beside `a/b`) is refused. Every method throws
- * MedformerError INVALID_ARGUMENT for another key and UNAVAILABLE when the store does not answer.
+ * a safe relative path. Do not use a key that is another key's folder (`a` beside `a/b`): the filesystem refuses it with
+ * FAILED_PRECONDITION. Every method throws MedformerError INVALID_ARGUMENT for what is no key, and UNAVAILABLE when the
+ * store does not answer.
  */
 export interface ObjectStore {
   /**

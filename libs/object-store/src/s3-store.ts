@@ -175,8 +175,6 @@ function storeError(error: unknown, key: string): MedformerError {
       return new MedformerError('ALREADY_EXISTS', `object ${key} exists`, options);
     case 'ConditionalRequestConflict':
       return new MedformerError('ABORTED', `object ${key} is being written by another`, options);
-    case 'XMinioParentIsObject':
-      return new MedformerError('FAILED_PRECONDITION', `object ${key}: another key is its folder`, options);
     case 'AccessDenied':
     case 'InvalidAccessKeyId':
     case 'SignatureDoesNotMatch':

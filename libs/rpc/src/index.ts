@@ -1,1 +1,8 @@
-export {};
+export { type BaseConfig, baseConfig, storeUrl } from './base-config.js';
+export type { CallContext } from './call-context.js';
+export { loadConfig, printConfig, secret } from './config-source.js';
+export { configSchemaOf, serveMain } from './main.js';
+export { RpcController, type RpcHandlers, serviceNameOf } from './rpc-controller.js';
+export { type RunningService, runService } from './run-service.js';
+export { defineStage, LOGGER, OBJECT_STORE, type Stage } from './stage.js';
+export { TRACE_ID_KEY } from './status.js';

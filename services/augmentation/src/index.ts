@@ -1,1 +1,1 @@
-export {};
+export { augmentation } from './stage.js';

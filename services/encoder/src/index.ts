@@ -1,1 +1,1 @@
-export {};
+export { encoder } from './stage.js';

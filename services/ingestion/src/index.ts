@@ -1,1 +1,1 @@
-export {};
+export { ingestion } from './stage.js';

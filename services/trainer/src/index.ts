@@ -1,1 +1,1 @@
-export {};
+export { trainer } from './stage.js';

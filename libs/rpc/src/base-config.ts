@@ -1,0 +1,45 @@
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { LOG_LEVELS } from '@medformer/telemetry';
+import { z } from 'zod';
+import { secret } from './config-source.js';
+
+const port = z.int().min(0).max(65_535);
+
+/** What every service is configured by; a stage adds its own keys. Each key is also a variable and a flag. */
+export const baseConfig = z.object({
+  data: z.string().min(1).default('.medformer').describe('folder for local state'),
+  store: z
+    .string()
+    .optional()
+    .describe('object store: file:///folder or s3://bucket?endpoint=http://host:9000; default: DATA/store'),
+  storeAccessKey: secret(z.string().optional().describe('S3 access key')),
+  storeSecretKey: secret(z.string().optional().describe('S3 secret key')),
+  host: z.string().min(1).default('127.0.0.1').describe('address to listen on'),
+  port: port.default(50050).describe('gRPC port; 0 takes a free one'),
+  metricsPort: port.default(9464).describe('HTTP port of /metrics, /healthz and /readyz'),
+  probePort: port.optional().describe('gRPC port that serves health alone; default: none'),
+  logLevel: z.enum(LOG_LEVELS).default('info').describe('least severe level that is logged'),
+  maxMessageBytes: z
+    .int()
+    .positive()
+    .default(16 * 1024 * 1024)
+    .describe('largest gRPC message, either way'),
+  maxConnectionAgeMs: z
+    .int()
+    .positive()
+    .default(30 * 60_000)
+    .describe('age at which clients are asked to reconnect'),
+  drainTimeoutMs: z
+    .int()
+    .nonnegative()
+    .default(20_000)
+    .describe('how long calls under way may finish on shutdown'),
+});
+
+export type BaseConfig = z.output<typeof baseConfig>;
+
+/** The object store's URL: as configured, or a folder under `data`. */
+export function storeUrl(config: Pick<BaseConfig, 'data' | 'store'>): string {
+  return config.store ?? pathToFileURL(resolve(config.data, 'store')).href;
+}

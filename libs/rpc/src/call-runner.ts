@@ -1,0 +1,202 @@
+import { type EventEmitter, once } from 'node:events';
+import { finished } from 'node:stream/promises';
+import {
+  type handleUnaryCall,
+  type MethodDefinition,
+  type ServerReadableStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type StatusObject,
+  status,
+  type UntypedHandleCall,
+} from '@grpc/grpc-js';
+import { type ErrorCode, MedformerError, toMedformerError } from '@medformer/schema';
+import { type Logger, newTraceId, traceIdOf, withTraceId } from '@medformer/telemetry';
+import { isObservable, lastValueFrom } from 'rxjs';
+import type { CallContext } from './call-context.js';
+import { measureCall } from './call-metrics.js';
+import { isFault, statusOf, traceMetadata } from './status.js';
+
+type Method = MethodDefinition<unknown, unknown>;
+type UnaryCall = ServerUnaryCall<unknown, unknown>;
+type ClientStreamCall = ServerReadableStream<unknown, unknown>;
+type ServerStreamCall = ServerWritableStream<unknown, unknown>;
+type AnyCall = UnaryCall | ClientStreamCall | ServerStreamCall;
+type Respond = Parameters<handleUnaryCall<unknown, unknown>>[1];
+
+/** As Nest gives it: the controller's method behind its guards, interceptors and filters. */
+export type Handler = (request: unknown, call: CallContext) => unknown;
+
+/** Deadline timers may fire this much before the deadline by the wall clock. */
+const CLOCK_SLACK_MS = 5;
+
+/**
+ * Runs calls: gives each its context, turns streams into async iterables, errors into status, and keeps account
+ * of what is under way, so that a server can wait for it or end it.
+ */
+export class CallRunner {
+  private readonly active = new Set<ActiveCall>();
+
+  constructor(private readonly logger: Logger) {}
+
+  get activeCalls(): number {
+    return this.active.size;
+  }
+
+  /** Resolves when no call is under way or the time is over; true in the first case. */
+  async waitUntilIdle(timeoutMs: number): Promise<boolean> {
+    const end = Date.now() + timeoutMs;
+    while (this.active.size > 0 && Date.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    return this.active.size === 0;
+  }
+
+  abortAll(reason: MedformerError): void {
+    for (const call of this.active) call.abort(reason);
+  }
+
+  /** @throws TypeError for a method that streams both ways; none of ours does. */
+  handlerFor(method: Method, handler: Handler): UntypedHandleCall {
+    if (method.requestStream && method.responseStream)
+      throw new TypeError(`${method.path} streams both ways`);
+    if (method.responseStream) return (call: ServerStreamCall) => this.runServerStream(method, handler, call);
+    return (call: UnaryCall | ClientStreamCall, respond: Respond) =>
+      this.runUnary(method, handler, call, respond);
+  }
+
+  private async runUnary(
+    method: Method,
+    handler: Handler,
+    call: UnaryCall | ClientStreamCall,
+    respond: Respond,
+  ): Promise<void> {
+    await this.track(
+      method,
+      call,
+      async ({ context }) => {
+        const request = 'request' in call ? call.request : requestsOf(call, context.signal);
+        const response = await settle(handler(request, context));
+        respond(null, response, traceMetadata(context.traceId));
+      },
+      (failure) => respond(failure),
+    );
+  }
+
+  private async runServerStream(method: Method, handler: Handler, call: ServerStreamCall): Promise<void> {
+    await this.track(
+      method,
+      call,
+      async (active) => {
+        const { context } = active;
+        call.sendMetadata(traceMetadata(context.traceId));
+        const responses = await settle(handler(call.request, context));
+        await writeAll(call, responses as AsyncIterable<unknown>, context.signal);
+        active.end();
+        call.end(traceMetadata(context.traceId));
+        // The call counts as under way until its last message is handed over, unless the peer is gone.
+        await finished(call).catch(() => undefined);
+      },
+      (failure) => call.destroyed || call.emit('error', failure),
+    );
+  }
+
+  private async track(
+    method: Method,
+    call: AnyCall,
+    work: (active: ActiveCall) => Promise<void>,
+    fail: (failure: StatusObject) => unknown,
+  ): Promise<void> {
+    const active = new ActiveCall(call);
+    const { traceId, peer, signal } = active.context;
+    const measured = measureCall(method);
+    this.active.add(active);
+    await withTraceId(traceId, async () => {
+      let code: ErrorCode | 'OK' = 'OK';
+      try {
+        await work(active);
+      } catch (thrown) {
+        // After an abort its reason is the truth; what the handler threw on the way out is its consequence.
+        const failure = statusOf(signal.aborted ? signal.reason : thrown, traceId);
+        code = status[failure.code] as ErrorCode;
+        const error = toMedformerError(thrown);
+        const log = { rpc: method.path, code, peer };
+        if (isFault(code)) this.logger.error({ ...log, err: error }, 'call failed');
+        else if (signal.aborted && isFault(error.code))
+          this.logger.warn({ ...log, err: error }, 'call ended, its handler failed');
+        else this.logger.info({ ...log, reason: failure.details }, 'call refused');
+        fail(failure);
+      } finally {
+        active.end();
+        this.active.delete(active);
+        measured(code);
+      }
+    });
+  }
+}
+
+class ActiveCall {
+  readonly context: CallContext;
+  private readonly controller = new AbortController();
+  private ended = false;
+
+  constructor(call: AnyCall) {
+    const deadline = call.getDeadline();
+    const deadlineMs = deadline instanceof Date ? deadline.getTime() : deadline;
+    const [traceparent] = call.metadata.get('traceparent');
+    this.context = {
+      signal: this.controller.signal,
+      traceId: traceIdOf(traceparent?.toString()) ?? newTraceId(),
+      peer: call.getPeer(),
+      deadline: Number.isFinite(deadlineMs) ? new Date(deadlineMs) : undefined,
+    };
+    const cancel = () => {
+      const late = Date.now() >= deadlineMs - CLOCK_SLACK_MS;
+      this.abort(
+        late
+          ? new MedformerError('DEADLINE_EXCEEDED', 'the deadline passed')
+          : new MedformerError('CANCELLED', 'cancelled by the caller'),
+      );
+    };
+    // grpc-js emits `cancelled` at the end of every call, also of a good one.
+    (call as EventEmitter).on('cancelled', cancel);
+    if (call.cancelled) cancel();
+  }
+
+  abort(reason: MedformerError): void {
+    if (!this.ended) this.controller.abort(reason);
+  }
+
+  end(): void {
+    this.ended = true;
+  }
+}
+
+/** Filters and interceptors answer with an Observable, bare handlers with a value or a promise. */
+async function settle(answer: unknown): Promise<unknown> {
+  const value = await answer;
+  return isObservable(value) ? lastValueFrom(value) : value;
+}
+
+async function* requestsOf(call: ClientStreamCall, signal: AbortSignal): AsyncIterable<unknown> {
+  // A server that stops must also end a handler that waits for the next message.
+  const destroy = () => call.destroy();
+  signal.addEventListener('abort', destroy, { once: true });
+  try {
+    for await (const message of call) yield message;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', destroy);
+  }
+}
+
+/** Takes the next response only when the peer has room for it: a slow reader costs no memory here. */
+async function writeAll(call: ServerStreamCall, responses: AsyncIterable<unknown>, signal: AbortSignal) {
+  for await (const response of responses) {
+    signal.throwIfAborted();
+    if (!call.write(response)) await once(call, 'drain', { signal });
+  }
+  signal.throwIfAborted();
+}

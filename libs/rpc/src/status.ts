@@ -1,0 +1,31 @@
+import { Metadata, type StatusObject, status } from '@grpc/grpc-js';
+import { type ErrorCode, MedformerError, toMedformerError } from '@medformer/schema';
+
+/** The name of the metadata entry that tells a caller its trace id. */
+export const TRACE_ID_KEY = 'x-trace-id';
+
+/**
+ * The one place where errors become gRPC status. Codes have the same names on both sides. A MedformerError's
+ * message is for the caller; any other error's text stays here, and the caller gets the trace id to ask with.
+ */
+export function statusOf(thrown: unknown, traceId: string): StatusObject {
+  const error = toMedformerError(thrown);
+  const hidden =
+    error.code === 'INTERNAL' && !(thrown instanceof MedformerError && thrown.cause === undefined);
+  return {
+    code: status[error.code],
+    details: hidden ? `internal error (trace ${traceId})` : error.message,
+    metadata: traceMetadata(traceId),
+  };
+}
+
+export function traceMetadata(traceId: string): Metadata {
+  const metadata = new Metadata();
+  metadata.set(TRACE_ID_KEY, traceId);
+  return metadata;
+}
+
+/** A failure that somebody should look into, as against one that the caller caused or asked for. */
+export function isFault(code: ErrorCode): boolean {
+  return code === 'INTERNAL' || code === 'UNKNOWN' || code === 'DATA_LOSS';
+}
