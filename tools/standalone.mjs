@@ -24,7 +24,9 @@ export async function startStandalone({ data, log }) {
   const port = await freePort(GRPC_PORT);
   const metricsPort = await freePort(METRICS_PORT);
   const output = log === undefined ? 'inherit' : openSync(log, 'a');
-  const child = fork(MAIN, ['--data', data, '--port', String(port), '--metrics-port', String(metricsPort)], {
+  const settings = { data, port, 'metrics-port': metricsPort, 'probe-port': 0 };
+  const flags = Object.entries(settings).flatMap(([key, value]) => [`--${key}`, String(value)]);
+  const child = fork(MAIN, flags, {
     stdio: ['ignore', output, output, 'ipc'],
     // Their own group, so that Ctrl-C reaches the client alone, which then cancels its work in good order.
     detached: true,

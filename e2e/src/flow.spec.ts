@@ -39,7 +39,7 @@ describe.each([
 
   it('finds every service healthy', async () => {
     const doctor = await medformerJson(env, 'doctor');
-    expect(doctor.backend.backend).toBe('native');
+    expect(doctor.machine.backend).toBe('native');
     expect(Object.values(doctor.services)).toHaveLength(5);
     for (const { health } of Object.values<{ health: string }>(doctor.services))
       expect(health).toBe('SERVING');

@@ -101,7 +101,7 @@ function contentHash(tfjsNode, include) {
       .update('\0');
   }
   hash.update(headerText(include));
-  hash.update([process.platform, process.arch, process.versions.modules, NAPI_VERSION].join('\0'));
+  hash.update([process.platform, process.arch, NAPI_VERSION].join('\0'));
   return hash.digest('hex').slice(0, 32);
 }
 
