@@ -1,20 +1,17 @@
 import { type ComputeProcess, startComputeProcess } from '@medformer/compute';
-import { type BaseConfig, storeUrl } from '@medformer/rpc';
+import { storeUrl } from '@medformer/rpc';
 import { codeVersion } from '@medformer/telemetry';
 import { type DynamicModule, Inject, Module, type OnModuleDestroy } from '@nestjs/common';
-import type { z } from 'zod';
-import type { evaluationConfig } from './config.js';
+import type { EvaluationConfig } from './config.js';
 import { EvaluationController } from './evaluation.controller.js';
 import type { EvaluationCalls } from './evaluation-calls.js';
 import { EVALUATION_PROCESS, EVALUATION_SETTINGS, type EvaluationSettings } from './evaluation-settings.js';
-
-type Config = BaseConfig & z.output<z.ZodObject<typeof evaluationConfig>>;
 
 @Module({})
 export class EvaluationModule implements OnModuleDestroy {
   constructor(@Inject(EVALUATION_PROCESS) private readonly process: ComputeProcess<EvaluationCalls>) {}
 
-  static with(this: void, config: Config): DynamicModule {
+  static with(this: void, config: EvaluationConfig): DynamicModule {
     return {
       module: EvaluationModule,
       controllers: [EvaluationController],
@@ -30,7 +27,7 @@ export class EvaluationModule implements OnModuleDestroy {
   }
 }
 
-function settingsOf(config: Config): EvaluationSettings {
+function settingsOf(config: EvaluationConfig): EvaluationSettings {
   return {
     store: { url: storeUrl(config), accessKey: config.storeAccessKey, secretKey: config.storeSecretKey },
     codeVersion: codeVersion(),

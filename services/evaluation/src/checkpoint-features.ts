@@ -1,0 +1,54 @@
+import type { LoadedCheckpoint } from '@medformer/checkpoint';
+import { knownCodes, type Matrix, takeRows } from '@medformer/evaluators';
+import { Medformer } from '@medformer/medformer';
+import { tf } from '@medformer/tensorflow';
+import { type LabelledImages, selectImages } from './labelled-images.js';
+import { type Forward, runModel } from './run-model.js';
+
+/** Which of a checkpoint's outputs the entries need. */
+export interface NeededFeatures {
+  /** Positions in the training split whose embeddings some seed draws, ascending. */
+  train: number[];
+  testEmbeddings: boolean;
+  testScores: boolean;
+}
+
+/** What a checkpoint computes of a data set, each image once, whatever the number of protocols and seeds. */
+export interface CheckpointFeatures {
+  /** `[images, width]` of the given positions in the training split. */
+  trainEmbeddings(positions: readonly number[]): Matrix;
+  /** `[test images, width]` */
+  testEmbeddings: Matrix;
+  /** Probabilities of the model's own head, `[test images, classes]`. */
+  testScores: Matrix;
+}
+
+export async function computeFeatures(
+  { record, weights }: LoadedCheckpoint,
+  needed: NeededFeatures,
+  { task, train, test }: { task: string; train: LabelledImages; test: LabelledImages },
+  { signal, onBatch }: { signal: AbortSignal; onBatch(images: number): void },
+): Promise<CheckpointFeatures> {
+  const codes = knownCodes(record.spec, train.records, train.labels);
+  const options = { codes, signal, onBatch };
+  const model = Medformer.fromCheckpoint(record, weights);
+  const embed: Forward = (pixels, names) => model.embed(pixels, names);
+  const classify: Forward = (pixels, names) => tf.softmax(model.predict(pixels, task, names));
+  try {
+    const drawn = await runModel(selectImages(train, needed.train).groups, embed, options);
+    const testEmbeddings = await runModel(needed.testEmbeddings ? test.groups : [], embed, options);
+    const testScores = await runModel(needed.testScores ? test.groups : [], classify, options);
+    const rowOf = new Map(needed.train.map((position, row) => [position, row]));
+    return {
+      trainEmbeddings: (positions) =>
+        takeRows(
+          drawn,
+          positions.map((position) => rowOf.get(position)!),
+        ),
+      testEmbeddings,
+      testScores,
+    };
+  } finally {
+    model.dispose();
+  }
+}

@@ -1,0 +1,30 @@
+import { type Matrix, takeRows } from '@medformer/evaluators';
+import { mapEmbeddings } from '@medformer/report';
+import { type EmbeddingMap, Rng } from '@medformer/schema';
+import type { LabelledImages } from './labelled-images.js';
+
+/** More points than this only make a map slower to draw and harder to read. */
+const MOST_POINTS = 600;
+
+/** The map of a checkpoint's test embeddings, of at most 600 images drawn by the same key for every checkpoint. */
+export function embeddingMapOf(
+  label: string,
+  checkpoint: string,
+  embeddings: Matrix,
+  { records, labels }: LabelledImages,
+): EmbeddingMap {
+  const shown = [...Rng.of('embedding-map', 'images').permutation(records.length)]
+    .slice(0, MOST_POINTS)
+    .sort((x, y) => x - y);
+  const { columns, data } = takeRows(embeddings, shown);
+  const rows = shown.map((_, row) => data.subarray(row * columns, (row + 1) * columns));
+  return {
+    label,
+    checkpoint,
+    points: mapEmbeddings(rows, Rng.of('embedding-map', 'layout')).map((point, index) => ({
+      ...point,
+      class: labels[shown[index]!]!,
+      modality: records[shown[index]!]!.modality,
+    })),
+  };
+}

@@ -1,0 +1,93 @@
+import { type LoadedCheckpoint, loadCheckpoint } from '@medformer/checkpoint';
+import type { ObjectStore } from '@medformer/object-store';
+import {
+  type DatasetManifest,
+  type EvaluationSpec,
+  type LabelSpace,
+  MedformerError,
+} from '@medformer/schema';
+
+/**
+ * The label space of the task to score.
+ * @throws MedformerError INVALID_ARGUMENT naming the dataset's tasks; UNIMPLEMENTED for a multi-label task.
+ */
+export function labelSpaceOf(manifest: DatasetManifest, task: string): LabelSpace {
+  const space = manifest.labelSpaces.find((known) => known.task === task);
+  if (!space) {
+    const known = manifest.labelSpaces.map((other) => other.task).join(', ') || 'none';
+    throw new MedformerError(
+      'INVALID_ARGUMENT',
+      `task: dataset ${manifest.name} has no task ${task}; it has: ${known}`,
+    );
+  }
+  if (space.kind === 'multi-label') {
+    throw new MedformerError(
+      'UNIMPLEMENTED',
+      `task: ${task} is multi-label; evaluation scores one class per image`,
+    );
+  }
+  return space;
+}
+
+/**
+ * Every checkpoint that the entries name, by address, after checking that each entry can be scored as it asks.
+ * @throws MedformerError NOT_FOUND, INVALID_ARGUMENT or FAILED_PRECONDITION naming the entry and the checkpoint.
+ */
+export async function loadEntryCheckpoints(
+  store: ObjectStore,
+  { entries, seeds, task }: EvaluationSpec,
+  space: LabelSpace,
+): Promise<Map<string, LoadedCheckpoint>> {
+  const loaded = new Map<string, LoadedCheckpoint>();
+  for (const [index, { label, protocol, checkpoints }] of entries.entries()) {
+    const entry = `entries.${index} (${label})`;
+    if (checkpoints.length !== 1 && checkpoints.length !== seeds.length) {
+      throw new MedformerError(
+        'INVALID_ARGUMENT',
+        `${entry}: checkpoints: expected 1 or one per seed (${seeds.length}), found ${checkpoints.length}`,
+      );
+    }
+    for (const checkpoint of checkpoints) {
+      const known = loaded.get(checkpoint) ?? (await loadNamed(store, checkpoint, entry));
+      loaded.set(checkpoint, known);
+      if (protocol === 'head') expectHead(known, checkpoint, task, space, entry);
+    }
+  }
+  return loaded;
+}
+
+async function loadNamed(store: ObjectStore, checkpoint: string, entry: string): Promise<LoadedCheckpoint> {
+  try {
+    return await loadCheckpoint(store, checkpoint);
+  } catch (thrown) {
+    if (!(thrown instanceof MedformerError) || thrown.code !== 'NOT_FOUND') throw thrown;
+    throw new MedformerError('NOT_FOUND', `${entry}: checkpoint ${checkpoint} is not in the store`, {
+      cause: thrown,
+    });
+  }
+}
+
+function expectHead(
+  { record, weights }: LoadedCheckpoint,
+  checkpoint: string,
+  task: string,
+  space: LabelSpace,
+  entry: string,
+): void {
+  const { method } = record.spec;
+  const refuse = (expected: string, found: string) =>
+    new MedformerError(
+      'INVALID_ARGUMENT',
+      `${entry}: protocol head: expected ${expected}, found checkpoint ${checkpoint} ${found}`,
+    );
+  if (method.name !== 'supervised') {
+    throw refuse('a supervised checkpoint', `of ${method.name}, which has no task head`);
+  }
+  if (!record.codes.tasks.includes(task)) {
+    throw refuse(`a head for task ${task}`, `with heads for: ${record.codes.tasks.join(', ') || 'none'}`);
+  }
+  const classes = weights.get(`output/heads/${task}/weight`)?.shape[1];
+  if (classes !== space.classes.length) {
+    throw refuse(`${space.classes.length} classes, as the dataset has`, `with ${classes}`);
+  }
+}

@@ -1,0 +1,343 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { writeCheckpoint } from '@medformer/checkpoint';
+import { type DatasetImage, writeDataset } from '@medformer/dataset';
+import { DataType } from '@medformer/gen/common';
+import { type EvaluateResponse, EvaluationServiceClient } from '@medformer/gen/evaluation';
+import { headOf, INPUT_STATISTICS, Medformer } from '@medformer/medformer';
+import { type ObjectStore, openObjectStore } from '@medformer/object-store';
+import { baseConfig, type RunningService, runService } from '@medformer/rpc';
+import { Rng, RunSpec, ScoreReport, type Split, sha256 } from '@medformer/schema';
+import { useBackend } from '@medformer/tensorflow';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { evaluation } from './index.js';
+
+const REGION = { task: 'region', kind: 'multi-class' as const, classes: ['head', 'chest', 'knee'] };
+const FINDING = { task: 'finding', kind: 'binary' as const, classes: ['absent', 'present'] };
+
+let folder: string;
+let store: ObjectStore;
+let service: RunningService;
+let client: EvaluationServiceClient;
+let dataset: string;
+let selfSupervised: string;
+let supervised: string[];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'evaluation-'));
+  const url = pathToFileURL(folder).href;
+  store = await openObjectStore({ url });
+  dataset = (await writeDataset(store, description(), cohort())).hash;
+  await useBackend();
+  selfSupervised = await untrained({ name: 'simclr' }, 0);
+  supervised = [
+    await untrained({ name: 'supervised', task: 'region' }, 1),
+    await untrained({ name: 'supervised', task: 'region' }, 2),
+  ];
+  const config = z.object(baseConfig.shape).parse({ store: url, port: 0, metricsPort: 0, logLevel: 'error' });
+  service = await runService('evaluation', [evaluation], config);
+  client = new EvaluationServiceClient(`127.0.0.1:${service.port}`, credentials.createInsecure());
+});
+
+afterAll(async () => {
+  client.close();
+  await service.close();
+  await rm(folder, { recursive: true });
+});
+
+describe('Evaluate', () => {
+  it('scores linear probe, kNN and own heads on the test split, over seeds', async () => {
+    const { events, report } = await evaluate(wholeSpec());
+
+    expect(
+      report.rows.map(({ label, protocol, accuracy }) => [label, protocol, accuracy.values.length]),
+    ).toEqual([
+      ['SimCLR', 'linear-probe', 2],
+      ['SimCLR', 'knn', 2],
+      ['From scratch', 'head', 2],
+    ]);
+    expect(report).toMatchObject({
+      datasetName: 'tiny',
+      synthetic: true,
+      classes: REGION.classes,
+      testImages: 30,
+      testSubjects: 10,
+      spec: { dataset },
+    });
+    for (const row of report.rows) {
+      // Every test image once per seed.
+      expect(row.confusion.flat().reduce((sum, count) => sum + count, 0)).toBe(60);
+      expect(row.top3.mean).toBe(1);
+      expect(row.accuracy).toEqual(row.top1);
+    }
+    const progress = events.flatMap((event) =>
+      event.event?.$case === 'progress' ? [event.event.value] : [],
+    );
+    expect(progress.at(-1)?.done).toBe(progress.at(-1)?.total);
+    expect(progress.map(({ stage }) => stage)).toContain('SimCLR: linear probe, seed 1');
+  });
+
+  it('tells classes of different brightness apart even by a random network, and an unlearnable label not', async () => {
+    const region = await evaluate({ ...wholeSpec(), labelsPerClass: 10, entries: [entry('linear-probe')] });
+    const finding = await evaluate({
+      ...wholeSpec(),
+      task: 'finding',
+      labelsPerClass: 10,
+      entries: [entry('linear-probe')],
+    });
+
+    expect(region.report.rows[0]?.accuracy.mean).toBeGreaterThan(0.9);
+    expect(finding.report.rows[0]?.auc.mean).toBeLessThan(0.8);
+  });
+
+  it('maps the test embeddings of self-supervised checkpoints', async () => {
+    const { report } = await evaluate(wholeSpec());
+
+    expect(report.embeddingMaps.map(({ checkpoint, points }) => [checkpoint, points.length])).toEqual([
+      [selfSupervised, 30],
+    ]);
+    expect(new Set(report.embeddingMaps[0]?.points.map((point) => point.class))).toEqual(new Set([0, 1, 2]));
+  });
+
+  it('finds an equal request again without computing, whether it names the data set or its address', async () => {
+    const first = await evaluate(wholeSpec());
+    const again = await evaluate({ ...wholeSpec(), dataset });
+
+    expect(again.hash).toBe(first.hash);
+    expect(again.events).toHaveLength(1);
+  });
+
+  it('computes the same report from nothing', async () => {
+    const first = await evaluate(wholeSpec());
+    for await (const { key } of store.list('report')) await store.delete(key);
+    const again = await evaluate(wholeSpec());
+
+    expect(again.events.length).toBeGreaterThan(1);
+    expect(again.hash).toBe(first.hash);
+  });
+
+  it('scores once where no seed can change anything', async () => {
+    const { labelsPerClass: _, ...everyLabel } = wholeSpec();
+    const { report } = await evaluate({ ...everyLabel, entries: [entry('knn')] });
+
+    expect(report.rows[0]?.accuracy).toMatchObject({ std: 0, values: { length: 1 } });
+  });
+
+  it('stops when the caller cancels', async () => {
+    const call = client.evaluate({ spec: { ...wholeSpec(), title: 'cancelled' } });
+    const failed = new Promise<ServiceError>((resolve) => call.on('error', resolve));
+    call.once('data', () => call.cancel());
+
+    expect((await failed).code).toBe(status.CANCELLED);
+    const titles = (await listReports()).map(({ title }) => title);
+    expect(titles).not.toContain('cancelled');
+  });
+
+  it.each([
+    ['an unknown data set', { dataset: 'nowhere' }, status.NOT_FOUND, /dataset nowhere/],
+    [
+      'an unknown task',
+      { task: 'lesion' },
+      status.INVALID_ARGUMENT,
+      /dataset tiny has no task lesion; it has: region, finding/,
+    ],
+    ['no entries', { entries: [] }, status.INVALID_ARGUMENT, /spec: entries/],
+    [
+      'a checkpoint that is not there',
+      { entries: [{ label: 'A', protocol: 'knn', checkpoints: [sha256('nothing')] }] },
+      status.NOT_FOUND,
+      /entries\.0 \(A\): checkpoint [0-9a-f]{64} is not in the store/,
+    ],
+    [
+      'more labels per class than there are',
+      { labelsPerClass: 21 },
+      status.FAILED_PRECONDITION,
+      /at least 21 in the training split, found: head has 20/,
+    ],
+    [
+      'dimensions that the data set lacks',
+      { dimensions: [3] },
+      status.FAILED_PRECONDITION,
+      /train split has no 3D image/,
+    ],
+  ])('refuses %s', async (_, change, code, details) => {
+    const failure = await refusal({ ...wholeSpec(), ...change });
+
+    expect(failure).toMatchObject({ code, details: expect.stringMatching(details) });
+  });
+
+  it('refuses the head of a self-supervised checkpoint, a head for another task, and a wrong count', async () => {
+    const headOfSelfSupervised = { ...wholeSpec(), entries: [entry('head')] };
+    expect((await refusal(headOfSelfSupervised)).details).toMatch(/of simclr, which has no task head/);
+
+    const otherTask = {
+      ...wholeSpec(),
+      task: 'finding',
+      entries: [{ label: 'A', protocol: 'head', checkpoints: supervised }],
+    };
+    expect((await refusal(otherTask)).details).toMatch(/a head for task finding.*with heads for: region/);
+
+    const wrongCount = {
+      ...wholeSpec(),
+      seeds: [0, 1, 2],
+      entries: [{ label: 'A', protocol: 'head', checkpoints: supervised }],
+    };
+    expect((await refusal(wrongCount)).details).toMatch(/expected 1 or one per seed \(3\), found 2/);
+  });
+});
+
+describe('stored reports', () => {
+  it('are listed and got by address', async () => {
+    const { hash, report } = await evaluate(wholeSpec());
+
+    expect(await listReports()).toContainEqual({ report: hash, title: 'Tiny', datasetName: 'tiny' });
+    const got = await new Promise((resolve, reject) =>
+      client.getReport({ report: hash }, (error, response) =>
+        error ? reject(error) : resolve(response.record),
+      ),
+    );
+    expect(ScoreReport.parse(got)).toEqual(report);
+  });
+
+  it('are refused by a wrong address', async () => {
+    const failure = (report: string) =>
+      new Promise<ServiceError>((resolve) => client.getReport({ report }, (error) => resolve(error!)));
+
+    expect(await failure('abc')).toMatchObject({ code: status.INVALID_ARGUMENT });
+    expect(await failure(sha256('no report'))).toMatchObject({ code: status.NOT_FOUND });
+  });
+
+  it('become one page with the pictures sent along', async () => {
+    const { hash } = await evaluate(wholeSpec());
+    const grey = {
+      dataType: DataType.DATA_TYPE_UINT8,
+      shape: [2, 2, 1],
+      data: Buffer.from([0, 80, 160, 255]),
+    };
+    const half = { dataType: DataType.DATA_TYPE_FLOAT32, shape: [1, 1, 1], data: Buffer.alloc(4) };
+
+    const page = await renderPage(hash, [{ caption: 'ct, head', images: [grey, half] }]);
+
+    expect(page).toContain(hash);
+    expect(page).toContain('Synthetic phantom');
+    expect(page.match(/data:image\/png;base64,/g)).toHaveLength(2);
+    expect(page.trimEnd().endsWith('</html>')).toBe(true);
+  });
+
+  it('refuse a picture whose bytes do not fit its shape', async () => {
+    const { hash } = await evaluate(wholeSpec());
+    const short = { dataType: DataType.DATA_TYPE_UINT8, shape: [2, 2, 1], data: Buffer.alloc(3) };
+
+    await expect(renderPage(hash, [{ caption: 'x', images: [short] }])).rejects.toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      details: 'request: samples.0.images.0.data: expected 4 bytes, found 3',
+    });
+  });
+});
+
+function wholeSpec() {
+  return {
+    title: 'Tiny',
+    dataset: 'tiny',
+    task: 'region',
+    labelsPerClass: 5,
+    seeds: [0, 1],
+    dimensions: [2],
+    entries: [
+      entry('linear-probe'),
+      entry('knn'),
+      { label: 'From scratch', protocol: 'head', checkpoints: supervised },
+    ],
+  };
+}
+
+function entry(protocol: string) {
+  return { label: 'SimCLR', protocol, checkpoints: [selfSupervised] };
+}
+
+async function evaluate(spec: object) {
+  const events: EvaluateResponse[] = [];
+  for await (const event of client.evaluate({ spec })) events.push(event);
+  const last = events.at(-1)?.event;
+  if (last?.$case !== 'finished') throw new Error('no report came');
+  return { events, hash: last.value.report, report: ScoreReport.parse(last.value.record) };
+}
+
+async function refusal(spec: object): Promise<ServiceError> {
+  try {
+    await evaluate(spec);
+  } catch (error) {
+    return error as ServiceError;
+  }
+  throw new Error('the request was not refused');
+}
+
+function listReports() {
+  return new Promise<{ report: string; title: string; datasetName: string }[]>((resolve, reject) =>
+    client.listReports({}, (error, response) => (error ? reject(error) : resolve(response.reports))),
+  );
+}
+
+async function renderPage(report: string, samples: Parameters<typeof client.renderReport>[0]['samples']) {
+  const chunks: Buffer[] = [];
+  for await (const { htmlChunk } of client.renderReport({ report, samples })) chunks.push(htmlChunk);
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function description() {
+  return {
+    name: 'tiny',
+    description: 'Squares of three brightnesses.',
+    source: { format: 'generated', synthetic: true, digest: sha256('tiny'), files: 1, bytes: 1 },
+    deidentification: { profile: 'none', notes: [] },
+    normalisation: {},
+    splits: { policy: 'by-subject' as const, seed: 0 },
+    labelSpaces: [REGION, FINDING],
+    codeVersion: 'test',
+  };
+}
+
+/** 60 training and 30 test images of 8 x 8: the region sets the brightness, the finding is a coin toss. */
+function cohort(): DatasetImage[] {
+  return Array.from({ length: 90 }, (_, index) => {
+    const rng = Rng.of('tiny', index);
+    const region = index % 3;
+    const split: Split = index < 60 ? 'train' : 'test';
+    return {
+      id: sha256(String(index)).slice(0, 16),
+      subject: `s${Math.floor(index / 3)}`,
+      split,
+      modality: index % 2 === 0 ? 'ct' : 'mr',
+      bodyPart: 'whole-body',
+      shape: [8, 8, 1],
+      pixelType: 'uint8' as const,
+      labels: { region, finding: rng.integer(2) },
+      source: sha256(`source ${index}`),
+      pixels: Uint8Array.from({ length: 64 }, () => 60 + 60 * region + rng.integer(20)),
+    };
+  });
+}
+
+/** A checkpoint as training writes one, of a network with random weights. */
+async function untrained(method: object, seed: number): Promise<string> {
+  const spec = RunSpec.parse({ dataset, method, steps: 1, batchSize: 8, seed, codeVersion: 'test' });
+  const heads = spec.method.name === 'supervised' ? [headOf(REGION)] : [];
+  const codes = {
+    modalities: ['ct', 'mr'],
+    bodyParts: ['whole-body'],
+    tasks: heads.map(({ task }) => task),
+  };
+  const model = new Medformer(spec.model, codes, heads, { seed });
+  const weights = model.parameters.toStored();
+  model.dispose();
+  return writeCheckpoint(store, spec, codes, INPUT_STATISTICS, {
+    step: 1,
+    weights,
+    optimiser: new Map(),
+    history: [{ step: 1, loss: 1, learningRate: 0, gradientNorm: 0 }],
+  });
+}

@@ -1,0 +1,43 @@
+import { resolveDataset } from '@medformer/dataset';
+import { getRecord, type ObjectStore, openObjectStore } from '@medformer/object-store';
+import { renderReport } from '@medformer/report';
+import { CheckpointRecord, MedformerError, type ScoreReport } from '@medformer/schema';
+import type { EvaluationCalls } from './evaluation-calls.js';
+import { getReport } from './report-store.js';
+import { samplePictures } from './sample-pictures.js';
+
+/** A stored report as a page, with the records of the checkpoints and the data set that it names. */
+export async function render({
+  store: storeConfig,
+  report: address,
+  samples,
+}: EvaluationCalls['render']['input']): Promise<EvaluationCalls['render']['output']> {
+  const store = await openObjectStore(storeConfig);
+  const { hash, report } = await getReport(store, address);
+  const { manifest } = await resolveDataset(store, report.spec.dataset);
+  return {
+    html: renderReport({
+      hash,
+      report,
+      dataset: manifest,
+      checkpoints: await checkpointRecords(store, report),
+      samples: await samplePictures(samples),
+    }),
+  };
+}
+
+/** The records that are still there: a run prunes its old checkpoints, and the page then shows their address alone. */
+async function checkpointRecords(
+  store: ObjectStore,
+  { rows }: ScoreReport,
+): Promise<Map<string, CheckpointRecord>> {
+  const records = new Map<string, CheckpointRecord>();
+  for (const checkpoint of new Set(rows.flatMap((row) => row.checkpoints))) {
+    const record = await getRecord(store, CheckpointRecord, checkpoint, 'checkpoint').catch((thrown) => {
+      if (thrown instanceof MedformerError && thrown.code === 'NOT_FOUND') return undefined;
+      throw thrown;
+    });
+    if (record) records.set(checkpoint, record);
+  }
+  return records;
+}

@@ -1,0 +1,83 @@
+import type { ObjectStore } from '@medformer/object-store';
+import {
+  ContentHash,
+  canonicalJson,
+  contentAddress,
+  type EvaluationSpec,
+  MedformerError,
+  parseRecord,
+  ScoreReport,
+  sha256,
+} from '@medformer/schema';
+import { z } from 'zod';
+
+const REPORTS = 'reports/';
+const INDEX = 'report-index/';
+
+const IndexEntry = z.object({ report: ContentHash });
+
+export interface StoredReport {
+  /** Content address of the record. */
+  hash: string;
+  report: ScoreReport;
+}
+
+/** Stores the report, then the index entry by which an equal request finds it again. */
+export async function putReport(store: ObjectStore, report: ScoreReport): Promise<StoredReport> {
+  const hash = contentAddress(report);
+  const contentType = 'application/json';
+  await store.put(reportKey(hash), Buffer.from(canonicalJson(report)), { ifAbsent: true, contentType });
+  const entry = Buffer.from(canonicalJson({ report: hash } satisfies z.input<typeof IndexEntry>));
+  await store.put(indexKey(report.spec, report.codeVersion), entry, { ifAbsent: true, contentType });
+  return { hash, report };
+}
+
+/** @throws MedformerError NOT_FOUND; INVALID_ARGUMENT for no address; DATA_LOSS for bytes of another hash. */
+export async function getReport(store: ObjectStore, hash: string): Promise<StoredReport> {
+  if (!ContentHash.safeParse(hash).success) {
+    throw new MedformerError(
+      'INVALID_ARGUMENT',
+      `report: expected 64 lower-case hex digits, found ${JSON.stringify(hash.slice(0, 80))}`,
+    );
+  }
+  const bytes = await store.get(reportKey(hash)).catch((thrown) => {
+    if (thrown instanceof MedformerError && thrown.code === 'NOT_FOUND') {
+      throw new MedformerError('NOT_FOUND', `report ${hash}: not in the store`, { cause: thrown });
+    }
+    throw thrown;
+  });
+  if (sha256(bytes) !== hash) {
+    throw new MedformerError('DATA_LOSS', `report ${hash}: the stored bytes have SHA-256 ${sha256(bytes)}`);
+  }
+  return { hash, report: parseRecord(ScoreReport, JSON.parse(bytes.toString('utf8')), `report ${hash}`) };
+}
+
+/** The report that this code has already computed for an equal request. */
+export async function findReport(
+  store: ObjectStore,
+  spec: EvaluationSpec,
+  codeVersion: string,
+): Promise<StoredReport | undefined> {
+  const key = indexKey(spec, codeVersion);
+  if (!(await store.head(key))) return undefined;
+  const entry = JSON.parse((await store.get(key)).toString('utf8'));
+  return getReport(store, parseRecord(IndexEntry, entry, key).report);
+}
+
+/** Every report, newest first. */
+export async function listReports(store: ObjectStore): Promise<StoredReport[]> {
+  const found: { hash: string; written: number }[] = [];
+  for await (const { key, lastModified } of store.list(REPORTS)) {
+    const hash = key.slice(REPORTS.length).replace(/\.json$/, '');
+    if (ContentHash.safeParse(hash).success) found.push({ hash, written: lastModified.getTime() });
+  }
+  found.sort((x, y) => y.written - x.written || (x.hash < y.hash ? -1 : 1));
+  const reports: StoredReport[] = [];
+  for (const { hash } of found) reports.push(await getReport(store, hash));
+  return reports;
+}
+
+const reportKey = (hash: string) => `${REPORTS}${hash}.json`;
+
+const indexKey = (spec: EvaluationSpec, codeVersion: string) =>
+  `${INDEX}${contentAddress({ spec, codeVersion })}.json`;
