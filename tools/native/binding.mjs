@@ -29,7 +29,7 @@ export function findTfjsNode(root) {
  */
 export async function buildBinding({ tfjsNode, libtensorflow, cache, log = () => {} }) {
   const store = join(cache, 'tfjs-binding');
-  const home = join(store, contentHash(tfjsNode, libtensorflow.include));
+  const home = join(store, contentHash(tfjsNode, libtensorflow));
   const built = { path: join(home, 'lib', `napi-v${NAPI_VERSION}`, 'tfjs_binding.node'), home };
   if (existsSync(built.path)) {
     await linkLibraries(home, libtensorflow);
@@ -92,7 +92,7 @@ async function replaceLink(path, target) {
   await rename(fresh, path);
 }
 
-function contentHash(tfjsNode, include) {
+function contentHash(tfjsNode, { name: library, include }) {
   const hash = createHash('sha256');
   for (const name of [...readdirSync(join(tfjsNode, 'binding')).sort(), '../binding.gyp']) {
     hash
@@ -101,7 +101,7 @@ function contentHash(tfjsNode, include) {
       .update('\0');
   }
   hash.update(headerText(include));
-  hash.update([process.platform, process.arch, NAPI_VERSION].join('\0'));
+  hash.update([library, process.platform, process.arch, NAPI_VERSION].join('\0'));
   return hash.digest('hex').slice(0, 32);
 }
 

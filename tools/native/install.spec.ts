@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { selectBinding } from './binding.mjs';
 import { provideLibtensorflow } from './libtensorflow.mjs';
-import { extractWheel, fetchWheel, removePartials } from './wheel.mjs';
+import { extractWheels, fetchWheel, removePartials } from './wheel.mjs';
 
 const WHEEL_NAME = 'tensorflow_cpu-2.21.0-cp311-cp311-manylinux_2_27_x86_64.whl';
 const CC = 'tensorflow/libtensorflow_cc.so.2';
@@ -43,8 +43,9 @@ const root = mkdtempSync(join(tmpdir(), 'medformer-native-'));
 const index = join(root, 'index');
 let sha256 = '';
 let env: NodeJS.ProcessEnv;
+const wheel = () => ({ project: 'tensorflow-cpu', version: '2.21.0', sha256 });
 const wheels = () => {
-  const cpu = { project: 'tensorflow-cpu', version: '2.21.0', sha256 };
+  const cpu = [wheel()];
   return { cpu, gpu: cpu };
 };
 const target = [
@@ -81,15 +82,15 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 describe('fetching the pinned wheel', () => {
   it('takes it once: the second time nothing is fetched', async () => {
     const directory = join(freshCache(), 'libtensorflow');
-    const path = await fetchWheel(wheels().cpu, { directory, target, env });
+    const path = await fetchWheel(wheel(), { directory, target, env });
     expect(readdirSync(directory)).toEqual([WHEEL_NAME]);
     const offline = { ...env, PIP_FIND_LINKS: root };
-    expect(await fetchWheel(wheels().cpu, { directory, target, env: offline })).toBe(path);
+    expect(await fetchWheel(wheel(), { directory, target, env: offline })).toBe(path);
   });
 
   it('refuses other bytes than the pinned ones and leaves nothing in the cache', async () => {
     const directory = join(freshCache(), 'libtensorflow');
-    const pin = { ...wheels().cpu, sha256: 'a'.repeat(64) };
+    const pin = { ...wheel(), sha256: 'a'.repeat(64) };
     await expect(fetchWheel(pin, { directory, target, env })).rejects.toThrow(
       /other bytes than the pinned tensorflow-cpu 2\.21\.0.*Nothing was installed/,
     );
@@ -98,10 +99,10 @@ describe('fetching the pinned wheel', () => {
 
   it('refuses a cached wheel that was tampered with, naming file, expected and found', async () => {
     const directory = join(freshCache(), 'libtensorflow');
-    const path = await fetchWheel(wheels().cpu, { directory, target, env });
+    const path = await fetchWheel(wheel(), { directory, target, env });
     appendFileSync(path, '!');
     const found = createHash('sha256').update(readFileSync(path)).digest('hex');
-    await expect(fetchWheel(wheels().cpu, { directory, target, env })).rejects.toThrow(
+    await expect(fetchWheel(wheel(), { directory, target, env })).rejects.toThrow(
       `${path}: wrong checksum: expected sha256 ${sha256}, found ${found}`,
     );
   });
@@ -109,7 +110,7 @@ describe('fetching the pinned wheel', () => {
   it('says what to do without a network', async () => {
     const directory = join(freshCache(), 'libtensorflow');
     const offline = { ...env, PIP_FIND_LINKS: root };
-    await expect(fetchWheel(wheels().cpu, { directory, target, env: offline })).rejects.toThrow(
+    await expect(fetchWheel(wheel(), { directory, target, env: offline })).rejects.toThrow(
       /^Could not fetch tensorflow-cpu 2\.21\.0 .*offline.*LIBTENSORFLOW_DIR/,
     );
   });
@@ -121,10 +122,10 @@ describe('fetching the pinned wheel', () => {
       mode: 0o755,
     });
     await expect(
-      fetchWheel(wheels().cpu, { directory, target, env: { ...env, PYTHON: withoutPip } }),
+      fetchWheel(wheel(), { directory, target, env: { ...env, PYTHON: withoutPip } }),
     ).rejects.toThrow(/^pip is missing.*python3-pip/);
     await expect(
-      fetchWheel(wheels().cpu, { directory, target, env: { ...env, PYTHON: join(root, 'no-python') } }),
+      fetchWheel(wheel(), { directory, target, env: { ...env, PYTHON: join(root, 'no-python') } }),
     ).rejects.toThrow(/^Python 3 is needed/);
   });
 });
@@ -144,7 +145,7 @@ describe('providing libtensorflow', () => {
   it('repeats an extraction that was killed, and never takes its remains for finished', async () => {
     const cache = freshCache();
     const store = join(cache, 'libtensorflow');
-    const wheel = await fetchWheel(wheels().cpu, { directory: store, target, env });
+    const path = await fetchWheel(wheel(), { directory: store, target, env });
     const killed = join(root, 'python-killed');
     writeFileSync(
       killed,
@@ -155,9 +156,9 @@ describe('providing libtensorflow', () => {
     );
     const home = join(store, '2.21.0-cpu');
     const members = [{ from: CC, to: 'lib/libtensorflow_cc.so.2' }];
-    await expect(extractWheel(wheel, home, members, { env: { ...env, PYTHON: killed } })).rejects.toThrow(
-      /Could not unpack/,
-    );
+    await expect(
+      extractWheels([{ wheel: path, members }], home, { env: { ...env, PYTHON: killed } }),
+    ).rejects.toThrow(/Could not unpack/);
     expect(existsSync(home)).toBe(false);
     const dead = spawnSync('true').pid;
     mkdirSync(`${home}.partial-${dead}-x/lib`, { recursive: true });
@@ -171,7 +172,7 @@ describe('providing libtensorflow', () => {
     const cache = freshCache();
     const home = join(cache, 'out');
     const members = [{ from: 'tensorflow/absent.so', to: 'lib/absent.so' }];
-    await expect(extractWheel(join(index, WHEEL_NAME), home, members, { env })).rejects.toThrow(
+    await expect(extractWheels([{ wheel: join(index, WHEEL_NAME), members }], home, { env })).rejects.toThrow(
       'no member tensorflow/absent.so',
     );
     expect(existsSync(home)).toBe(false);

@@ -1,12 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm, symlink } from 'node:fs/promises';
-import { join, relative, resolve } from 'node:path';
+import { basename, join, relative, resolve } from 'node:path';
 import { InstallError } from './install-error.mjs';
 import { TENSORFLOW_VERSION, TENSORFLOW_WHEELS, WHEEL_TARGET } from './pins.mjs';
-import { extractWheel, fetchWheel, partialName, removePartials } from './wheel.mjs';
+import { extractWheels, fetchWheel, partialName, removePartials } from './wheel.mjs';
 
 /**
  * @typedef {object} Libtensorflow
+ * @property {string} name which library it is
  * @property {string} lib directory with libtensorflow.so and libtensorflow_framework.so (links included)
  * @property {string} include directory with tensorflow/c/c_api.h
  * @property {string | undefined} version known for the pinned wheel only
@@ -38,25 +39,26 @@ export async function provideLibtensorflow({
   const home = join(store, `${TENSORFLOW_VERSION}-${variant}`);
   if (!existsSync(home)) {
     await removePartials(store);
-    const wheel = await fetchWheel(wheels[variant], { directory: store, target: WHEEL_TARGET, env, log });
-    log('unpacking its C library and headers (0.9 GB)');
-    await extractWheel(
-      wheel,
-      home,
+    const fetched = [];
+    for (const wheel of wheels[variant]) {
+      fetched.push(await fetchWheel(wheel, { directory: store, target: WHEEL_TARGET, env, log }));
+    }
+    log('unpacking the C library and its headers');
+    const [tensorflow, ...cuda] = fetched;
+    await extractWheels(
       [
-        { from: 'tensorflow/libtensorflow_cc.so.2', to: 'lib/libtensorflow_cc.so.2' },
-        { from: 'tensorflow/libtensorflow_framework.so.2', to: 'lib/libtensorflow_framework.so.2' },
-        ...HEADERS.map((headers) => ({
-          from: `tensorflow/include/${headers}`,
-          to: `include/${headers}`,
-        })),
+        { wheel: tensorflow, members: TENSORFLOW_MEMBERS },
+        // TensorFlow's library looks for these in ../nvidia.
+        ...cuda.map((wheel) => ({ wheel, members: [{ from: 'nvidia/', to: 'nvidia/' }] })),
       ],
+      home,
       { env },
     );
-    await rm(wheel);
+    for (const wheel of fetched) await rm(wheel);
   }
   return {
-    ...(await linkNames(join(home, 'lib'))),
+    name: basename(home),
+    lib: await linkNames(join(home, 'lib')),
     include: join(home, 'include'),
     version: TENSORFLOW_VERSION,
   };
@@ -77,11 +79,18 @@ async function adoptLibtensorflow(home, cache) {
   }
   // Links for the linker go to the cache: the directory may be read-only.
   const links = join(cache, 'libtensorflow', `own-${Buffer.from(lib).toString('base64url').slice(-64)}`);
-  return { ...(await linkNames(lib, links)), include, version: undefined };
+  return { name: home, lib: await linkNames(lib, links), include, version: undefined };
 }
 
-/** What the C API includes of the wheel's 13,000 headers. */
-const HEADERS = ['tensorflow/c/', 'tensorflow/core/platform/', 'tsl/platform/', 'xla/tsl/c/'];
+const TENSORFLOW_MEMBERS = [
+  { from: 'tensorflow/libtensorflow_cc.so.2', to: 'lib/libtensorflow_cc.so.2' },
+  { from: 'tensorflow/libtensorflow_framework.so.2', to: 'lib/libtensorflow_framework.so.2' },
+  // What the C API includes of the wheel's 13,000 headers.
+  ...['tensorflow/c/', 'tensorflow/core/platform/', 'tsl/platform/', 'xla/tsl/c/'].map((headers) => ({
+    from: `tensorflow/include/${headers}`,
+    to: `include/${headers}`,
+  })),
+];
 
 const CORE = ['libtensorflow_cc.so.2', 'libtensorflow.so.2', 'libtensorflow.so'];
 const FRAMEWORK = ['libtensorflow_framework.so.2', 'libtensorflow_framework.so'];
@@ -108,7 +117,7 @@ async function linkNames(lib, links = `${lib}-links`) {
       if (!existsSync(links)) throw error;
     });
   }
-  return { lib: links };
+  return links;
 }
 
 function ignoreExisting(error) {

@@ -43,26 +43,26 @@ export async function fetchWheel(wheel, { directory, target, env = process.env, 
 }
 
 /**
- * Copies the members of a wheel that `members` selects into `destination`, which appears whole or not at all.
+ * Copies what `members` select of some wheels into `destination`, which appears whole or not at all.
  *
- * @param {string} wheel path of the wheel
+ * @param {{wheel: string, members: {from: string, to: string}[]}[]} sources paths of wheels; prefixes in them and
+ *   what they become
  * @param {string} destination a directory that does not exist yet
- * @param {{from: string, to: string}[]} members path prefixes in the wheel and where they go
  * @param {{env?: NodeJS.ProcessEnv}} [options]
  */
-export async function extractWheel(wheel, destination, members, { env = process.env } = {}) {
+export async function extractWheels(sources, destination, { env = process.env } = {}) {
   await mkdir(join(destination, '..'), { recursive: true });
   const partial = await mkdtemp(partialName(`${destination}.`));
   try {
-    const run = spawnSync(python(env), ['-c', EXTRACT, wheel, partial, JSON.stringify(members)], {
-      env,
-      encoding: 'utf8',
-    });
-    if (run.error) throw pythonMissing(run.error);
-    if (run.status !== 0) {
-      throw new InstallError(
-        `Could not unpack ${wheel}: ${lastLine(run.stderr)}. Check that about 1 GB is free, then run the same command again.`,
-      );
+    for (const { wheel, members } of sources) {
+      const args = ['-c', EXTRACT, wheel, partial, JSON.stringify(members)];
+      const run = spawnSync(python(env), args, { env, encoding: 'utf8' });
+      if (run.error) throw pythonMissing(run.error);
+      if (run.status !== 0) {
+        throw new InstallError(
+          `Could not unpack ${wheel}: ${lastLine(run.stderr)}. Check the free disk space, then run the same command again.`,
+        );
+      }
     }
     await rename(partial, destination).catch((error) => {
       // Another run finished first: its result is as good.
