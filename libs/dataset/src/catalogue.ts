@@ -1,4 +1,4 @@
-import type { ObjectInfo, ObjectStore } from '@medformer/object-store';
+import { blobKey, type ObjectInfo, type ObjectStore } from '@medformer/object-store';
 import { ContentHash, DatasetManifest, MedformerError, parseRecord, Slug, sha256 } from '@medformer/schema';
 
 const PREFIX = 'datasets/';
@@ -36,6 +36,28 @@ export async function listDatasets(store: ObjectStore): Promise<(StoredDataset &
     datasets.push({ ...(await readManifest(store, version)), created: version.info.lastModified });
   }
   return datasets;
+}
+
+/**
+ * A version of `name` made from the same source under the same options by the same code, whole in the store; it
+ * need not be made again.
+ */
+export async function findIngested(
+  store: ObjectStore,
+  wanted: { name: string; description: string; digest: string; codeVersion: string },
+): Promise<StoredDataset | undefined> {
+  for (const version of await list(store, `${PREFIX}${wanted.name}/`)) {
+    const dataset = await readManifest(store, version);
+    const { description, source, codeVersion, shards } = dataset.manifest;
+    const same =
+      description === wanted.description &&
+      source.digest === wanted.digest &&
+      codeVersion === wanted.codeVersion;
+    if (!same) continue;
+    const found = await Promise.all(shards.map(({ sha256 }) => store.head(blobKey(sha256))));
+    if (found.every((info, index) => info?.bytes === shards[index]!.bytes)) return dataset;
+  }
+  return undefined;
 }
 
 interface Version {

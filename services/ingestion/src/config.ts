@@ -1,7 +1,20 @@
-import type { BaseConfig } from '@medformer/rpc';
-import type { z } from 'zod';
+import { type BaseConfig, secret } from '@medformer/rpc';
+import { z } from 'zod';
 
 /** Settings of ingestion beside those every service has; each is also a variable and a flag. */
-export const ingestionConfig = {} satisfies z.ZodRawShape;
+export const ingestionConfig = {
+  pseudonymKey: secret(
+    z
+      .string()
+      .min(16)
+      .optional()
+      .describe('key of the hash that replaces patient ids; default: drawn once, in DATA/pseudonym.key'),
+  ),
+  maxArchiveBytes: z
+    .int()
+    .positive()
+    .default(32 * 1024 ** 3)
+    .describe('the most bytes that one archive may hold unpacked'),
+} satisfies z.ZodRawShape;
 
 export type IngestionConfig = BaseConfig & z.output<z.ZodObject<typeof ingestionConfig>>;

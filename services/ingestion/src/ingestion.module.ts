@@ -1,16 +1,59 @@
-import type { DynamicModule } from '@nestjs/common';
+import { join, resolve } from 'node:path';
+import { type ComputeProcess, startComputeProcess } from '@medformer/compute';
+import { storeUrl } from '@medformer/rpc';
+import { codeVersion } from '@medformer/telemetry';
+import { type DynamicModule, Inject, Module, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import type { IngestionConfig } from './config.js';
+import { IngestionController } from './ingestion.controller.js';
+import type { IngestionCalls } from './ingestion-calls.js';
+import { INGESTION_PROCESS, INGESTION_SETTINGS, type IngestionSettings } from './ingestion-settings.js';
+import { pseudonymKey } from './pseudonym-key.js';
+import { UploadSpool } from './upload-spool.js';
 
-/** Injection token of the settings. */
-export const CONFIG = Symbol('IngestionConfig');
-
-class IngestionModule {}
+const UPLOAD_LIFETIME_MS = 7 * 24 * 60 * 60 * 1000;
 
 /** LOGGER and OBJECT_STORE of @medformer/rpc can be injected here without being imported. */
-export function ingestionModule(config: IngestionConfig): DynamicModule {
+@Module({})
+export class IngestionModule implements OnModuleInit, OnModuleDestroy {
+  constructor(
+    @Inject(INGESTION_PROCESS) private readonly process: ComputeProcess<IngestionCalls>,
+    @Inject(UploadSpool) private readonly spool: UploadSpool,
+  ) {}
+
+  static with(config: IngestionConfig): DynamicModule {
+    const data = resolve(config.data);
+    return {
+      module: IngestionModule,
+      controllers: [IngestionController],
+      providers: [
+        { provide: UploadSpool, useValue: new UploadSpool(join(data, 'uploads')) },
+        { provide: INGESTION_SETTINGS, useFactory: () => settingsOf(config, data) },
+        {
+          provide: INGESTION_PROCESS,
+          useFactory: () =>
+            startComputeProcess<IngestionCalls>(new URL('../dist/ingestion-process.js', import.meta.url), {
+              name: 'ingestion process',
+            }),
+        },
+      ],
+    };
+  }
+
+  async onModuleInit(): Promise<void> {
+    await this.spool.removeOlderThan(UPLOAD_LIFETIME_MS);
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    await this.process.stop();
+  }
+}
+
+async function settingsOf(config: IngestionConfig, data: string): Promise<IngestionSettings> {
   return {
-    module: IngestionModule,
-    controllers: [],
-    providers: [{ provide: CONFIG, useValue: config }],
+    data,
+    store: { url: storeUrl(config), accessKey: config.storeAccessKey, secretKey: config.storeSecretKey },
+    pseudonymKey: await pseudonymKey(config.pseudonymKey, data),
+    maxArchiveBytes: config.maxArchiveBytes,
+    codeVersion: codeVersion(),
   };
 }

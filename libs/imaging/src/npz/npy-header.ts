@@ -52,7 +52,7 @@ export function parseNpyHeader(header: Buffer, file: string, field: string): Npy
   }
   const [, mark = '', type = ''] = /^'([<>|=])?(\w+)'$/.exec(descr) ?? [];
   if (type.startsWith('O')) {
-    throw refuse('a numeric dtype', 'dtype object: such arrays hold Python pickles, which are never loaded');
+    throw refuse('a numeric dtype', `dtype ${descr}: objects are Python pickles, which are never loaded`);
   }
   if (!(NPY_TYPES as readonly string[]).includes(type)) {
     throw refuse(`a dtype of ${NPY_TYPES.join(', ')}`, `dtype ${descr.slice(0, 80)}`);

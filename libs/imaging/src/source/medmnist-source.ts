@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path';
 import { badInput, type LabelSpace, MedformerError, Split } from '@medformer/schema';
-import { medmnistSetOf } from '../npz/medmnist-sets.js';
+import { type MedmnistSet, medmnistSetOf } from '../npz/medmnist-sets.js';
 import { type NpyArray, readNpyArray, readNpyHeader, readNpyRows } from '../npz/npy-array.js';
 import type { NpyHeader } from '../npz/npy-header.js';
 import { openZip, type ZipArchive, type ZipEntry } from '../npz/zip-archive.js';
@@ -93,14 +93,15 @@ function inspect(arrays: Record<Split, SplitArrays>, file: string, options: Sour
     throw badInput({ file, field: `${split}_images`, expected, found: `(${found.join(', ')})` });
   }
   const colour = edges.length === 3 && edges[2] === 3 && known?.set.dimensions !== 3;
-  const wanted = known && (known.set.dimensions === 3 ? 4 : known.set.channels === 3 ? 4 : 3);
-  const fits = !known || (edges.length + 1 === wanted && colour === (known.set.channels === 3));
-  if (!fits || edges.length < 2 || edges.length > 3) {
-    const axes = known && (known.set.dimensions === 3 ? '(n, d, h, w)' : colourAxes(known.set.channels));
+  if (
+    known &&
+    (colour !== (known.set.channels === 3) ||
+      (edges.length === 3 && !colour) !== (known.set.dimensions === 3))
+  ) {
     throw badInput({
       file,
       field: 'train_images',
-      expected: axes ? `${axes} for ${known.name}` : '(n, h, w), (n, h, w, 3) or (n, d, h, w)',
+      expected: `${axesOf(known.set)} for ${known.name}`,
       found: `(${arrays.train.images.header.shape.join(', ')})`,
     });
   }
@@ -116,7 +117,8 @@ function inspect(arrays: Record<Split, SplitArrays>, file: string, options: Sour
   };
 }
 
-function colourAxes(channels: 1 | 3): string {
+function axesOf({ channels, dimensions }: MedmnistSet): string {
+  if (dimensions === 3) return '(n, d, h, w)';
   return channels === 3 ? '(n, h, w, 3)' : '(n, h, w)';
 }
 
@@ -127,6 +129,13 @@ function checkArrays(split: Split, { images: { header }, labels }: SplitArrays, 
   if (header.type !== 'u1') throw refuse(`${split}_images`, 'dtype uint8', `dtype ${header.type}`);
   if (images === 0)
     throw refuse(`${split}_images`, 'at least one image', `shape (${header.shape.join(', ')})`);
+  if (header.shape.length < 3 || header.shape.length > 4) {
+    throw refuse(
+      `${split}_images`,
+      '(n, h, w), (n, h, w, 3) or (n, d, h, w)',
+      `(${header.shape.join(', ')})`,
+    );
+  }
   if (header.shape.slice(1).some((edge) => edge < 1 || edge > 65_535)) {
     throw refuse(`${split}_images`, 'axes of 1 to 65535', `(${header.shape.join(', ')})`);
   }

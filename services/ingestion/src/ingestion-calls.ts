@@ -1,0 +1,52 @@
+import type { Refusal, SourceFile } from '@medformer/imaging';
+import type { ObjectStoreConfig } from '@medformer/object-store';
+import type { CohortSpec } from '@medformer/phantom';
+
+/** What is ingested: a complete upload, or the phantom cohort, which is generated into `folder` unless it is there. */
+export type IngestionSource =
+  | { kind: 'upload'; folder: string; files: SourceFile[] }
+  | { kind: 'phantom'; folder: string; cohort: CohortSpec };
+
+export interface IngestionInput {
+  store: ObjectStoreConfig;
+  name: string;
+  description: string;
+  source: IngestionSource;
+  options: {
+    modality?: string;
+    bodyPart?: string;
+    splitSeed: number;
+    valFraction: number;
+    testFraction: number;
+    skipBadFiles: boolean;
+  };
+  pseudonymKey: string;
+  maxArchiveBytes: number;
+  codeVersion: string;
+}
+
+export interface IngestionProgress {
+  stage: 'generate' | 'read' | 'write';
+  done: number;
+  total: number;
+  unit: string;
+  perSecond: number;
+  etaSeconds: number;
+}
+
+export type IngestionEvent =
+  | { type: 'progress'; progress: IngestionProgress }
+  | { type: 'refused'; refusal: Refusal };
+
+export interface IngestionOutput {
+  name: string;
+  manifest: string;
+  images: number;
+  subjects: number;
+  alreadyPresent: boolean;
+}
+
+/** What the ingestion process answers. */
+export type IngestionCalls = {
+  ingest: { input: IngestionInput; output: IngestionOutput; progress: IngestionEvent };
+};

@@ -1,0 +1,60 @@
+import { join } from 'node:path';
+import type { IngestRequest, PhantomCohort } from '@medformer/gen/ingestion';
+import { DEFAULT_TEST_FRACTION, DEFAULT_VAL_FRACTION } from '@medformer/imaging';
+import { type CohortSpec, checkSpec, DEMO_COHORT, PHANTOM_VERSION } from '@medformer/phantom';
+import { badInput, ContentHash, type MedformerError, Slug } from '@medformer/schema';
+import type { z } from 'zod';
+import type { IngestionInput } from './ingestion-calls.js';
+
+/** The request's name and options, checked, with defaults in place of what is empty. */
+export function parseIngestRequest({
+  name,
+  options,
+}: IngestRequest): Pick<IngestionInput, 'name' | 'description' | 'options'> {
+  field('name', Slug, name);
+  if (ContentHash.safeParse(name).success) throw refuse('name', 'a name that is no hash', name);
+  const { modality = '', bodyPart = '', valFraction = 0, testFraction = 0 } = options ?? {};
+  const val = share('options.val_fraction', valFraction, DEFAULT_VAL_FRACTION);
+  const test = share('options.test_fraction', testFraction, DEFAULT_TEST_FRACTION);
+  if (val + test >= 1) throw refuse('options', 'val_fraction + test_fraction below 1', String(val + test));
+  return {
+    name,
+    description: options?.description ?? '',
+    options: {
+      ...(modality ? { modality: field('options.modality', Slug, modality) } : {}),
+      ...(bodyPart ? { bodyPart: field('options.body_part', Slug, bodyPart) } : {}),
+      splitSeed: Number(options?.splitSeed ?? 0n),
+      valFraction: val,
+      testFraction: test,
+      skipBadFiles: options?.skipBadFiles ?? false,
+    },
+  };
+}
+
+/** The cohort asked for, the demo's size where no patients are given, and its folder under `data`. */
+export function phantomSource(
+  { seed, patients, volumePatients }: PhantomCohort,
+  data: string,
+): { kind: 'phantom'; folder: string; cohort: CohortSpec } {
+  const size = patients === 0 ? DEMO_COHORT : { patients, volumePatients };
+  const cohort = { seed: Number(seed), patients: size.patients, volumePatients: size.volumePatients };
+  checkSpec(cohort);
+  const folder = `v${PHANTOM_VERSION}-seed-${cohort.seed}-${cohort.patients}-${cohort.volumePatients}`;
+  return { kind: 'phantom', folder: join(data, 'phantoms', folder), cohort };
+}
+
+function share(name: string, value: number, fallback: number): number {
+  if (value === 0) return fallback;
+  if (value > 0 && value < 1) return value;
+  throw refuse(name, 'a share between 0 and 1', String(value));
+}
+
+function field<Schema extends z.ZodType>(name: string, schema: Schema, value: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw refuse(name, 'lower-case words joined by hyphens', JSON.stringify(String(value).slice(0, 80)));
+}
+
+function refuse(name: string, expected: string, found: string): MedformerError {
+  return badInput({ file: 'request', field: name, expected, found });
+}

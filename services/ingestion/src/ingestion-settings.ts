@@ -1,0 +1,11 @@
+import type { IngestionInput } from './ingestion-calls.js';
+
+/** What an ingest takes from the service's configuration, and the folder for local state. */
+export interface IngestionSettings
+  extends Pick<IngestionInput, 'store' | 'pseudonymKey' | 'maxArchiveBytes' | 'codeVersion'> {
+  data: string;
+}
+
+/** Injection tokens. */
+export const INGESTION_SETTINGS = Symbol('IngestionSettings');
+export const INGESTION_PROCESS = Symbol('ComputeProcess<IngestionCalls>');
