@@ -78,7 +78,7 @@ describe('the report page in a browser', () => {
   });
 
   it('shows one row per checkpoint and protocol, with mean and standard deviation', async () => {
-    const rows = await page.locator('table').first().locator('tbody tr').allInnerTexts();
+    const rows = await page.locator('table.scores tbody tr').allInnerTexts();
     expect(rows).toHaveLength(2);
     for (const row of rows) expect(row).toMatch(/SimCLR[\s\S]*±/);
   });
