@@ -19,6 +19,8 @@ export function mapEmbeddings(
     nComponents: 2,
     nNeighbors: Math.min(15, embeddings.length - 1),
     minDist: 0.15,
+    // Layouts of some hundred points have settled by then; the library's own choice is 500.
+    nEpochs: 200,
     distanceFn: cosineDistance,
     random: () => rng.uniform(),
   });

@@ -17,7 +17,7 @@ export function embeddingMaps(report: ScoreReport): Html | undefined {
   ].sort();
   return html`<section id="embeddings" aria-labelledby="embeddings-heading">
     <h2 id="embeddings-heading">Embedding map</h2>
-    <p class="muted">Test embeddings laid out by UMAP: colour is the class, shape the modality. Near points are near embeddings; distances between far groups mean little. The checkpoints never saw a label.</p>
+    <p class="muted">Test embeddings laid out by UMAP: colour is the class, shape the modality. Near points are near embeddings; distances between far groups mean little. These checkpoints were trained without labels.</p>
     ${legend(report.classes, modalities)}
     <div class="grid">${maps.map((map) => scatter(map, report.classes, modalities))}</div>
   </section>`;
@@ -45,22 +45,17 @@ function scatter({ label, points }: EmbeddingMap, classes: string[], modalities:
       height: 480,
       axis: null,
       margin: 10,
-      symbol: {
-        type: 'ordinal',
-        domain: modalities,
-        range: modalities.map((_, at) => SYMBOLS[at % SYMBOLS.length]!),
-      },
       marks: [
         // One group of points per class and modality, so that the page can hide either.
         ...classes.flatMap((name, index) =>
-          modalities.map((modality) =>
+          modalities.map((modality, shape) =>
             Plot.dot(
               points.filter((point) => point.class === index && point.modality === modality),
               {
                 x: 'x',
                 y: 'y',
                 r: 3.4,
-                symbol: 'modality',
+                symbol: SYMBOLS[shape % SYMBOLS.length]!,
                 fill: colours[index]!,
                 fillOpacity: 0.8,
                 stroke: 'none',
