@@ -25,9 +25,13 @@ export class Terminal {
   }
 }
 
+/** How long a plain line stands before the next, and how long quick work stays silent. */
+const LINE_EVERY_MS = 5000;
+const FIRST_LINE_AFTER_MS = 500;
+
 export class Progress {
   #bar: SingleBar | undefined;
-  #total = 0;
+  #nextLineAt = performance.now() + FIRST_LINE_AFTER_MS;
 
   constructor(
     private readonly label: string,
@@ -36,30 +40,39 @@ export class Progress {
 
   /** `detail` stands behind the counts, e.g. `loss 1.23 · 410 images/s · ETA 12 s`. */
   update(done: number, total: number, detail: string): void {
+    if (this.stream.isTTY === true) this.#draw(done, total, detail);
+    else this.#write(done, total, detail);
+  }
+
+  /** The bar goes; what is to stay is said by the result. */
+  stop(): void {
+    this.#bar?.stop();
+    this.#bar = undefined;
+  }
+
+  #draw(done: number, total: number, detail: string): void {
     if (this.#bar === undefined) {
       this.#bar = new SingleBar({
         stream: this.stream as NodeJS.WritableStream,
-        format: (_options, state, payload: { detail: string }) => {
-          const bar = this.stream.isTTY === true ? `${drawBar(state.progress)} ` : '';
-          return `${this.label} ${bar}${state.value}/${state.total} ${payload.detail}`;
-        },
+        format: `${this.label} [{bar}] {value}/{total} {detail}`,
+        barsize: 24,
+        barCompleteChar: '=',
+        barIncompleteChar: ' ',
         hideCursor: true,
-        noTTYOutput: true,
-        notTTYSchedule: 5000,
+        clearOnComplete: true,
         gracefulExit: false,
       });
       this.#bar.start(total, done, { detail });
     }
-    if (total !== this.#total) {
-      this.#bar.setTotal(total);
-      this.#total = total;
-    }
+    this.#bar.setTotal(total);
     this.#bar.update(done, { detail });
   }
 
-  stop(): void {
-    this.#bar?.stop();
-    this.#bar = undefined;
+  #write(done: number, total: number, detail: string): void {
+    const now = performance.now();
+    if (now < this.#nextLineAt) return;
+    this.#nextLineAt = now + LINE_EVERY_MS;
+    this.stream.write(`${this.label} ${done}/${total} ${detail}\n`);
   }
 }
 
@@ -101,10 +114,4 @@ export function megabytes(bytes: number): string {
 /** The first digits of a content address: enough to recognise it, never to use it. */
 export function short(address: string): string {
   return address.slice(0, 12);
-}
-
-function drawBar(progress: number): string {
-  const width = 24;
-  const full = Math.round(Math.min(1, Math.max(0, progress)) * width);
-  return `[${'='.repeat(full)}${' '.repeat(width - full)}]`;
 }

@@ -1,7 +1,6 @@
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { zipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { medformer, medformerJson } from './harness/medformer.js';
 import { medmnistMembers, type NpzMembers, npy, npz } from './harness/npz.js';
@@ -44,7 +43,7 @@ const BAD_FILES: [what: string, file: string, content: () => Uint8Array, says: R
   [
     'NaN pixels',
     'nan.npz',
-    () => withMember('train_images', npy('<f4', [48, 28, 28], nans(48 * 784))),
+    () => withMember('train_images', npy('<f4', [48, 28, 28], floats(48 * 784, Number.NaN))),
     /train_images.*expected.*found/,
   ],
   [
@@ -56,8 +55,26 @@ const BAD_FILES: [what: string, file: string, content: () => Uint8Array, says: R
   [
     'a bomb',
     'bomb.npz',
-    () => zipSync({ 'train_images.npy': zeros(400_000_000) }, { level: 9 }),
-    /expected.*found/,
+    () => withMember('train_images', npy('|u1', [48, 28, 28], zeros(100_000_000))),
+    /train_images.*expected.*found/,
+  ],
+  [
+    'infinite pixels',
+    'infinite.npz',
+    () => withMember('val_images', npy('<f4', [12, 28, 28], floats(12 * 784, Number.POSITIVE_INFINITY))),
+    /val_images.*expected.*found/,
+  ],
+  [
+    'volumes beside images',
+    'mixed.npz',
+    () => withMember('test_images', npy('|u1', [24, 28, 28, 28], zeros(24 * 28 ** 3))),
+    /test_images.*expected.*found/,
+  ],
+  [
+    'a negative label',
+    'negative.npz',
+    () => withMember('train_labels', npy('|i1', [48, 1], zeros(48).fill(255))),
+    /train_labels.*expected.*found.*-1/,
   ],
   ['a picture that is none', 'noise.png', () => Buffer.from('this is no picture'), /expected.*found/],
 ];
@@ -160,6 +177,6 @@ function zeros(bytes: number): Uint8Array {
   return new Uint8Array(bytes);
 }
 
-function nans(count: number): Uint8Array {
-  return new Uint8Array(new Float32Array(count).fill(Number.NaN).buffer);
+function floats(count: number, value: number): Uint8Array {
+  return new Uint8Array(new Float32Array(count).fill(value).buffer);
 }

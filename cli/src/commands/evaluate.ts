@@ -40,7 +40,7 @@ export function registerEvaluate(program: Command, bind: WithContext): void {
       `
 Examples:
   $ medformer evaluate evaluation.yaml
-  $ medformer evaluate --dataset phantom --task body-region --labels-per-class 10 \\
+  $ medformer evaluate --dataset phantom --task region --labels-per-class 10 \\
       --entry "SimCLR:linear-probe:$CHECKPOINT" --entry "From scratch:head:run=$RUN0,run=$RUN1"
 
 In a file, an entry's checkpoints are addresses too, or "run=ID" for a run's newest checkpoint.`,
