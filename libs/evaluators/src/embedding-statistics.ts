@@ -27,17 +27,17 @@ export function embeddingStd(embeddings: Matrix): number {
  * @param embeddings `[images, width]`
  */
 export function effectiveRank({ rows, columns, data }: Matrix): number {
-  const gram = DenseMatrix.zeros(columns, columns);
+  const gram = Array.from({ length: columns }, () => new Float64Array(columns));
   for (let row = 0; row < rows; row += 1) {
     const values = data.subarray(row * columns, (row + 1) * columns);
     for (let i = 0; i < columns; i += 1) {
-      for (let j = 0; j <= i; j += 1) gram.set(i, j, gram.get(i, j) + values[i]! * values[j]!);
+      const line = gram[i]!;
+      const value = values[i]!;
+      for (let j = 0; j < columns; j += 1) line[j]! += value * values[j]!;
     }
   }
-  for (let i = 0; i < columns; i += 1) {
-    for (let j = 0; j < i; j += 1) gram.set(j, i, gram.get(i, j));
-  }
-  const eigenvalues = new EigenvalueDecomposition(gram, { assumeSymmetric: true }).realEigenvalues;
+  const eigenvalues = new EigenvalueDecomposition(new DenseMatrix(gram), { assumeSymmetric: true })
+    .realEigenvalues;
   const singular = eigenvalues.map((value) => Math.sqrt(Math.max(0, value)));
   const total = singular.reduce((sum, value) => sum + value, 0);
   if (total === 0) return 0;

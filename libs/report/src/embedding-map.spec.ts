@@ -11,8 +11,8 @@ const clusters = () =>
   );
 
 describe('mapEmbeddings', () => {
-  it('puts an image nearer to its own cluster than to the others', () => {
-    const points = mapEmbeddings(clusters(), Rng.of('map'));
+  it('puts an image nearer to its own cluster than to the others', async () => {
+    const points = await mapEmbeddings(clusters(), Rng.of('map'));
     const centre = (cluster: number) => {
       const members = points.filter((_, image) => image % 3 === cluster);
       return {
@@ -29,11 +29,19 @@ describe('mapEmbeddings', () => {
     expect(nearest.filter((cluster, image) => cluster === image % 3).length).toBeGreaterThan(57);
   });
 
-  it('gives the same map for the same generator', () => {
-    expect(mapEmbeddings(clusters(), Rng.of(1))).toEqual(mapEmbeddings(clusters(), Rng.of(1)));
+  it('gives the same map for the same generator', async () => {
+    expect(await mapEmbeddings(clusters(), Rng.of(1))).toEqual(await mapEmbeddings(clusters(), Rng.of(1)));
   });
 
-  it('is empty for fewer images than have neighbours', () => {
-    expect(mapEmbeddings([new Float32Array(4), new Float32Array(4)], Rng.of(1))).toEqual([]);
+  it('is empty for fewer images than have neighbours', async () => {
+    expect(await mapEmbeddings([new Float32Array(4), new Float32Array(4)], Rng.of(1))).toEqual([]);
+  });
+
+  it('stops when told to', async () => {
+    const controller = new AbortController();
+    const mapping = mapEmbeddings(clusters(), Rng.of(1), controller.signal);
+    controller.abort(new Error('enough'));
+
+    await expect(mapping).rejects.toThrow('enough');
   });
 });

@@ -1,5 +1,9 @@
+import { setImmediate } from 'node:timers/promises';
 import { MedformerError, type Rng } from '@medformer/schema';
 import { UMAP } from 'umap-js';
+
+/** Between two of these the event loop turns, so that a cancellation is seen. */
+const EPOCHS_PER_TURN = 10;
 
 /** The thinnest cloud that has neighbours to speak of. */
 const MIN_POINTS = 4;
@@ -10,10 +14,11 @@ const MIN_POINTS = 4;
  * @param embeddings `[images][width]`
  * @returns `[images]` points, centred; empty for fewer than four images
  */
-export function mapEmbeddings(
+export async function mapEmbeddings(
   embeddings: readonly ArrayLike<number>[],
   rng: Rng,
-): { x: number; y: number }[] {
+  signal?: AbortSignal,
+): Promise<{ x: number; y: number }[]> {
   if (embeddings.length < MIN_POINTS) return [];
   const umap = new UMAP({
     nComponents: 2,
@@ -24,7 +29,13 @@ export function mapEmbeddings(
     distanceFn: cosineDistance,
     random: () => rng.uniform(),
   });
-  const placed = umap.fit(embeddings.map((row) => Array.from(row)));
+  const epochs = umap.initializeFit(embeddings.map((row) => Array.from(row)));
+  for (let epoch = 0; epoch < epochs; epoch += 1) {
+    if (epoch % EPOCHS_PER_TURN === 0) await setImmediate();
+    signal?.throwIfAborted();
+    umap.step();
+  }
+  const placed = umap.getEmbedding();
   if (placed.some((point) => !point.every(Number.isFinite))) {
     throw new MedformerError('FAILED_PRECONDITION', 'embedding map: the embeddings hold NaN or infinities');
   }

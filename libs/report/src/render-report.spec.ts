@@ -76,6 +76,7 @@ const report: ScoreReport = {
     {
       label: 'SimCLR',
       checkpoint: CHECKPOINT,
+      embeddings: { width: 96, std: 0.08, effectiveRank: 41.27 },
       points: [
         { x: 0, y: 1, class: 0, modality: 'ct' },
         { x: 1, y: 0, class: 1, modality: 'mr' },
@@ -219,6 +220,7 @@ describe('renderReport', () => {
 
     expect(document.querySelectorAll('.map .class-0.modality-ct').length).toBeGreaterThan(0);
     expect(document.querySelectorAll('.legend input')).toHaveLength(5);
+    expect(document.querySelector('.map figcaption')?.textContent).toContain('effective rank 41.3 of 96');
   });
 
   it('leaves out the sections that have nothing to show', () => {

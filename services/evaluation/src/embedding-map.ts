@@ -1,4 +1,4 @@
-import { type Matrix, takeRows } from '@medformer/evaluators';
+import { effectiveRank, embeddingStd, type Matrix, takeRows } from '@medformer/evaluators';
 import { mapEmbeddings } from '@medformer/report';
 import { type EmbeddingMap, Rng } from '@medformer/schema';
 import type { LabelledImages } from './labelled-images.js';
@@ -7,21 +7,29 @@ import type { LabelledImages } from './labelled-images.js';
 const MOST_POINTS = 600;
 
 /** The map of a checkpoint's test embeddings, of at most 600 images drawn by the same key for every checkpoint. */
-export function embeddingMapOf(
+export async function embeddingMapOf(
   label: string,
   checkpoint: string,
   embeddings: Matrix,
   { records, labels }: LabelledImages,
-): EmbeddingMap {
+  signal: AbortSignal,
+): Promise<EmbeddingMap> {
   const shown = [...Rng.of('embedding-map', 'images').permutation(records.length)]
     .slice(0, MOST_POINTS)
     .sort((x, y) => x - y);
   const { columns, data } = takeRows(embeddings, shown);
   const rows = shown.map((_, row) => data.subarray(row * columns, (row + 1) * columns));
+  const placed = await mapEmbeddings(rows, Rng.of('embedding-map', 'layout'), signal);
   return {
     label,
     checkpoint,
-    points: mapEmbeddings(rows, Rng.of('embedding-map', 'layout')).map((point, index) => ({
+    embeddings: {
+      width: columns,
+      // One image has no spread.
+      std: embeddings.rows > 1 ? embeddingStd(embeddings) : 0,
+      effectiveRank: effectiveRank(embeddings),
+    },
+    points: placed.map((point, index) => ({
       ...point,
       class: labels[shown[index]!]!,
       modality: records[shown[index]!]!.modality,

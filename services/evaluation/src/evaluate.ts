@@ -56,11 +56,11 @@ export async function evaluate(
     const of = { task, train, test };
     features.set(checkpoint, await computeFeatures(loaded, needed.get(checkpoint)!, of, { signal, onBatch }));
   }
-  const fit = async <Result>(stage: string, compute: () => Result): Promise<Result> => {
+  const fit = async <Result>(stage: string, compute: () => Result | Promise<Result>): Promise<Result> => {
     stages.begin(stage);
     await setImmediate();
     signal.throwIfAborted();
-    const result = compute();
+    const result = await compute();
     stages.fitted();
     return result;
   };
@@ -80,7 +80,8 @@ export async function evaluate(
     const label = labelOf(spec, checkpoint);
     const { testEmbeddings } = features.get(checkpoint)!;
     embeddingMaps.push(
-      await fit(`${label}: embedding map`, () => embeddingMapOf(label, checkpoint, testEmbeddings, test)),
+      await fit(`${label}: embedding map`, () =>
+        embeddingMapOf(label, checkpoint, testEmbeddings, test, signal)),
     );
   }
 

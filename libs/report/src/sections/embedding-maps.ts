@@ -17,7 +17,7 @@ export function embeddingMaps(report: ScoreReport): Html | undefined {
   ].sort();
   return html`<section id="embeddings" aria-labelledby="embeddings-heading">
     <h2 id="embeddings-heading">Embedding map</h2>
-    <p class="muted">Test embeddings laid out by UMAP: colour is the class, shape the modality. Near points are near embeddings; distances between far groups mean little. These checkpoints were trained without labels.</p>
+    <p class="muted">Test embeddings laid out by UMAP: colour is the class, shape the modality. Near points are near embeddings; distances between far groups mean little. The effective rank says how many directions the embeddings use. These checkpoints were trained without labels.</p>
     ${legend(report.classes, modalities)}
     <div class="grid">${maps.map((map) => scatter(map, report.classes, modalities))}</div>
   </section>`;
@@ -37,9 +37,9 @@ function legend(classes: string[], modalities: string[]): Html {
   </div>`;
 }
 
-function scatter({ label, points }: EmbeddingMap, classes: string[], modalities: string[]): Html {
+function scatter({ label, points, embeddings }: EmbeddingMap, classes: string[], modalities: string[]): Html {
   const colours = classColours(classes.length);
-  return html`<figure class="map"><figcaption><strong>${label}</strong><span class="muted"> ${plural(points.length, 'test image')}</span></figcaption>${chart(
+  return html`<figure class="map"><figcaption><strong>${label}</strong><span class="muted"> ${plural(points.length, 'test image')}; spread ${embeddings.std.toFixed(3)}, effective rank ${embeddings.effectiveRank.toFixed(1)} of ${embeddings.width}</span></figcaption>${chart(
     {
       width: 560,
       height: 480,

@@ -52,6 +52,13 @@ export type ScoreRow = z.infer<typeof ScoreRow>;
 export const EmbeddingMap = z.object({
   label: z.string(),
   checkpoint: ContentHash,
+  /** Of all test embeddings: how far they spread and how many directions they use; both small after a collapse. */
+  embeddings: z.object({
+    width: z.number().int(),
+    /** Mean over features of the standard deviation of the normalised embeddings, at most about 1 / sqrt(width). */
+    std: z.number(),
+    effectiveRank: z.number(),
+  }),
   points: z.array(z.object({ x: z.number(), y: z.number(), class: z.number().int(), modality: Slug })),
 });
 export type EmbeddingMap = z.infer<typeof EmbeddingMap>;
