@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
+  // Specs are outside the packages' tsconfig, which says so for the rest: Nest's decorators are the older kind.
+  oxc: { decorator: { legacy: true } },
   test: {
     include: [
       'libs/*/src/**/*.spec.ts',

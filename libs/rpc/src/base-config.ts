@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { ObjectStoreConfig } from '@medformer/object-store';
 import { LOG_LEVELS } from '@medformer/telemetry';
 import { z } from 'zod';
 import { secret } from './config-source.js';
@@ -42,4 +43,9 @@ export type BaseConfig = z.output<typeof baseConfig>;
 /** The object store's URL: as configured, or a folder under `data`. */
 export function storeUrl(config: Pick<BaseConfig, 'data' | 'store'>): string {
   return config.store ?? pathToFileURL(resolve(config.data, 'store')).href;
+}
+
+/** What opens the same object store in another process, e.g. a compute process. */
+export function objectStoreConfig(config: BaseConfig): ObjectStoreConfig {
+  return { url: storeUrl(config), accessKey: config.storeAccessKey, secretKey: config.storeSecretKey };
 }

@@ -1,5 +1,6 @@
 import { type EventEmitter, once } from 'node:events';
 import { finished } from 'node:stream/promises';
+import { setImmediate } from 'node:timers/promises';
 import {
   type handleUnaryCall,
   type MethodDefinition,
@@ -29,6 +30,7 @@ export type Handler = (request: unknown, call: CallContext) => unknown;
 
 /** Deadline timers may fire this much before the deadline by the wall clock. */
 const CLOCK_SLACK_MS = 5;
+const TURNS_UNTIL_RESET = 5;
 
 /**
  * Runs calls: gives each its context, turns streams into async iterables, errors into status, and keeps account
@@ -184,6 +186,9 @@ async function* requestsOf(call: ClientStreamCall, signal: AbortSignal): AsyncIt
   signal.addEventListener('abort', destroy, { once: true });
   try {
     for await (const message of call) yield message;
+    // A cancelled stream first looks like one that ended well; its reset follows within two turns of the event loop.
+    for (let turn = 0; turn < TURNS_UNTIL_RESET && !signal.aborted; turn += 1) await setImmediate();
+    signal.throwIfAborted();
   } catch (error) {
     signal.throwIfAborted();
     throw error;

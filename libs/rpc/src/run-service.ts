@@ -4,7 +4,7 @@ import { createLogger, type Logger, startOperationsServer, startProcessMetrics }
 import type { DynamicModule, INestApplicationContext, LoggerService } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { throwError } from 'rxjs';
-import { type BaseConfig, storeUrl } from './base-config.js';
+import { type BaseConfig, objectStoreConfig } from './base-config.js';
 import { GrpcTransport } from './grpc-transport.js';
 import { serviceNameOf } from './rpc-controller.js';
 import { LOGGER, OBJECT_STORE, type Stage } from './stage.js';
@@ -33,11 +33,7 @@ export async function runService(
 ): Promise<RunningService> {
   const logger = options.logger ?? createLogger(name, { level: config.logLevel });
   startProcessMetrics();
-  const store = await openObjectStore({
-    url: storeUrl(config),
-    accessKey: config.storeAccessKey,
-    secretKey: config.storeSecretKey,
-  });
+  const store = await openObjectStore(objectStoreConfig(config));
   const definitions = stages.flatMap((stage) => stage.definitions);
   const transport = new GrpcTransport({ ...config, definitions, logger });
   const readiness = new Readiness(stages, store, transport);
