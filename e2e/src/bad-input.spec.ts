@@ -73,7 +73,15 @@ const BAD_FILES: [what: string, file: string, content: () => Uint8Array, says: R
   [
     'a negative label',
     'negative.npz',
-    () => withMember('train_labels', npy('|i1', [48, 1], zeros(48).fill(255))),
+    () =>
+      withMember(
+        'train_labels',
+        npy(
+          '|i1',
+          [48, 1],
+          zeros(48).map((_, i) => (i === 7 ? 255 : i % 3)),
+        ),
+      ),
     /train_labels.*expected.*found.*-1/,
   ],
   ['a picture that is none', 'noise.png', () => Buffer.from('this is no picture'), /expected.*found/],
