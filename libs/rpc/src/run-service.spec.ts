@@ -548,6 +548,7 @@ describe('a running service', () => {
         },
       ),
     );
+    const settled = Promise.allSettled(burns);
     while (burning < burners.length) await sleep(10);
     const latencies: number[] = [];
     while (latencies.length < 10) {
@@ -558,7 +559,7 @@ describe('a running service', () => {
     expect(burners.every((child) => child.pid !== undefined)).toBe(true);
     expect(latencies.sort((x, y) => x - y)[5]).toBeLessThan(100);
     await Promise.all(burners.map((child) => child.stop()));
-    await Promise.allSettled(burns);
+    await settled;
   });
 
   it('says which port it cannot have', async () => {
