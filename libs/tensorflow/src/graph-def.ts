@@ -3,7 +3,7 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 /**
  * Writes the few messages of a TensorFlow graph that a recorded step needs. Field numbers are those of
  * tensorflow/core/framework/{graph,node_def,attr_value,tensor,tensor_shape,versions}.proto, which are frozen by
- * TensorFlow's compatibility promise; generating code for all of their imports would be fifty times this file.
+ * TensorFlow's compatibility promise.
  */
 
 /** A value of a node's attribute, named after the fields of AttrValue; an array is its ListValue. */
