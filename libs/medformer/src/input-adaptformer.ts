@@ -42,11 +42,11 @@ export function inputAdaptformer(parameters: Parameters, config: ModelConfig, in
   const tokens = layerNorm(
     parameters,
     'input/token-norm',
-    tf.add(tf.add(patchTokens, positions), tf.expandDims(codes, 1)),
+    tf.add(tf.add(patchTokens, positions), tf.reshape(codes, [batch, 1, width])),
   ); // [B, N, D]
 
   const trained = parameters.get('input/latents', [latentCount, width], { normal: 0.5 });
-  const latents = tf.add(tf.zeros([batch, 1, 1]), tf.expandDims(trained, 0)); // [B, latents, D]
+  const latents = tf.add(tf.zeros([batch, 1, 1]), tf.reshape(trained, [1, latentCount, width])); // [B, latents, D]
   const { read } = attention(
     parameters,
     'input/cross-attention',

@@ -18,6 +18,13 @@ export function codeRows(keys: string[], names: string[]): { rows: Int32Array; u
   return { rows, unknown };
 }
 
+/** Rows as one-hot float32 [B, depth]; any depth from 1, which tf.oneHot does not take. */
+export function oneHotRows(rows: ArrayLike<number>, depth: number): tf.Tensor2D {
+  const values = new Float32Array(rows.length * depth);
+  for (let index = 0; index < rows.length; index += 1) values[index * depth + rows[index]!] = 1;
+  return tf.tensor2d(values, [rows.length, depth]);
+}
+
 /** Codes by row: one-hot [B, 1 + keys] -> [B, D]. */
 export function latentCodes(
   parameters: Parameters,

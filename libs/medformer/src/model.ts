@@ -8,7 +8,7 @@ import {
 import { tf } from '@medformer/tensorflow';
 import { body } from './body.js';
 import { inputAdaptformer, type ModelInput } from './input-adaptformer.js';
-import { type CodeKeys, codeRows } from './latent-codes.js';
+import { type CodeKeys, codeRows, oneHotRows } from './latent-codes.js';
 import { dense } from './layers.js';
 import { outputAdaptformer } from './output-adaptformer.js';
 import { Parameters } from './parameters.js';
@@ -101,7 +101,7 @@ export class Medformer {
     const batch = pixels.shape[0]!;
     const oneHot = (keys: string[], wanted: string[] | undefined) => {
       const rows = wanted ? codeRows(keys, wanted).rows : new Int32Array(batch);
-      return tf.cast(tf.oneHot(tf.tensor1d(rows, 'int32'), keys.length + 1), 'float32');
+      return oneHotRows(rows, keys.length + 1);
     };
     return {
       x: tf.div(tf.sub(pixels, INPUT_STATISTICS.mean), INPUT_STATISTICS.std),

@@ -1,4 +1,4 @@
-import { type CodeKeys, Medformer, type TaskHead } from '@medformer/medformer';
+import { type CodeKeys, Medformer, oneHotRows, type TaskHead } from '@medformer/medformer';
 import { type HistoryEntry, MedformerError, type RunSpec, type StoredTensor } from '@medformer/schema';
 import { type RecordedStep, recordStep, tf } from '@medformer/tensorflow';
 import { type HostBatch, makeBatch, type TrainingGroup } from './batch.js';
@@ -19,8 +19,8 @@ export interface RunState {
 
 export interface StepReport extends HistoryEntry {
   stepMs: number;
-  /** Time the step waited for its views. */
-  dataWaitMs: number;
+  /** Time this thread took to make the next step's views, while TensorFlow's threads ran this one. */
+  viewsMs: number;
   images: number;
   /** The step ran as one recorded function; false: op by op. */
   recorded: boolean;
@@ -68,9 +68,10 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
       const began = performance.now();
       const running = session.step(step, prepared);
       // While the step runs on TensorFlow's threads, this thread makes the views of the next one.
+      const viewsBegan = performance.now();
       const next = step < spec.steps ? produce(step + 1) : undefined;
-      const viewsDone = performance.now();
-      const { results, recorded, waitedMs } = await running;
+      const viewsMs = performance.now() - viewsBegan;
+      const { results, recorded } = await running;
       const [loss, gradientNorm, embeddingStd, accuracy] = results as [number, number, number, number];
       const ended = performance.now();
       const learningRate = learningRateAt(step, spec.steps, spec.optimiser);
@@ -83,8 +84,7 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
       const entry: HistoryEntry = { step, loss, learningRate, gradientNorm, embeddingStd };
       if (spec.method.name === 'supervised') entry.accuracy = accuracy;
       history.push(entry);
-      const dataWaitMs = waitedMs === undefined ? 0 : Math.max(0, viewsDone - waitedMs);
-      run.onStep({ ...entry, stepMs: ended - began, dataWaitMs, images: prepared.labels.length, recorded });
+      run.onStep({ ...entry, stepMs: ended - began, viewsMs, images: prepared.labels.length, recorded });
       if (step % spec.checkpointEvery === 0 || step === spec.steps || signal.aborted) {
         await run.onCheckpoint(session.state(step, history));
         stored = step;
@@ -119,30 +119,15 @@ class TrainSession {
     if (resume) this.restore(resume);
   }
 
-  async step(
-    step: number,
-    batch: HostBatch,
-  ): Promise<{ results: number[]; recorded: boolean; waitedMs?: number }> {
+  async step(step: number, batch: HostBatch): Promise<{ results: number[]; recorded: boolean }> {
     const inputs = this.inputs(step, batch);
     const values = Object.values(inputs) as tf.Tensor[];
     try {
       const recorded = this.recordedStep(batch.group, values);
-      let finishedAt: number | undefined;
-      const results = recorded
-        ? (
-            await recorded.run(values).then((out) => {
-              finishedAt = performance.now();
-              return out;
-            })
-          )[0]!
-        : tf.tidy(() => this.eager(values));
-      const numbers = [...(await results.data())];
-      results.dispose();
-      return {
-        results: numbers,
-        recorded: recorded !== undefined,
-        ...(finishedAt ? { waitedMs: finishedAt } : {}),
-      };
+      const output = recorded ? (await recorded.run(values))[0]! : tf.tidy(() => this.eager(values));
+      const results = [...output.dataSync()];
+      output.dispose();
+      return { results, recorded: recorded !== undefined };
     } finally {
       tf.dispose(values);
     }
@@ -206,13 +191,11 @@ class TrainSession {
     const { spec, codes, heads } = this.run;
     const { beta1, beta2 } = spec.optimiser;
     const views = batch.modality.length;
-    const oneHot = (rows: Int32Array, depth: number) =>
-      tf.tidy(() => tf.cast(tf.oneHot(tf.tensor1d(rows, 'int32'), depth), 'float32'));
     return {
       x: tf.tensor(batch.x, [views, ...batch.shape], 'float32'),
-      modality: oneHot(batch.modality, codes.modalities.length + 1),
-      bodyPart: oneHot(batch.bodyPart, codes.bodyParts.length + 1),
-      labels: oneHot(batch.labels, spec.method.name === 'supervised' ? heads[0]!.classes : 1),
+      modality: oneHotRows(batch.modality, codes.modalities.length + 1),
+      bodyPart: oneHotRows(batch.bodyPart, codes.bodyParts.length + 1),
+      labels: oneHotRows(batch.labels, spec.method.name === 'supervised' ? heads[0]!.classes : 1),
       schedule: tf.tensor1d([
         learningRateAt(step, spec.steps, spec.optimiser),
         1 - beta1 ** step,

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 
+/** A power of two: the stem halves the image once per factor. */
+const Patch = z.union([z.literal(2), z.literal(4), z.literal(8), z.literal(16), z.literal(32)]);
 const Size = z.number().int().min(1);
 
 /** The Medformer's shape. The thesis leaves these open; the presets are this project's own choices. */
@@ -14,8 +16,8 @@ export const ModelConfig = z
     latents: Size.max(4096),
     mlpRatio: z.number().min(0.5).max(8),
     /** Edge of a 2D patch in pixels and of a 3D patch in voxels. */
-    patch2d: Size.max(64),
-    patch3d: Size.max(64),
+    patch2d: Patch,
+    patch3d: Patch,
     /** Fourier frequencies per spatial axis in the position codes. */
     frequencies: Size.max(64),
   })

@@ -1,0 +1,62 @@
+import { once } from 'node:events';
+import { type Run, RunState, type TrainProgress, type WatchRunResponse } from '@medformer/gen/trainer';
+
+const TERMINAL = new Set([
+  RunState.RUN_STATE_SUCCEEDED,
+  RunState.RUN_STATE_FAILED,
+  RunState.RUN_STATE_CANCELLED,
+  RunState.RUN_STATE_INTERRUPTED,
+]);
+
+/** A run this process is about to train, trains or has trained, as its watchers see it. */
+export class LiveRun {
+  /** Fires when somebody asks for the run to stop. */
+  readonly cancellation = new AbortController();
+  private readonly changes = new EventTarget();
+  private version = 1;
+  private progress: TrainProgress | undefined;
+
+  constructor(private current: Run) {}
+
+  get run(): Run {
+    return this.current;
+  }
+
+  get ended(): boolean {
+    return TERMINAL.has(this.current.state);
+  }
+
+  update(change: Partial<Run>): void {
+    this.current = { ...this.current, ...change };
+    this.changed();
+  }
+
+  report(progress: TrainProgress): void {
+    this.progress = progress;
+    this.current = { ...this.current, step: progress.step };
+    this.changed();
+  }
+
+  /**
+   * The state now and after every change, until the run ends. A watcher that is slower than the run misses steps, never
+   * the end: nothing is queued for it.
+   */
+  async *watch(signal: AbortSignal): AsyncIterable<WatchRunResponse> {
+    let seen = 0;
+    let told: RunState | undefined;
+    for (;;) {
+      if (seen === this.version) await once(this.changes, 'change', { signal });
+      seen = this.version;
+      if (this.current.state !== told) {
+        told = this.current.state;
+        yield { event: { $case: 'state', value: this.current } };
+        if (this.ended) return;
+      } else if (this.progress) yield { event: { $case: 'progress', value: this.progress } };
+    }
+  }
+
+  private changed(): void {
+    this.version += 1;
+    this.changes.dispatchEvent(new Event('change'));
+  }
+}

@@ -1,0 +1,63 @@
+import { resolveDataset } from '@medformer/dataset';
+import {
+  type CancelRunRequest,
+  type CancelRunResponse,
+  type GetRunRequest,
+  type GetRunResponse,
+  type ListRunsRequest,
+  type ListRunsResponse,
+  type StartRunRequest,
+  type StartRunResponse,
+  TrainerServiceService,
+  type WatchRunRequest,
+  type WatchRunResponse,
+} from '@medformer/gen/trainer';
+import type { ObjectStore } from '@medformer/object-store';
+import { type CallContext, OBJECT_STORE, RpcController } from '@medformer/rpc';
+import { badInput, parseRecord, RunSpec } from '@medformer/schema';
+import { codeVersion } from '@medformer/telemetry';
+import { Controller, Inject } from '@nestjs/common';
+import { TrainingRuns } from './training-runs.js';
+
+@RpcController(TrainerServiceService)
+@Controller()
+export class TrainerController {
+  constructor(
+    @Inject(OBJECT_STORE) private readonly store: ObjectStore,
+    @Inject(TrainingRuns) private readonly runs: TrainingRuns,
+  ) {}
+
+  async startRun({ spec }: StartRunRequest): Promise<StartRunResponse> {
+    if (typeof spec?.dataset !== 'string') {
+      throw badInput({
+        file: 'request',
+        field: 'spec.dataset',
+        expected: 'a name or address',
+        found: typeof spec?.dataset,
+      });
+    }
+    // The caller may name the data set; the record names it by its address.
+    const { hash } = await resolveDataset(this.store, spec.dataset);
+    const record = parseRecord(RunSpec, { ...spec, dataset: hash, codeVersion: codeVersion() }, 'spec');
+    return { run: await this.runs.start(record) };
+  }
+
+  async *watchRun({ run: id }: WatchRunRequest, { signal }: CallContext): AsyncIterable<WatchRunResponse> {
+    const { run, live } = await this.runs.get(id);
+    if (live) yield* live.watch(signal);
+    else yield { event: { $case: 'state', value: run } };
+  }
+
+  async cancelRun({ run }: CancelRunRequest): Promise<CancelRunResponse> {
+    return { run: await this.runs.cancel(run) };
+  }
+
+  async getRun({ run: id }: GetRunRequest): Promise<GetRunResponse> {
+    const { run, spec } = await this.runs.get(id);
+    return { run, spec };
+  }
+
+  async listRuns(_: ListRunsRequest): Promise<ListRunsResponse> {
+    return { runs: await this.runs.list() };
+  }
+}

@@ -1,0 +1,78 @@
+import { Counter, Gauge, Histogram, metrics } from '@medformer/telemetry';
+import type { TrainingEvent } from './training-calls.js';
+
+const labelNames = ['method'] as const;
+const registers = [metrics];
+
+const steps = new Counter({
+  name: 'medformer_trainer_steps_total',
+  help: 'Training steps done.',
+  labelNames,
+  registers,
+});
+const images = new Counter({
+  name: 'medformer_trainer_images_total',
+  help: 'Images trained on; views of one image count once.',
+  labelNames,
+  registers,
+});
+const checkpoints = new Counter({
+  name: 'medformer_trainer_checkpoints_total',
+  help: 'Checkpoints written.',
+  labelNames,
+  registers,
+});
+const eagerSteps = new Counter({
+  name: 'medformer_trainer_eager_steps_total',
+  help: 'Steps that ran op by op, because they could not be recorded.',
+  labelNames,
+  registers,
+});
+const loss = new Gauge({
+  name: 'medformer_trainer_loss',
+  help: 'Loss of the last step.',
+  labelNames,
+  registers,
+});
+const gradientNorm = new Gauge({
+  name: 'medformer_trainer_gradient_norm',
+  help: 'Global gradient norm of the last step, before clipping.',
+  labelNames,
+  registers,
+});
+const embeddingStd = new Gauge({
+  name: 'medformer_trainer_embedding_std',
+  help: 'Spread of the embeddings in the last batch: near 1 healthy, near 0 collapsed.',
+  labelNames,
+  registers,
+});
+const stepSeconds = new Histogram({
+  name: 'medformer_trainer_step_seconds',
+  help: 'Time of a training step, its views included where they outlast it.',
+  labelNames,
+  registers,
+  buckets: [0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30],
+});
+
+/** Runs that wait, and runs that train. */
+export const runsGauge = new Gauge({
+  name: 'medformer_trainer_runs',
+  help: 'Runs by state.',
+  labelNames: ['state'] as const,
+  registers,
+});
+
+/** Counts what a training process tells. */
+export function observeTraining(method: string, event: TrainingEvent): void {
+  const labels = { method };
+  if (event.type === 'checkpoint') checkpoints.inc(labels);
+  if (event.type !== 'step') return;
+  const { report } = event;
+  steps.inc(labels);
+  images.inc(labels, report.images);
+  if (!report.recorded) eagerSteps.inc(labels);
+  loss.set(labels, report.loss);
+  gradientNorm.set(labels, report.gradientNorm);
+  if (report.embeddingStd !== undefined) embeddingStd.set(labels, report.embeddingStd);
+  stepSeconds.observe(labels, report.stepMs / 1000);
+}

@@ -1,0 +1,5 @@
+import { serveCompute } from '@medformer/compute';
+import { train } from './train.js';
+import type { TrainingCalls } from './training-calls.js';
+
+serveCompute<TrainingCalls>({ train });
