@@ -53,7 +53,7 @@ const TRAILING_BYTES = 65_536;
 export function decodeNifti(bytes: Uint8Array, file: string): Voxels {
   const refuse: Refuse = (field, expected, found, cause) =>
     badInput({ file, field, expected, found }, { cause });
-  const compressed = isCompressed(arrayBufferOf(bytes.subarray(0, 8)));
+  const compressed = bytes.length >= 18 && isCompressed(arrayBufferOf(bytes.subarray(0, 8)));
   const header = parseHeader(
     compressed ? probe(bytes, refuse) : bytes.subarray(0, HEADER_PROBE_BYTES),
     refuse,

@@ -15,6 +15,7 @@ export async function decodeRaster(bytes: Uint8Array, file: string): Promise<Vox
       { file, field: 'image', expected: 'a whole PNG or JPEG image', found: reason(cause, bytes) },
       { cause },
     );
+  if (bytes.length === 0) throw unreadable(new Error('nothing'));
   const image = sharp(bytes, { failOn: 'warning', limitInputPixels: MAX_IMAGE_BYTES / 8 });
   const { format, space, depth, width, height, hasAlpha, pages } = await image.metadata().catch((cause) => {
     throw unreadable(cause);

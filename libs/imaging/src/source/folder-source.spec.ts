@@ -1,0 +1,243 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { sha256 } from '@medformer/schema';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { encodePng } from '../encode-png.js';
+import type { ImageSource, Refusal, SourceFile, SourceImage, SourceOptions } from './image-source.js';
+import { openSource, sourceDigest } from './open-source.js';
+
+type Files = Record<string, string | Uint8Array>;
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'folder-'));
+});
+afterAll(() => rm(root, { recursive: true }));
+
+describe('openSource on a folder', () => {
+  it('reads labels.csv: tasks, classes in order, subjects as pseudonyms, splits as given', async () => {
+    const { source, images } = await read({
+      ...(await pictures(4)),
+      'labels.csv':
+        'file,subject,modality,body_part,split,Side,grade\n' +
+        '0.png,MRN 1,xray,chest,train,right,g2\n1.png,MRN 1,xray,chest,train,left,g10\n' +
+        '2.png,MRN 2,xray,hand,val,left,g1\n3.png,MRN 3,ct,hand,test,right,\n',
+    });
+    expect(source.labelSpaces).toEqual([
+      { task: 'side', kind: 'binary', classes: ['left', 'right'] },
+      { task: 'grade', kind: 'multi-class', classes: ['g1', 'g10', 'g2'] },
+    ]);
+    expect(source.splits).toEqual({ policy: 'given', seed: 0 });
+    expect(images.map(({ labels }) => labels)).toEqual([
+      { side: 1, grade: 2 },
+      { side: 0, grade: 1 },
+      { side: 0, grade: 0 },
+      { side: 1 },
+    ]);
+    expect(images.map(({ split, modality, bodyPart }) => [split, modality, bodyPart])).toEqual([
+      ['train', 'xray', 'chest'],
+      ['train', 'xray', 'chest'],
+      ['val', 'xray', 'hand'],
+      ['test', 'ct', 'hand'],
+    ]);
+    expect(images[0]!.subject).toBe(images[1]!.subject);
+    expect(JSON.stringify(images.map(({ pixels, ...record }) => record))).not.toMatch(/MRN|png/);
+  });
+
+  it('without a table takes modality and body part from file or options, and splits by subject', async () => {
+    const dicom = await readFile(new URL('../../golden/implicit.dcm', import.meta.url));
+    const { source, images } = await read(
+      {
+        ...(await pictures(3)),
+        'a/IM0001': dicom,
+        'b/scan.dcm': await readFile(new URL('../../golden/unsigned-8.dcm', import.meta.url)),
+      },
+      { modality: 'mri', bodyPart: 'knee' },
+    );
+    expect(source.labelSpaces).toEqual([]);
+    expect(images.map(({ modality, bodyPart }) => `${modality} ${bodyPart}`)).toEqual([
+      'mri knee',
+      'mri knee',
+      'mri knee',
+      'ct chest',
+      'ct knee',
+    ]);
+    const [, , , first, second] = images;
+    expect(first!.subject).toBe(second!.subject);
+    expect(first!.split).toBe(second!.split);
+    expect(new Set(images.map(({ subject }) => subject)).size).toBe(4);
+    expect(source.splits).toMatchObject({ policy: 'by-subject', seed: 7 });
+  });
+
+  it('hashes subjects with the key and keeps those of generated data', async () => {
+    const files = { ...(await pictures(3)), 'labels.csv': 'file,subject\n0.png,p\n1.png,q\n2.png,r\n' };
+    const subjects = async (options: Partial<SourceOptions>) =>
+      (await read(files, options)).images.map(({ subject }) => subject);
+    expect(await subjects({})).toEqual(await subjects({}));
+    expect(await subjects({ pseudonymKey: 'another key' })).not.toEqual(await subjects({}));
+    expect(await subjects({ synthetic: true })).toEqual(['p', 'q', 'r']);
+  });
+
+  const table = 'file,subject,split,side\n0.png,p,train,left\n1.png,q,val,right\n2.png,r,test,left\n';
+  it.each<[what: string, files: () => Promise<Files>, says: RegExp]>([
+    [
+      'a row without its file',
+      async () => ({ ...(await pictures(3)), 'labels.csv': `${table}9.png,s,train,left\n` }),
+      /labels\.csv: line 5, file: expected the path of an ingested image, found 9\.png/,
+    ],
+    [
+      'a file without its row',
+      async () => ({ ...(await pictures(4)), 'labels.csv': table }),
+      /3\.png: label: expected a row in labels\.csv, found none/,
+    ],
+    [
+      'a file with two rows',
+      async () => ({ ...(await pictures(3)), 'labels.csv': `${table}0.png,p,train,left\n` }),
+      /line 5, file: expected every file once, found 0\.png again, after line 2/,
+    ],
+    [
+      'a subject in two given splits',
+      async () => ({ ...(await pictures(4)), 'labels.csv': `${table}3.png,p,test,left\n` }),
+      /line 5, split: expected train, as the subject's other images, found test/,
+    ],
+    [
+      'a given split that is empty',
+      async () => ({ ...(await pictures(3)), 'labels.csv': table.replace('q,val', 'q,train') }),
+      /split: expected at least one val image, found none/,
+    ],
+    [
+      'an unknown split',
+      async () => ({ ...(await pictures(3)), 'labels.csv': table.replace('q,val', 'q,dev') }),
+      /line 3, split: expected train, val or test, found "dev"/,
+    ],
+    [
+      'a task of one class',
+      async () => ({ ...(await pictures(3)), 'labels.csv': table.replace('right', 'left') }),
+      /column side: expected 2 to 1000 classes, found 1 different values/,
+    ],
+    [
+      'a table without files',
+      async () => ({ ...(await pictures(3)), 'labels.csv': 'name,side\n0.png,left\n' }),
+      /header: expected a column "file", found name, side/,
+    ],
+    [
+      'a ragged table',
+      async () => ({ ...(await pictures(3)), 'labels.csv': `${table}3.png\n` }),
+      /labels\.csv: line 5: expected comma-separated values/,
+    ],
+    [
+      'equal images',
+      async () => ({ ...(await pictures(2)), 'copy.png': (await pictures(1))['0.png']! }),
+      /copy\.png: content: expected every image once, found the bytes of 0\.png/,
+    ],
+    [
+      'an unknown format',
+      async () => ({ ...(await pictures(2)), 'x.tiff': 'II' }),
+      /x\.tiff: format: expected \.png, .*found \.tiff/,
+    ],
+    [
+      'an unreadable picture',
+      async () => ({ ...(await pictures(2)), 'x.png': 'no picture' }),
+      /x\.png: image: expected a whole PNG or JPEG/,
+    ],
+    [
+      'nothing but documentation',
+      async () => ({ 'README.md': 'hello' }),
+      /upload: files: expected at least one image/,
+    ],
+  ])('refuses %s by file, field, expected and found', async (_, files, says) => {
+    const given = await files();
+    await expect(read(given)).rejects.toThrow(says);
+    await expect(read(given)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
+  it('leaves bad files out where asked, tells each with its reason, and takes the good ones', async () => {
+    const { images, refusals } = await read(
+      {
+        ...(await pictures(5)),
+        'bad.png': 'no picture',
+        'notes.doc': 'text',
+        'labels.csv':
+          'file,side\n0.png,left\n1.png,right\n2.png,left\n3.png,right\nbad.png,left\ngone.png,left\nnotes.doc,left\n',
+      },
+      { skipBadFiles: true },
+    );
+    expect(images).toHaveLength(4);
+    expect(refusals.map(({ path }) => path).sort()).toEqual(['4.png', 'bad.png', 'gone.png', 'notes.doc']);
+    for (const { reason } of refusals) expect(reason).toMatch(/expected .*, found/);
+  });
+
+  it('notices bytes that changed after they were announced', async () => {
+    const { folder, files } = await write(await pictures(3));
+    await writeFile(join(folder, '1.png'), 'other');
+    const source = await openSource(folder, files, OPTIONS, () => {});
+    await expect(all(source)).rejects.toMatchObject({ code: 'DATA_LOSS' });
+  });
+});
+
+describe('sourceDigest', () => {
+  it('changes with any path, byte, option or key, and with nothing else', async () => {
+    const { files } = await write(await pictures(3));
+    const digest = (list: SourceFile[], options: Partial<SourceOptions> = {}) =>
+      sourceDigest(list, { ...OPTIONS, ...options });
+    expect(digest([...files].reverse())).toBe(digest(files));
+    expect(digest(files, { maxArchiveBytes: 5 })).toBe(digest(files));
+    const others = [
+      digest(files.slice(1)),
+      digest(files.map((file) => ({ ...file, path: `x${file.path}` }))),
+      digest(files, { splitSeed: 8 }),
+      digest(files, { modality: 'ct' }),
+      digest(files, { pseudonymKey: 'another key' }),
+    ];
+    expect(new Set([digest(files), ...others]).size).toBe(6);
+  });
+});
+
+const OPTIONS: SourceOptions = {
+  splitSeed: 7,
+  fractions: { train: 0.6, val: 0.15, test: 0.25 },
+  skipBadFiles: false,
+  synthetic: false,
+  pseudonymKey: 'a key for the spec',
+  maxArchiveBytes: 1_000_000,
+};
+
+async function pictures(count: number): Promise<Files> {
+  const files: Files = {};
+  for (let index = 0; index < count; index += 1) {
+    const pixels = Uint8Array.from({ length: 64 }, (_, place) => (place * 3 + index * 17) % 256);
+    files[`${index}.png`] = await encodePng({ shape: [8, 8, 1], pixels });
+  }
+  return files;
+}
+
+async function write(files: Files): Promise<{ folder: string; files: SourceFile[] }> {
+  const folder = await mkdtemp(join(root, 'case-'));
+  const announced: SourceFile[] = [];
+  for (const [path, content] of Object.entries(files)) {
+    const bytes = Buffer.from(content as Uint8Array);
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), bytes);
+    announced.push({ path, bytes: bytes.length, sha256: sha256(bytes) });
+  }
+  return { folder, files: announced };
+}
+
+async function read(
+  content: Files,
+  options: Partial<SourceOptions> = {},
+): Promise<{ source: ImageSource; images: SourceImage[]; refusals: Refusal[] }> {
+  const { folder, files } = await write(content);
+  const refusals: Refusal[] = [];
+  const source = await openSource(folder, files, { ...OPTIONS, ...options }, (refusal) =>
+    refusals.push(refusal),
+  );
+  return { source, images: await all(source), refusals };
+}
+
+async function all(source: ImageSource): Promise<SourceImage[]> {
+  const images: SourceImage[] = [];
+  for await (const image of source.images()) images.push(image);
+  return images;
+}
