@@ -1,3 +1,4 @@
+export { readImageFile } from './decode/decode-image.js';
 export { type DicomImage, decodeDicom } from './decode/dicom.js';
 export { decodeNifti } from './decode/nifti.js';
 export { decodeRaster } from './decode/raster.js';

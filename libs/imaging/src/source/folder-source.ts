@@ -1,17 +1,15 @@
 import { createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { badInput, type LabelSpace, MedformerError, type Split, sha256 } from '@medformer/schema';
 import {
-  badInput,
-  type LabelSpace,
-  MedformerError,
-  type NormalisationRule,
-  type Split,
-  sha256,
-} from '@medformer/schema';
-import { decodeDicom, isDicom, readDicomIdentity } from '../decode/dicom.js';
-import { decodeNifti } from '../decode/nifti.js';
-import { decodeRaster } from '../decode/raster.js';
+  decodeImage,
+  IMAGE_EXTENSIONS,
+  type ImageFormat,
+  imageFormatOf,
+  RASTER_RULE,
+} from '../decode/decode-image.js';
+import { isDicom, readDicomIdentity } from '../decode/dicom.js';
 import { normalise, ruleFor } from '../normalise.js';
 import { MAX_IMAGE_BYTES, type Voxels } from '../voxels.js';
 import {
@@ -30,14 +28,10 @@ const LABELS_FILE = 'labels.csv';
 /** Documentation and bookkeeping beside the images. */
 const NO_IMAGE = /(^|\/)(\.[^/]*|readme|licen[cs]e|notice|thumbs\.db)$|\.(txt|md|json|html|pdf)$/i;
 const DECODES_IN_FLIGHT = 4;
-/** Raster values have no physical unit: they stay as they are. */
-const RASTER_RULE: NormalisationRule = { rule: 'unchanged' };
-
-type Format = 'raster' | 'nifti' | 'dicom';
 
 interface Candidate {
   file: SourceFile;
-  format: Format;
+  format: ImageFormat;
   row: LabelRow | undefined;
   subject: string;
   modality: string;
@@ -165,23 +159,12 @@ async function identifyOne(
   };
 }
 
-async function formatOf(folder: string, file: SourceFile): Promise<Format> {
+async function formatOf(folder: string, file: SourceFile): Promise<ImageFormat> {
   const [, extension] = /(\.nii\.gz|\.[^./]*)$/.exec(file.path.toLowerCase()) ?? [];
-  switch (extension) {
-    case '.png':
-    case '.jpg':
-    case '.jpeg':
-      return 'raster';
-    case '.nii':
-    case '.nii.gz':
-      return 'nifti';
-    case '.dcm':
-    case '.ima':
-      return 'dicom';
-    default:
-  }
+  const named = imageFormatOf(file.path);
+  if (named) return named;
   if (extension === undefined && isDicom(await readVerified(folder, file))) return 'dicom';
-  const expected = '.png, .jpg, .jpeg, .nii, .nii.gz, .dcm, or a DICOM file without an extension';
+  const expected = `${IMAGE_EXTENSIONS}, or a DICOM file without an extension`;
   throw badInput({ file: file.path, field: 'format', expected, found: extension ?? 'another file' });
 }
 
@@ -281,7 +264,7 @@ async function* readImages(
 async function readImage(folder: string, candidate: Candidate, reading: Reading): Promise<SourceImage> {
   const { file, format, row, subject, modality } = candidate;
   const bytes = await readVerified(folder, file);
-  const voxels = await decode(format, bytes, file.path);
+  const voxels = await decodeImage(format, bytes, file.path);
   const pixels = normalise(voxels, format === 'raster' ? RASTER_RULE : ruleFor(modality));
   const labels: Record<string, number> = {};
   for (const { task, classes } of reading.labelSpaces) {
@@ -301,17 +284,6 @@ async function readImage(folder: string, candidate: Candidate, reading: Reading)
     source: file.sha256,
     pixels,
   };
-}
-
-async function decode(format: Format, bytes: Buffer, file: string): Promise<Voxels & { bodyPart?: string }> {
-  switch (format) {
-    case 'raster':
-      return decodeRaster(bytes, file);
-    case 'nifti':
-      return decodeNifti(bytes, file);
-    case 'dicom':
-      return decodeDicom(bytes, file);
-  }
 }
 
 async function readVerified(folder: string, file: SourceFile): Promise<Buffer> {
