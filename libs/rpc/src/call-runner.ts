@@ -121,11 +121,9 @@ export class CallRunner {
         // After an abort its reason is the truth; what the handler threw on the way out is its consequence.
         const failure = statusOf(signal.aborted ? signal.reason : thrown, traceId);
         code = status[failure.code] as ErrorCode;
-        const error = toMedformerError(thrown);
         const log = { rpc: method.path, code, peer };
-        if (isFault(code)) this.logger.error({ ...log, err: error }, 'call failed');
-        else if (signal.aborted && isFault(error.code))
-          this.logger.warn({ ...log, err: error }, 'call ended, its handler failed');
+        // The cause of what this side got wrong is nowhere else to be found.
+        if (isFault(toMedformerError(thrown).code)) this.logger.error({ ...log, err: thrown }, 'call failed');
         else this.logger.info({ ...log, reason: failure.details }, 'call refused');
         fail(failure);
       } finally {

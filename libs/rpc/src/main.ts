@@ -31,6 +31,10 @@ export async function serveMain(name: string, stages: readonly Stage[]): Promise
     return;
   }
   const logger = createLogger(name, { level: config.logLevel });
+  process.on('uncaughtException', (err) => {
+    logger.fatal({ err }, 'a defect ended the process');
+    process.exit(EXIT_FAILURE);
+  });
   try {
     const service = await runService(name, stages, config, { logger });
     let stopping = false;

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -171,6 +172,14 @@ const health = (port: number, service = '') =>
       },
     );
   });
+
+const freePort = async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+};
 
 beforeAll(async () => {
   data = await mkdtemp(join(tmpdir(), 'medformer-rpc-'));
@@ -562,12 +571,18 @@ describe('a running service', () => {
     await settled;
   });
 
-  it('says which port it cannot have', async () => {
-    const { port } = await start();
+  it('says which port it cannot have, and leaves none open', async () => {
+    const { port, metricsPort } = await start();
+    const unused = await freePort();
     await expect(start({ port })).rejects.toMatchObject({
       code: 'UNAVAILABLE',
       message: `cannot listen on 127.0.0.1:${port}`,
     });
+    await expect(start({ metricsPort, probePort: unused })).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: `cannot listen on 127.0.0.1:${metricsPort}`,
+    });
+    await expect(health(unused)).rejects.toMatchObject({ code: status.UNAVAILABLE });
   });
 });
 

@@ -37,45 +37,41 @@ export async function runService(
   const definitions = stages.flatMap((stage) => stage.definitions);
   const transport = new GrpcTransport({ ...config, definitions, logger });
   const readiness = new Readiness(stages, store, transport);
-  await transport.listenForProbes();
-  const operations = await startOperationsServer({
-    host: config.host,
-    port: config.metricsPort,
-    ready: () => readiness.check(),
-  });
-  const closeServers = async () => {
-    await transport.close();
-    await operations.close();
+  const opened: { close(): Promise<void> }[] = [];
+  const closeAll = async () => {
+    for (const each of opened.splice(0).reverse()) await each.close();
   };
   try {
+    await transport.listenForProbes();
+    opened.push(transport);
+    const ready = () => readiness.check();
+    const operations = await startOperationsServer({ host: config.host, port: config.metricsPort, ready });
+    opened.push(operations);
     const app = await NestFactory.createMicroservice(rootModule(stages, config, logger, store), {
       strategy: transport,
       logger: nestLogger(logger),
       abortOnError: false,
     });
+    // Drains the transport, then runs the modules' destroy hooks.
+    opened.push(app);
     // Errors become status in the call runner, which also sees those of streams.
     app.useGlobalFilters({ catch: (thrown: unknown) => throwError(() => thrown) });
     await app.listen();
     await readiness.start(app);
-    let closed: Promise<void> | undefined;
-    const close = async () => {
-      readiness.stop();
-      // The transport drains first, then the modules' destroy hooks run.
-      await app.close();
-      await operations.close();
-    };
     const ports = { port: transport.port, metricsPort: operations.port, probePort: transport.probePort };
     logger.info({ host: config.host, ...ports, services: transport.serviceNames }, 'listening');
+    let closed: Promise<void> | undefined;
     return {
       ...ports,
       app,
       close() {
-        closed ??= close();
+        readiness.stop();
+        closed ??= closeAll();
         return closed;
       },
     };
   } catch (error) {
-    await closeServers();
+    await closeAll();
     throw error;
   }
 }
@@ -109,8 +105,9 @@ class Readiness {
   async check(): Promise<void> {
     const app = this.app;
     if (!app) throw new MedformerError('UNAVAILABLE', 'starting or stopping');
+    const storeAnswers = this.store.ping();
     const checks = this.stages.map(async (stage) => {
-      await this.store.ping();
+      await storeAnswers;
       await stage.ready?.(app);
     });
     const outcomes = await Promise.allSettled(checks);

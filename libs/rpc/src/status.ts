@@ -25,7 +25,7 @@ export function traceMetadata(traceId: string): Metadata {
   return metadata;
 }
 
-/** A failure that somebody should look into, as against one that the caller caused or asked for. */
+/** A failure of this side, as against one that the caller caused or asked for. */
 export function isFault(code: ErrorCode): boolean {
-  return code === 'INTERNAL' || code === 'UNKNOWN' || code === 'DATA_LOSS';
+  return code === 'INTERNAL' || code === 'UNKNOWN' || code === 'DATA_LOSS' || code === 'UNAVAILABLE';
 }

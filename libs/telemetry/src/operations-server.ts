@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { toMedformerError } from '@medformer/schema';
+import { MedformerError, toMedformerError } from '@medformer/schema';
 import { metrics } from './metrics.js';
 
 export interface OperationsServer {
@@ -11,6 +11,7 @@ export interface OperationsServer {
 /**
  * The HTTP side of a service, for machines that watch it: `/metrics` (Prometheus text), `/healthz` (200 while the event
  * loop turns), `/readyz` (200 once `ready` resolves, 503 with the reason while it rejects).
+ * @throws MedformerError UNAVAILABLE when the port is taken.
  */
 export async function startOperationsServer(options: {
   host: string;
@@ -43,7 +44,11 @@ export async function startOperationsServer(options: {
     }
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (cause) => {
+      reject(
+        new MedformerError('UNAVAILABLE', `cannot listen on ${options.host}:${options.port}`, { cause }),
+      );
+    });
     server.listen(options.port, options.host, resolve);
   });
   return {
