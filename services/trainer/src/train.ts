@@ -41,9 +41,11 @@ export async function train(
   const images = await loadImages(store, manifest, { split: 'train', dimensions: spec.dimensions, signal });
   const groups =
     spec.method.name === 'supervised' && space ? labelledSubset(images, spec.method, space) : images;
+  const { modality, bodyPart } = spec.codeDropout;
+  // A code that is always withheld is never trained: it does not exist.
   const codes = {
-    modalities: Object.keys(manifest.census.modalities).sort(),
-    bodyParts: Object.keys(manifest.census.bodyParts).sort(),
+    modalities: modality < 1 ? Object.keys(manifest.census.modalities).sort() : [],
+    bodyParts: bodyPart < 1 ? Object.keys(manifest.census.bodyParts).sort() : [],
     tasks: space ? [space.task] : [],
   };
 

@@ -1,0 +1,126 @@
+import { type ComputeProcess, startComputeProcess } from '@medformer/compute';
+import type { ObjectStore, ObjectStoreConfig } from '@medformer/object-store';
+import { ContentHash, MedformerError, parseRecord } from '@medformer/schema';
+import type { Logger } from '@medformer/telemetry';
+import { z } from 'zod';
+import type { Encoding, EncodingCalls, ModelDescription } from './encoding-calls.js';
+
+/** Where the choice of the served checkpoint outlives the process. */
+const CHOICE_KEY = 'serving/encoder.json';
+const Choice = z.object({ checkpoint: ContentHash });
+
+export interface ServingModelOptions {
+  store: ObjectStoreConfig;
+  threads?: number;
+}
+
+interface Serving {
+  process: ComputeProcess<EncodingCalls>;
+  description: ModelDescription;
+  callsUnderWay: Set<Promise<unknown>>;
+}
+
+/**
+ * The checkpoint that answers. Another one is loaded and warmed up in a process of its own beside it, then takes over;
+ * calls under way finish on the old process before that ends.
+ */
+export class ServingModel {
+  private serving: Serving | undefined;
+  private loading: Promise<unknown> = Promise.resolve();
+  private starting = true;
+
+  constructor(
+    private readonly store: ObjectStore,
+    private readonly options: ServingModelOptions,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Loads the configured checkpoint, or the one chosen last; none is no failure. */
+  async restore(configured?: string): Promise<void> {
+    try {
+      const checkpoint = configured ?? (await this.lastChoice());
+      if (checkpoint) await this.load(checkpoint);
+    } finally {
+      this.starting = false;
+    }
+  }
+
+  /** Ready once the model of the start, if there is one, answers. */
+  ready(): void {
+    if (this.starting) throw new MedformerError('UNAVAILABLE', 'the encoder is loading its model');
+  }
+
+  /** @throws MedformerError FAILED_PRECONDITION before any model is loaded */
+  get description(): ModelDescription {
+    return this.current.description;
+  }
+
+  /** Loads one checkpoint after another, in the order of the calls. */
+  load(checkpoint: string): Promise<ModelDescription> {
+    const done = this.loading.then(() => this.replace(checkpoint));
+    this.loading = done.catch(() => undefined);
+    return done;
+  }
+
+  async encode(
+    input: EncodingCalls['encode']['input'],
+    signal: AbortSignal,
+  ): Promise<Encoding & { description: ModelDescription }> {
+    const { process, description, callsUnderWay } = this.current;
+    const call = process.call('encode', input, { signal });
+    callsUnderWay.add(call);
+    try {
+      return { ...(await call), description };
+    } finally {
+      callsUnderWay.delete(call);
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.loading;
+    await this.serving?.process.stop();
+  }
+
+  private get current(): Serving {
+    if (this.serving) return this.serving;
+    throw new MedformerError(
+      'FAILED_PRECONDITION',
+      'no model is loaded: call LoadModel with a checkpoint first',
+    );
+  }
+
+  private async replace(checkpoint: string): Promise<ModelDescription> {
+    if (this.serving?.description.checkpoint === checkpoint) return this.serving.description;
+    const process = startComputeProcess<EncodingCalls>(
+      new URL('../dist/encoding-process.js', import.meta.url),
+      {
+        name: 'encoding process',
+      },
+    );
+    const { store, threads } = this.options;
+    const description = await process
+      .call('load', { store, checkpoint, ...(threads ? { threads } : {}) })
+      .catch(async (thrown) => {
+        await process.stop();
+        throw thrown;
+      });
+    const choice = Buffer.from(JSON.stringify({ checkpoint } satisfies z.input<typeof Choice>));
+    await this.store.put(CHOICE_KEY, choice, { contentType: 'application/json' });
+    const old = this.serving;
+    this.serving = { process, description, callsUnderWay: new Set() };
+    if (old) void this.retire(old);
+    return description;
+  }
+
+  private async retire({ process, callsUnderWay, description }: Serving): Promise<void> {
+    await Promise.allSettled(callsUnderWay);
+    await process.stop();
+    this.logger.info({ checkpoint: description.checkpoint }, 'model retired');
+  }
+
+  private async lastChoice(): Promise<string | undefined> {
+    if (!(await this.store.head(CHOICE_KEY))) return undefined;
+    const stored = JSON.parse((await this.store.get(CHOICE_KEY)).toString('utf8'));
+    return parseRecord(Choice, stored, CHOICE_KEY).checkpoint;
+  }
+}
