@@ -29,7 +29,15 @@ export async function startMinio(bucket = 'medformer-test'): Promise<MinioServer
     env: { ...process.env, MINIO_ROOT_USER: accessKey, MINIO_ROOT_PASSWORD: secretKey, MINIO_BROWSER: 'off' },
     stdio: 'ignore',
   });
-  const client = new Client({ endPoint: '127.0.0.1', port, useSSL: false, accessKey, secretKey });
+  const client = new Client({
+    endPoint: '127.0.0.1',
+    port,
+    useSSL: false,
+    accessKey,
+    secretKey,
+    // While the server starts it answers 503; the loop below asks again without a word on the console.
+    retryOptions: { disableRetry: true },
+  });
   await makeBucket(client, bucket, server);
   return {
     options: { endpoint: `http://127.0.0.1:${port}`, bucket, accessKey, secretKey },
