@@ -19,7 +19,7 @@ export async function ingest(
     for await (const { event } of connection.serverStream(IngestionServiceService.ingest, request)) {
       if (event?.$case === 'progress') {
         const { stage, done, total, unit, perSecond, etaSeconds } = event.value;
-        const detail = `${unit} · ${stage} · ${perSecond.toFixed(0)}/s · ETA ${seconds(etaSeconds)}`;
+        const detail = `${unit} · ${stage} · ${perSecond.toFixed(perSecond < 10 ? 1 : 0)}/s · ETA ${seconds(etaSeconds)}`;
         progress.update(Number(done), Number(total), detail);
       } else if (event?.$case === 'refused') {
         refused.push(event.value);

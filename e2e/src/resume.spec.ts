@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -27,6 +27,11 @@ describe('a killed run', () => {
       spec,
       `dataset: thirds\nmethod: { name: simclr }\nbatchSize: 48\nsteps: ${STEPS}\ncheckpointEvery: 5\n`,
     );
+    const ingesting = await startStandalone(join(folder, 'ingested'));
+    const argv = ['ingest', join(folder, 'thirds.npz'), '--name', 'thirds', '--modality', 'xray'];
+    await medformerJson(ingesting.env, ...argv, '--body-part', 'chest');
+    await ingesting.stop();
+
     const { env, stop } = await startWithData('unbroken');
     const { checkpoint, run } = await medformerJson(env, 'train', spec);
     unbroken = { checkpoint, run, history: await historyOf('unbroken', checkpoint) };
@@ -38,12 +43,15 @@ describe('a killed run', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
+  /** Services on a copy of the ingested data: pseudonyms, and so a dataset's address, belong to an installation. */
   async function startWithData(name: string): Promise<Services> {
+    await cp(join(folder, 'ingested'), join(folder, name), { recursive: true });
+    return restart(name);
+  }
+
+  async function restart(name: string): Promise<Services> {
     const services = await startStandalone(join(folder, name));
     running.push(services);
-    const archive = join(folder, 'thirds.npz');
-    const argv = ['ingest', archive, '--name', 'thirds', '--modality', 'xray', '--body-part', 'chest'];
-    await medformerJson(services.env, ...argv);
     return services;
   }
 
@@ -86,7 +94,7 @@ describe('a killed run', () => {
     expect((await training).exitCode).toBe(24);
     await until('the children to end', () => (children.some(isAlive) ? undefined : true), 15_000);
 
-    const again = await startWithData('standalone');
+    const again = await restart('standalone');
     const [interrupted] = await medformerJson(again.env, 'runs', 'ls');
     expect(interrupted).toMatchObject({ run: unbroken.run, state: 'interrupted' });
     expect(interrupted.step).toBeGreaterThanOrEqual(10);
