@@ -16,7 +16,7 @@ export interface WriteOptions {
   signal?: AbortSignal;
   /** Called after every shard, with the images stored so far. */
   onShard?: (images: number) => void;
-  /** For tests; never above MAX_SHARD_BYTES. */
+  /** At most MAX_SHARD_BYTES, which is the default. Part of what determines the dataset's hash. */
   maxShardBytes?: number;
 }
 

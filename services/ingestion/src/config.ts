@@ -1,4 +1,5 @@
 import { type BaseConfig, secret } from '@medformer/rpc';
+import { MAX_SHARD_BYTES } from '@medformer/schema';
 import { z } from 'zod';
 
 /** Settings of ingestion beside those every service has; each is also a variable and a flag. */
@@ -15,6 +16,12 @@ export const ingestionConfig = {
     .positive()
     .default(32 * 1024 ** 3)
     .describe('the most bytes that one archive may hold unpacked'),
+  maxShardBytes: z
+    .int()
+    .min(65_536)
+    .max(MAX_SHARD_BYTES)
+    .default(MAX_SHARD_BYTES)
+    .describe('the most bytes of one shard'),
 } satisfies z.ZodRawShape;
 
 export type IngestionConfig = BaseConfig & z.output<z.ZodObject<typeof ingestionConfig>>;

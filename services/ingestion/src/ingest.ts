@@ -1,6 +1,4 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { type DatasetDescription, type DatasetImage, findIngested, writeDataset } from '@medformer/dataset';
 import {
@@ -12,7 +10,7 @@ import {
 } from '@medformer/imaging';
 import { openObjectStore } from '@medformer/object-store';
 import { writeCohort } from '@medformer/phantom';
-import { type DatasetManifest, MedformerError } from '@medformer/schema';
+import { type DatasetManifest, MedformerError, sha256 } from '@medformer/schema';
 import type { IngestionEvent, IngestionInput, IngestionOutput, IngestionSource } from './ingestion-calls.js';
 import { StageClock } from './stage-clock.js';
 
@@ -40,6 +38,7 @@ export async function ingest(input: IngestionInput, context: Context): Promise<I
   );
   const written = await writeDataset(store, describe(input, source, digest), counted(source, context), {
     signal: context.signal,
+    maxShardBytes: input.maxShardBytes,
   });
   return output(written.hash, written.manifest, !written.created);
 }
@@ -76,9 +75,8 @@ async function listFiles(folder: string): Promise<string[]> {
 }
 
 async function announce(folder: string, path: string): Promise<SourceFile> {
-  const hash = createHash('sha256');
-  for await (const piece of createReadStream(join(folder, path))) hash.update(piece as Buffer);
-  return { path, bytes: (await stat(join(folder, path))).size, sha256: hash.digest('hex') };
+  const bytes = await readFile(join(folder, path));
+  return { path, bytes: bytes.length, sha256: sha256(bytes) };
 }
 
 function sourceOptions({ options, source, pseudonymKey, maxArchiveBytes }: IngestionInput): SourceOptions {

@@ -22,6 +22,7 @@ export interface IngestionInput {
   };
   pseudonymKey: string;
   maxArchiveBytes: number;
+  maxShardBytes: number;
   codeVersion: string;
 }
 

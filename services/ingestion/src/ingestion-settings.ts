@@ -2,7 +2,10 @@ import type { IngestionInput } from './ingestion-calls.js';
 
 /** What an ingest takes from the service's configuration, and the folder for local state. */
 export interface IngestionSettings
-  extends Pick<IngestionInput, 'store' | 'pseudonymKey' | 'maxArchiveBytes' | 'codeVersion'> {
+  extends Pick<
+    IngestionInput,
+    'store' | 'pseudonymKey' | 'maxArchiveBytes' | 'maxShardBytes' | 'codeVersion'
+  > {
   data: string;
 }
 

@@ -54,6 +54,7 @@ async function settingsOf(config: IngestionConfig, data: string): Promise<Ingest
     store: { url: storeUrl(config), accessKey: config.storeAccessKey, secretKey: config.storeSecretKey },
     pseudonymKey: await pseudonymKey(config.pseudonymKey, data),
     maxArchiveBytes: config.maxArchiveBytes,
+    maxShardBytes: config.maxShardBytes,
     codeVersion: codeVersion(),
   };
 }
