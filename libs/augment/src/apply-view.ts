@@ -9,7 +9,7 @@ export interface ImagePixels {
 
 /**
  * Applies drawn parameters: one resampling (crop, rotation and mirroring composed, linear interpolation, edges
- * repeated), then bias field, contrast, gamma, inversion, blur, noise.
+ * repeated), then bias field, contrast, gamma, inversion, intensity curve, blur, noise.
  * @param out float32 of the image's own shape, filled with the view in [0, 1]
  */
 export function applyView(image: ImagePixels, view: ViewParameters, out: Float32Array): Float32Array {
@@ -146,11 +146,19 @@ function recolour(view: ViewParameters, shape: readonly number[], out: Float32Ar
         for (let k = 0; k < channels; k += 1, at += 1) {
           const lit = (out[at]! * field - mean) * view.contrast + mean + view.brightness;
           const value = Math.min(1, Math.max(0, lit)) ** view.gamma;
-          out[at] = view.invert ? 1 - value : value;
+          out[at] = remap(view.curve, view.invert ? 1 - value : value);
         }
       }
     }
   }
+}
+
+/** The intensity curve at `value` in [0, 1]. */
+function remap(curve: readonly number[], value: number): number {
+  if (curve.length === 0) return value;
+  const place = value * (curve.length - 1);
+  const below = Math.min(Math.floor(place), curve.length - 2);
+  return curve[below]! + (curve[below + 1]! - curve[below]!) * (place - below);
 }
 
 /** Gaussian blur along one axis, edges repeated. */

@@ -1,6 +1,8 @@
 import type { Rng } from '@medformer/schema';
 import type { ViewPolicy } from './view-policy.js';
 
+const CURVE_POINTS = 5;
+
 /** Everything random about one view; applying it again to the same image gives the same bytes. */
 export interface ViewParameters {
   /** Crop centre and half edges per spatial axis, in the image's own coordinates [-1, 1]. */
@@ -14,6 +16,8 @@ export interface ViewParameters {
   brightness: number;
   gamma: number;
   invert: boolean;
+  /** Values of the intensity curve at evenly spaced intensities from 0 to 1, linear in between; empty: none. */
+  curve: number[];
   /** Linear and quadratic coefficients of the log bias field per spatial axis. */
   bias: [number, number][];
   /** 0: none. */
@@ -39,6 +43,7 @@ export function drawView(policy: ViewPolicy, axes: number, rng: Rng): ViewParame
     brightness: rng.uniform(...policy.brightness),
     gamma: Math.exp(rng.uniform(...logs(policy.gamma))),
     invert: rng.chance(policy.invert),
+    curve: rng.chance(policy.curve) ? Array.from({ length: CURVE_POINTS }, () => rng.uniform()) : [],
     bias: Array.from({ length: axes }, () => [
       rng.uniform(-biasPeak, biasPeak),
       rng.uniform(-biasPeak, biasPeak) / 2,

@@ -21,6 +21,11 @@ export const ViewPolicy = z.object({
   gamma: Range,
   /** Probability that intensities are inverted: tissue that is bright in one sequence is dark in another. */
   invert: Probability,
+  /**
+   * Probability of a random intensity curve, not necessarily monotone (Models Genesis, Zhou et al. 2019, section 2.1):
+   * what stays alike under it is the anatomy, which every modality shows with other grey values.
+   */
+  curve: Probability,
   /** Smooth multiplicative field, peak deviation: receiver bias, anode heel, attenuation. */
   biasField: Range,
   blur: Probability,
@@ -40,6 +45,7 @@ const STRONG: ViewPolicy = {
   brightness: [-0.2, 0.2],
   gamma: [0.6, 1.7],
   invert: 0.2,
+  curve: 0.5,
   biasField: [0, 0.35],
   blur: 0.3,
   blurSigma: [0.3, 1],
@@ -53,5 +59,5 @@ export const VIEW_POLICIES = {
     { ...STRONG, blur: 0.7 },
     { ...STRONG, blur: 0.1, invert: 0.3 },
   ],
-  supervised: [{ ...STRONG, cropScale: [0.6, 1], invert: 0, blur: 0.1, noise: [0, 0.04] }],
+  supervised: [{ ...STRONG, cropScale: [0.6, 1], invert: 0, curve: 0, blur: 0.1, noise: [0, 0.04] }],
 } as const satisfies Record<string, readonly ViewPolicy[]>;

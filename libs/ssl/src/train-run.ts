@@ -107,7 +107,8 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
 class TrainSession {
   private readonly model: Medformer;
   private readonly slots: OptimiserSlots;
-  private readonly recorded = new Map<number, RecordedStep | 'eager'>();
+  /** By the shape of the batch: groups of one shape share a function. */
+  private readonly recorded = new Map<string, RecordedStep | 'eager'>();
 
   constructor(private readonly run: TrainRun) {
     const { spec, codes, heads, resume, initialWeights } = run;
@@ -123,7 +124,7 @@ class TrainSession {
     const inputs = this.inputs(step, batch);
     const values = Object.values(inputs) as tf.Tensor[];
     try {
-      const recorded = this.recordedStep(batch.group, values);
+      const recorded = this.recordedStep(String(inputs.x.shape), values);
       const output = recorded ? (await recorded.run(values))[0]! : tf.tidy(() => this.eager(values));
       const results = [...output.dataSync()];
       output.dispose();
@@ -165,9 +166,9 @@ class TrainSession {
     return trainStep(this.run.spec, this.model, this.slots, { x, modality, bodyPart, labels, schedule });
   }
 
-  /** The group's step as one TensorFlow function, or undefined where it cannot be recorded. */
-  private recordedStep(group: number, values: tf.Tensor[]): RecordedStep | undefined {
-    let known = this.recorded.get(group);
+  /** The step for batches of this shape as one TensorFlow function, or undefined where it cannot be recorded. */
+  private recordedStep(shape: string, values: tf.Tensor[]): RecordedStep | undefined {
+    let known = this.recorded.get(shape);
     if (!known) {
       const variables = [
         ...this.model.parameters.entries().map(([, variable]) => variable),
@@ -182,7 +183,7 @@ class TrainSession {
         );
         known = 'eager';
       }
-      this.recorded.set(group, known);
+      this.recorded.set(shape, known);
     }
     return known === 'eager' ? undefined : known;
   }
