@@ -117,7 +117,7 @@ def embeddings(name, images, width, rank):
         "name": name,
         "values": values.tolist(),
         "effectiveRank": float(np.exp(-(share * np.log(share)).sum())),
-        "std": float(unit.std(0, ddof=1).mean()),
+        "std": float(unit.std(0).mean() * np.sqrt(width)),
     }
 
 

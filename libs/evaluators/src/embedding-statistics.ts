@@ -3,9 +3,9 @@ import type { Matrix } from './matrix.js';
 import { normalisedRows } from './weighted-knn.js';
 
 /**
- * Mean over features of the sample standard deviation of the L2-normalised rows: `1 / sqrt(width)` for embeddings
+ * Mean over features of the standard deviation of the L2-normalised rows, times sqrt(width): near 1 for embeddings
  * spread evenly over the sphere, 0 when all images collapse to one point (SimSiam, Chen and He 2021, section 4.1).
- * @param embeddings `[images, width]`, at least two images
+ * @param embeddings `[images, width]`
  */
 export function embeddingStd(embeddings: Matrix): number {
   const { rows, columns } = embeddings;
@@ -18,7 +18,7 @@ export function embeddingStd(embeddings: Matrix): number {
   unit.data.forEach((value, at) => {
     squares[at % columns]! += (value - mean[at % columns]!) ** 2;
   });
-  return squares.reduce((sum, square) => sum + Math.sqrt(square / (rows - 1)), 0) / columns;
+  return squares.reduce((sum, square) => sum + Math.sqrt(square / rows), 0) / Math.sqrt(columns);
 }
 
 /**

@@ -43,12 +43,25 @@ describe('linearProbe', () => {
     for (const [at, score] of plain.entries()) expect(distorted[at]).toBeCloseTo(score, 6);
   });
 
-  it('chooses a strong penalty when the labels are noise', () => {
-    const { features } = clusters(60, 40, 3, 1, 'noise');
-    const rng = Rng.of('labels');
-    const labels = Array.from({ length: 60 }, () => rng.integer(3));
+  it('chooses the penalty from the training labels alone', () => {
+    const train = clusters(40, 16, 4, 1.5, 'train');
+    const test = clusters(20, 16, 4, 1.5, 'test');
+    const shifted = { ...test.features, data: test.features.data.map((value) => 50 - 3 * value) };
 
-    expect(linearProbe(features, labels, features, { classes: 3 }).c).toBeLessThan(0.1);
+    const { c } = linearProbe(train.features, train.labels, test.features, { classes: 4 });
+
+    expect(linearProbe(train.features, train.labels, shifted, { classes: 4 }).c).toBe(c);
+  });
+
+  it('takes the likelier of equally accurate penalties', () => {
+    const train = clusters(40, 16, 4, 0.1, 'train');
+
+    const { c } = linearProbe(train.features, train.labels, train.features, {
+      classes: 4,
+      strengths: [1e-3, 10],
+    });
+
+    expect(c).toBe(10);
   });
 
   it('works with a single image per class', () => {
@@ -57,7 +70,7 @@ describe('linearProbe', () => {
 
     const { scores, c } = linearProbe(train.features, train.labels, test.features, { classes: 4 });
 
-    expect(c).toBe(0.1);
+    expect(c).toBe(1);
     expect(accuracy(scores, { kind: 'multi-class', classes: test.labels })).toBeGreaterThan(0.9);
   });
 

@@ -1,11 +1,12 @@
 import { MedformerError } from '@medformer/schema';
 import { fitLogistic, predictLogistic } from './logistic-regression.js';
 import { type Matrix, takeRows } from './matrix.js';
+import { argmax } from './predictions.js';
 import { columnStatistics, standardise } from './standardise.js';
 import { stratifiedFolds } from './stratified-folds.js';
 
 /** Candidate inverse penalties, weak models first; each is the warm start of the next. */
-export const PROBE_STRENGTHS = [1e-4, 1e-3, 1e-2, 1e-1, 1, 10] as const;
+export const PROBE_STRENGTHS = [1e-3, 1e-2, 1e-1, 1, 10, 100, 1000] as const;
 
 export interface LinearProbeOptions {
   classes: number;
@@ -23,7 +24,8 @@ export interface LinearProbeResult {
 
 /**
  * A linear classifier on frozen features: features standardised by their training statistics, multinomial logistic
- * regression, the penalty chosen by the held-out log-likelihood of stratified cross-validation on the training labels.
+ * regression, the penalty chosen by stratified cross-validation on the training labels: by accuracy, of equally accurate
+ * ones by log-likelihood. Likelihood alone would prefer models too weak to tell classes apart, from ten labels a class.
  * The test features never take part in a choice. Deterministic.
  * @param train `[train rows, width]`
  * @param labels class index per training row
@@ -44,7 +46,7 @@ export function linearProbe(
   }
   const c = chooseStrength(train, labels, classes, strengths, Math.min(folds, largestClass(labels)));
   const statistics = columnStatistics(train);
-  const weights = fitLogistic(standardise(train, statistics), labels, { classes, c, tolerance: 1e-5 });
+  const weights = fitLogistic(standardise(train, statistics), labels, { classes, c, tolerance: 1e-4 });
   return { scores: predictLogistic(standardise(test, statistics), weights), c };
 }
 
@@ -58,6 +60,7 @@ function chooseStrength(
   // One image per class leaves nothing to validate on: the middle of the grid.
   if (folds < 2) return strengths[strengths.length >> 1]!;
   const assignment = stratifiedFolds(labels, folds);
+  const right = new Float64Array(strengths.length);
   const logLikelihood = new Float64Array(strengths.length);
   for (let fold = 0; fold < folds; fold += 1) {
     const inside = rowsWhere(assignment, (other) => other !== fold);
@@ -72,13 +75,19 @@ function chooseStrength(
       start = Float64Array.from(
         fitLogistic(features, fittedLabels, { classes, c, start, tolerance: 1e-3, maxIterations: 100 }),
       );
-      const { data } = predictLogistic(heldOut, start);
+      const scores = predictLogistic(heldOut, start);
+      const predicted = argmax(scores);
       outside.forEach((row, at) => {
-        logLikelihood[index]! += Math.log(Math.max(data[at * classes + labels[row]!]!, 1e-12));
+        const label = labels[row]!;
+        right[index]! += Number(predicted[at] === label);
+        logLikelihood[index]! += Math.log(Math.max(scores.data[at * classes + label]!, 1e-12));
       });
     });
   }
-  return strengths[logLikelihood.indexOf(Math.max(...logLikelihood))]!;
+  const ranked = [...strengths.keys()].sort(
+    (x, y) => right[y]! - right[x]! || logLikelihood[y]! - logLikelihood[x]!,
+  );
+  return strengths[ranked[0]!]!;
 }
 
 function rowsWhere(assignment: Int32Array, wanted: (fold: number) => boolean): number[] {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { matrixOf } from './matrix.js';
 import { argmax } from './predictions.js';
-import { weightedKnn } from './weighted-knn.js';
+import { standardisedKnn, weightedKnn } from './weighted-knn.js';
 
 describe('weightedKnn', () => {
   // Cosine similarities of the query to the three rows: 0.8, 0.6 and -1.
@@ -52,5 +52,23 @@ describe('weightedKnn', () => {
 
   it('refuses widths that differ', () => {
     expect(() => weightedKnn(train, [0, 1, 2], matrixOf([[1]]), { classes: 3 })).toThrow(/train \[3, 2\]/);
+  });
+});
+
+describe('standardisedKnn', () => {
+  // Two classes in a narrow cone: all cosines exceed 0.999, and the second axis alone tells them apart.
+  const train = matrixOf([
+    [100, 1],
+    [110, 1],
+    [90, -1],
+    [100, -1],
+    [95, -1],
+  ]);
+  const labels = [0, 0, 1, 1, 1];
+  const test = matrixOf([[100, 1.2]]);
+
+  it('tells apart what differs little in angle', () => {
+    expect([...argmax(weightedKnn(train, labels, test, { classes: 2 }))]).toEqual([1]);
+    expect([...argmax(standardisedKnn(train, labels, test, { classes: 2 }))]).toEqual([0]);
   });
 });

@@ -1,5 +1,6 @@
 import { MedformerError } from '@medformer/schema';
 import type { Matrix } from './matrix.js';
+import { columnStatistics, standardise } from './standardise.js';
 
 export interface KnnOptions {
   classes: number;
@@ -59,6 +60,20 @@ export function weightedKnn(
     for (let column = 0; column < classes; column += 1) scores[query * classes + column]! /= total;
   }
   return { rows: test.rows, columns: classes, data: scores };
+}
+
+/**
+ * `weightedKnn` on features standardised by their training statistics, as the linear probe sees them: embeddings of a
+ * narrow cone have cosines near 1 with everything, and centring lets them differ (SimpleShot, Wang et al. 2019).
+ */
+export function standardisedKnn(
+  train: Matrix,
+  labels: ArrayLike<number>,
+  test: Matrix,
+  options: KnnOptions,
+): Matrix {
+  const statistics = columnStatistics(train);
+  return weightedKnn(standardise(train, statistics), labels, standardise(test, statistics), options);
 }
 
 /** Rows scaled to unit length; a zero row stays zero. */

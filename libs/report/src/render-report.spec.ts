@@ -76,7 +76,7 @@ const report: ScoreReport = {
     {
       label: 'SimCLR',
       checkpoint: CHECKPOINT,
-      embeddings: { width: 96, std: 0.08, effectiveRank: 41.27 },
+      embeddings: { width: 96, std: 0.81, effectiveRank: 41.27 },
       points: [
         { x: 0, y: 1, class: 0, modality: 'ct' },
         { x: 1, y: 0, class: 1, modality: 'mr' },
@@ -134,7 +134,7 @@ const checkpoint: CheckpointRecord = {
     loss: 4.8 - step / 20,
     learningRate: 1e-3,
     gradientNorm: 1,
-    embeddingStd: 0.05 + step / 1000,
+    embeddingStd: 0.5 + step / 100,
   })),
 };
 

@@ -25,8 +25,7 @@ export async function embeddingMapOf(
     checkpoint,
     embeddings: {
       width: columns,
-      // One image has no spread.
-      std: embeddings.rows > 1 ? embeddingStd(embeddings) : 0,
+      std: embeddingStd(embeddings),
       effectiveRank: effectiveRank(embeddings),
     },
     points: placed.map((point, index) => ({

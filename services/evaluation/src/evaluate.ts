@@ -7,7 +7,7 @@ import {
   type Repetition,
   repetitionsOf,
   scoreRow,
-  weightedKnn,
+  standardisedKnn,
 } from '@medformer/evaluators';
 import { openObjectStore } from '@medformer/object-store';
 import type { EmbeddingMap, EvaluationSpec, ScoreReport, ScoreRow } from '@medformer/schema';
@@ -112,7 +112,7 @@ function score(
   const train = features.trainEmbeddings(labelled);
   const labels = labelled.map((position) => trainLabels[position]!);
   return protocol === 'knn'
-    ? weightedKnn(train, labels, features.testEmbeddings, { classes })
+    ? standardisedKnn(train, labels, features.testEmbeddings, { classes })
     : linearProbe(train, labels, features.testEmbeddings, { classes }).scores;
 }
 

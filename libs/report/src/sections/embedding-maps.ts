@@ -39,7 +39,7 @@ function legend(classes: string[], modalities: string[]): Html {
 
 function scatter({ label, points, embeddings }: EmbeddingMap, classes: string[], modalities: string[]): Html {
   const colours = classColours(classes.length);
-  return html`<figure class="map"><figcaption><strong>${label}</strong><span class="muted"> ${plural(points.length, 'test image')}; spread ${embeddings.std.toFixed(3)}, effective rank ${embeddings.effectiveRank.toFixed(1)} of ${embeddings.width}</span></figcaption>${chart(
+  return html`<figure class="map"><figcaption><strong>${label}</strong><span class="muted"> ${plural(points.length, 'test image')}; spread ${embeddings.std.toFixed(2)}, effective rank ${embeddings.effectiveRank.toFixed(1)} of ${embeddings.width}</span></figcaption>${chart(
     {
       width: 560,
       height: 480,

@@ -14,7 +14,7 @@ medformer report html ${hash} -o report.html</code></pre>
     <ul>
       <li><strong>AUC</strong>: unweighted mean of the one-vs-rest areas under the ROC curve (MedMNIST’s convention; binary tasks: the last column). <strong>ACC</strong>: the largest score is right; binary tasks: strictly above 0.5.</li>
       <li><strong>Linear probe</strong>: frozen embeddings standardised by training statistics, multinomial logistic regression, the penalty chosen by cross-validation on the training labels alone.</li>
-      <li><strong>kNN</strong>: the 20 nearest training embeddings by cosine similarity, votes weighted by exp(similarity / 0.07).</li>
+      <li><strong>kNN</strong>: embeddings standardised likewise, the 20 nearest training ones by cosine similarity, votes weighted by exp(similarity / 0.07).</li>
       <li><strong>Supervised</strong>: the network’s own head, trained with labels; one checkpoint per seed.</li>
       <li><strong>±</strong> is the sample standard deviation over seeds (drawn labels and, for supervised rows, runs), not a confidence interval over patients.</li>
     </ul>

@@ -26,7 +26,7 @@ export function trainingCurves(
   return html`<section id="training" aria-labelledby="training-heading">
     <h2 id="training-heading">Training</h2>
     <div class="grid">${panels.map((panel) => curves(panel, report.classes.length))}</div>
-    <p class="muted">Dashed lines are losses that theory gives: where an untrained network stands and, where there is one, the bound below. The embedding spread is the mean standard deviation of the normalised embeddings in a batch; near 0 means that all images collapsed to one point.</p>
+    <p class="muted">Dashed lines are losses that theory gives: where an untrained network stands and, where there is one, the bound below. The embedding spread is the standard deviation of the normalised embeddings in a batch: near 1 when they spread over all directions, near 0 when all images collapse to one point.</p>
   </section>`;
 }
 
@@ -107,15 +107,16 @@ function embeddingSpread(label: string, records: CheckpointRecord[]): Html | und
       height: 130,
       marginLeft: 48,
       x: { label: 'step' },
-      y: { label: 'embedding spread', domain: [0, 1.15 * Math.max(...values)], grid: true, ticks: 3 },
+      y: { label: 'embedding spread', domain: [0, Math.max(1, ...values)], grid: true, ticks: 3 },
       marks: [
+        Plot.ruleY([1], { strokeDasharray: '4 3', stroke: 'currentColor', strokeOpacity: 0.55 }),
         Plot.ruleY([0], { stroke: 'currentColor', strokeOpacity: 0.4 }),
         Plot.lineY(points, { x: 'step', y: 'value', z: 'run', stroke: 'var(--accent-2)', strokeWidth: 1.6 }),
       ],
     },
     {
       title: `${label}: embedding spread`,
-      description: `Standard deviation of the normalised embeddings over steps, from ${values[0]!.toFixed(4)} to ${values.at(-1)!.toFixed(4)}.`,
+      description: `Spread of the normalised embeddings over steps, 1 when even and 0 when collapsed, from ${values[0]!.toFixed(4)} to ${values.at(-1)!.toFixed(4)}.`,
     },
   );
 }

@@ -55,7 +55,7 @@ export const EmbeddingMap = z.object({
   /** Of all test embeddings: how far they spread and how many directions they use; both small after a collapse. */
   embeddings: z.object({
     width: z.number().int(),
-    /** Mean over features of the standard deviation of the normalised embeddings, at most about 1 / sqrt(width). */
+    /** Standard deviation of the normalised embeddings, times sqrt(width): near 1 spread evenly, near 0 collapsed. */
     std: z.number(),
     effectiveRank: z.number(),
   }),
