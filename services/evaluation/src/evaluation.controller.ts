@@ -1,4 +1,4 @@
-import type { ComputeProcess } from '@medformer/compute';
+import { type ComputeProcess, progressEvents } from '@medformer/compute';
 import { resolveDataset } from '@medformer/dataset';
 import { DataType } from '@medformer/gen/common';
 import {
@@ -18,7 +18,6 @@ import { badInput, EvaluationSpec, parseRecord } from '@medformer/schema';
 import { Controller, Inject } from '@nestjs/common';
 import type { EvaluationCalls, EvaluationProgress } from './evaluation-calls.js';
 import { EVALUATION_PROCESS, EVALUATION_SETTINGS, type EvaluationSettings } from './evaluation-settings.js';
-import { progressEvents } from './progress-events.js';
 import { findReport, getReport, listReports, type StoredReport } from './report-store.js';
 import type { PictureTensor, SampleTensors } from './sample-pictures.js';
 
