@@ -58,7 +58,7 @@ export function takeImage(camera: Camera, scene: Scene, region: Region, rng: Rng
       const uptake = camera.look(scene, UPTAKE, slab, FINE);
       const spread = rng.uniform(0.6, 1);
       acquirePet(uptake, SHAPE, [spread, spread], 10 ** rng.uniform(0.5, 1.3), rng);
-      return picture('static', showAll(uptake, rng));
+      return picture('static', showAll(uptake, rng, 0.6));
     }
     case 'xray': {
       const depthMm = 1.3 * fieldOfViewMm;
@@ -71,7 +71,7 @@ export function takeImage(camera: Camera, scene: Scene, region: Region, rng: Rng
 }
 
 /** 8-bit picture of everything between the darkest and the brightest hundredth, with a reader's own gamma. */
-function showAll(data: Float32Array, rng: Rng): Uint8Array {
+function showAll(data: Float32Array, rng: Rng, usualGamma = 1): Uint8Array {
   const [low, high] = quantiles(data, [0.01, rng.uniform(0.97, 0.998)]);
-  return toBytes(data, low!, high!, Math.exp(rng.uniform(-0.4, 0.4)));
+  return toBytes(data, low!, high!, usualGamma * Math.exp(rng.uniform(-0.4, 0.4)));
 }

@@ -27,12 +27,12 @@ export function lesionShapes(
     const shapes: Shape[] = [];
     const count = 5 + rng.integer(3);
     for (let deposit = 0; deposit < count; deposit += 1) {
-      const radius = rng.uniform(0.035, 0.055) * fieldOfViewMm;
+      const radius = rng.uniform(0.045, 0.065) * fieldOfViewMm;
       shapes.push(mass(rng, site(rng, scene, levelMm, radius, fieldOfViewMm), radius, Tissue.Tumour));
     }
     return shapes;
   }
-  const radius = rng.uniform(0.09, 0.14) * fieldOfViewMm;
+  const radius = rng.uniform(0.1, 0.15) * fieldOfViewMm;
   const centre = site(rng, scene, levelMm, radius, fieldOfViewMm);
   const tumour = mass(rng, centre, radius, Tissue.Tumour);
   if (kind === 'solid') return [tumour];

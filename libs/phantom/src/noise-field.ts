@@ -3,15 +3,20 @@ import type { Rng } from '@medformer/schema';
 const SIZE = 16;
 const MASK = SIZE - 1;
 
+/** No value of a noise field is larger than this. */
+export const NOISE_LIMIT = 2;
+
 /**
- * Smooth scalar noise over space: Gaussian values on a periodic 16^3 lattice, interpolated with a cubic ease,
+ * Smooth scalar noise over space: clipped Gaussian values on a periodic 16^3 lattice, interpolated with a cubic ease,
  * so the field and its gradient are continuous (value noise; Perlin 1985 for the ease).
  */
 export class NoiseField {
   private readonly lattice = new Float32Array(SIZE ** 3);
 
   constructor(rng: Rng) {
-    for (let i = 0; i < this.lattice.length; i += 1) this.lattice[i] = rng.normal();
+    for (let i = 0; i < this.lattice.length; i += 1) {
+      this.lattice[i] = Math.min(NOISE_LIMIT, Math.max(-NOISE_LIMIT, rng.normal()));
+    }
   }
 
   /** Value at a point given in lattice cells; mean 0, variance below 1. */

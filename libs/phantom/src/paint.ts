@@ -1,4 +1,4 @@
-import type { NoiseField } from './noise-field.js';
+import { NOISE_LIMIT, type NoiseField } from './noise-field.js';
 import type { Rod, Shape, Solid } from './shape.js';
 
 /** Points in mm, one coordinate array each, all of the same length. */
@@ -35,6 +35,9 @@ export function paint(
   }
 }
 
+/** Folds cut in deeper than they stand out, as sulci do: noise below minus this is levelled. */
+const FOLD_OUT = 0.6;
+
 function paintSolid(
   shape: Solid,
   noise: NoiseField,
@@ -61,10 +64,10 @@ function paintSolid(
   const invEdge = 1 / edgeMm;
   // Beyond these values of q the coverage is 0 or 1 for certain and the gradient need not be computed.
   const reach = half * Math.max(ia, ib, ic);
-  const slack = 1 + 3.2 * foldAmplitude;
+  const slack = 1 / (1 - FOLD_OUT * foldAmplitude);
   const outside = (1 + 2 * reach) * (1 + 2 * reach) * slack;
   const plain = hollow === 0 && !stripes && square === 0 && reach < 1;
-  const inside = plain ? ((1 - reach) * (1 - reach)) / slack : -1;
+  const inside = plain ? ((1 - reach) * (1 - reach)) / (1 + NOISE_LIMIT * foldAmplitude) : -1;
   // A squircle's q turns negative again far outside; the solid itself never leaves its box.
   const box = square > 0 ? (1 + 2 * reach) * (1 + 2 * reach) * slack : Infinity;
   for (let i = 0; i < out.length; i += 1) {
@@ -85,7 +88,8 @@ function paintSolid(
       continue;
     }
     if (foldAmplitude > 0) {
-      q *= 1 + foldAmplitude * noise.at(X[i]! * foldSize, Y[i]! * foldSize, Z[i]! * foldSize);
+      const depth = noise.at(X[i]! * foldSize, Y[i]! * foldSize, Z[i]! * foldSize);
+      q *= 1 + foldAmplitude * Math.max(-FOLD_OUT, depth);
     }
     const slope = 2 * Math.sqrt(a2 * ia * ia + b2 * ib * ib + c2 * ic * ic) + 1e-9;
     let cover = ((1 - q) / slope + half) * invEdge;

@@ -28,7 +28,7 @@ export const TISSUES = 19;
 
 /** CT number in Hounsfield units at about 120 kVp, contrast-enhanced. Water-like fluid lies near 0 by definition. */
 export const HOUNSFIELD: readonly number[] = [
-  -1000, -820, -100, 55, 820, 180, 5, 38, 28, 105, 115, 150, 140, 100, 35, 110, 8, 215, 18,
+  -1000, -820, -100, 55, 820, 180, 5, 38, 28, 105, 115, 150, 140, 100, 35, 110, 8, 340, 18,
 ];
 
 /** Relative proton density, T1 and T2 in ms at about 1.5 T (rounded from the usual textbook tables). */
@@ -50,13 +50,13 @@ export const RELAXATION: readonly { density: number; t1: number; t2: number }[] 
   { density: 0.8, t1: 850, t2: 80 },
   { density: 0.75, t1: 800, t2: 34 },
   { density: 1, t1: 3000, t2: 1200 },
-  { density: 0.9, t1: 1500, t2: 190 },
-  { density: 1, t1: 2600, t2: 600 },
+  { density: 1, t1: 280, t2: 320 },
+  { density: 0.9, t1: 2600, t2: 35 },
 ];
 
 /** FDG standardised uptake value about an hour after injection. */
 export const UPTAKE: readonly number[] = [
-  0, 0.5, 0.3, 0.8, 0.6, 1.3, 0.2, 7, 2.6, 2.4, 2.0, 3.0, 1.6, 3.2, 1.8, 0.4, 7, 10, 0.9,
+  0, 0.5, 0.3, 0.8, 0.6, 1.3, 0.2, 7, 2.6, 2.4, 2.0, 3.0, 1.6, 3.2, 1.8, 0.4, 7, 11, 0.9,
 ];
 
 /** Tissues in which a lesion may sit: everything but air, fat, bone and free fluid. */

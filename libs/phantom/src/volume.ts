@@ -12,7 +12,7 @@ import { HOUNSFIELD, UPTAKE } from './tissue.js';
 export const VOLUME_SIZE = 28;
 
 const SHAPE = [VOLUME_SIZE, VOLUME_SIZE, VOLUME_SIZE];
-const SPREAD: PoseSpread = { turnDegrees: 10, tiltDegrees: 4, zoom: [0.75, 1.2], shift: 0.05, mirror: false };
+const SPREAD: PoseSpread = { turnDegrees: 14, tiltDegrees: 5, zoom: [0.7, 1.25], shift: 0.08, mirror: false };
 /** A stack covers this share of its width, so that slices are thinner than pixels are wide. */
 const STACK_SHARE = 0.45;
 const SAMPLING = { inPlane: 2, through: 1 };

@@ -7,7 +7,7 @@ import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DEMO_COHORT, generateCohort, generatePatient, REGIONS, writeCohort } from './index.js';
 
-const spec = { seed: 11, patients: 5, volumePatients: 1 };
+const spec = { seed: 11, patients: 3, volumePatients: 1 };
 let root: string;
 
 beforeEach(async () => {
@@ -69,7 +69,7 @@ describe('generateCohort', () => {
   it('refuses counts that make no cohort, naming the field', async () => {
     const run = (change: object) => generateCohort({ ...spec, ...change }, () => {});
     await expect(run({ patients: 0 })).rejects.toThrow(/patients: expected 1 to 9999, found 0/);
-    await expect(run({ volumePatients: 6 })).rejects.toThrow(/volumePatients: expected 0 to 5, found 6/);
+    await expect(run({ volumePatients: 4 })).rejects.toThrow(/volumePatients: expected 0 to 3, found 4/);
     await expect(run({ seed: 0.5 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
@@ -85,12 +85,12 @@ describe('writeCohort', () => {
     const written = await writeCohort(join(root, 'cohort'), spec, {
       onProgress: ({ patients }) => progress.push(patients),
     });
-    expect(written).toMatchObject({ files: 60, reused: false });
-    expect(progress).toEqual([1, 2, 3, 4, 5]);
+    expect(written).toMatchObject({ files: 40, reused: false });
+    expect(progress).toEqual([1, 2, 3]);
     const table = await readFile(join(root, 'cohort/labels.csv'), 'utf8');
     const [header, ...rows] = table.trim().split('\n');
     expect(header).toBe('file,subject,modality,body_part,region,lesion');
-    expect(rows.length).toBe(60);
+    expect(rows.length).toBe(40);
     const named = rows.map((row) => `/${row.split(',')[0]}`).sort();
     const files = Object.keys(await contents(join(root, 'cohort'))).filter((file) => /png|nii/.test(file));
     expect(files).toEqual(named);
@@ -125,7 +125,7 @@ describe('writeCohort', () => {
     const directory = join(root, 'cohort');
     await writeCohort(directory, spec);
     const before = await contents(directory);
-    expect(await writeCohort(directory, spec)).toEqual({ directory, files: 60, reused: true });
+    expect(await writeCohort(directory, spec)).toEqual({ directory, files: 40, reused: true });
     await expect(writeCohort(directory, { ...spec, seed: 12 })).rejects.toMatchObject({
       code: 'ALREADY_EXISTS',
     });

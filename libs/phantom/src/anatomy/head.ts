@@ -25,34 +25,45 @@ export function head(v: Variation): Shape[] {
     shell(Tissue.Bone, scalp + 0.65 * skull),
     shell(Tissue.Fluid, scalp + skull),
   ];
+  const [cerebrumWidth, cerebrumLength, cerebrumHeight] = [width - brain, length - brain, height - brain - 6];
+  shapes.push(
+    solid(Tissue.GreyMatter, [0, 0, 8], [cerebrumWidth, cerebrumLength, cerebrumHeight], {
+      fold: { amplitude: 0.06, size: 13 },
+      square: 0.35,
+    }),
+  );
   for (const side of [-1, 1]) {
-    const hemisphere = (tissue: Shape['tissue'], inset: number, amplitude: number) =>
-      solid(
-        tissue,
-        [side * (0.5 * (width - brain) + 1), 0, 8],
-        [0.5 * (width - brain) - inset, length - brain - inset, height - brain - 6 - inset],
-        { fold: { amplitude, size: 13 }, square: 0.5 },
-      );
     shapes.push(
-      hemisphere(Tissue.GreyMatter, 0, 0.06),
-      solid(Tissue.GreyMatter, v.place(side * 46, 14, -32), v.sizes(20, 34, 20), {
+      solid(Tissue.GreyMatter, v.place(side * 36, 14, -28), v.sizes(18, 32, 20), {
         fold: { amplitude: 0.1, size: 12 },
       }),
-      hemisphere(Tissue.WhiteMatter, cortex, 0.34),
-      solid(Tissue.WhiteMatter, [side * 44, 12, -30], [10, 24, 10], { fold: { amplitude: 0.25, size: 12 } }),
+      // The grey-white boundary follows the gyri: folded far more than the outer surface.
+      solid(
+        Tissue.WhiteMatter,
+        [side * 0.46 * cerebrumWidth, 0, 10],
+        [0.54 * cerebrumWidth - 0.75 * cortex, cerebrumLength - cortex, cerebrumHeight - cortex],
+        { fold: { amplitude: 0.34, size: 13 }, square: 0.5 },
+      ),
+      solid(Tissue.WhiteMatter, [side * 35, 12, -27], [9, 22, 10], { fold: { amplitude: 0.25, size: 12 } }),
     );
   }
+  // Fluid between the hemispheres, above the corpus callosum.
+  shapes.push(
+    solid(Tissue.Fluid, [0, 0, 46], [v.uniform(1.5, 3.5), 0.84 * cerebrumLength, 36]),
+    solid(Tissue.Fluid, [0, cerebrumLength - 22, 8], [v.uniform(1.5, 3), 26, 40]),
+    solid(Tissue.Fluid, [0, 24 - cerebrumLength, 14], [v.uniform(1.5, 3), 26, 40]),
+  );
   shapes.push(
     solid(Tissue.WhiteMatter, v.place(0, -2, 20), v.sizes(20, 34, 7)),
-    solid(Tissue.Fluid, v.place(0, -54, -40), [58, 36, 27]),
-    solid(Tissue.GreyMatter, v.place(0, -54, -42), v.sizes(53, 31, 23), {
+    solid(Tissue.Fluid, v.place(0, -37, -38), [49, 28, 25]),
+    solid(Tissue.GreyMatter, v.place(0, -37, -40), v.sizes(45, 24, 21), {
       fold: { amplitude: 0.12, size: 7 },
     }),
-    solid(Tissue.WhiteMatter, [-20, -50, -42], v.sizes(22, 15, 10), { fold: { amplitude: 0.3, size: 7 } }),
-    solid(Tissue.WhiteMatter, [20, -50, -42], v.sizes(22, 15, 10), { fold: { amplitude: 0.3, size: 7 } }),
-    solid(Tissue.Fluid, [0, -12, -36], [24, 20, 12]),
-    rod(Tissue.WhiteMatter, [0, -16, -14], v.place(0, -34, -95), v.size(15), v.size(10)),
-    solid(Tissue.Fluid, v.place(0, -37, -42), v.sizes(8, 6, 9)),
+    solid(Tissue.WhiteMatter, [-18, -38, -40], v.sizes(19, 12, 9), { fold: { amplitude: 0.3, size: 7 } }),
+    solid(Tissue.WhiteMatter, [18, -38, -40], v.sizes(19, 12, 9), { fold: { amplitude: 0.3, size: 7 } }),
+    solid(Tissue.Fluid, [0, -8, -34], [22, 16, 12]),
+    rod(Tissue.WhiteMatter, [0, -10, -12], v.place(0, -24, -95), v.size(14), v.size(9)),
+    solid(Tissue.Fluid, v.place(0, -27, -40), v.sizes(8, 5, 9)),
   );
   for (const side of [-1, 1]) {
     shapes.push(
@@ -74,10 +85,10 @@ export function head(v: Variation): Shape[] {
       // Face and skull base: orbit, temporal bone with its air cells, maxillary sinus, jaw.
       solid(Tissue.Fat, v.place(side * 32, 72, -40), [19, 22, 18]),
       solid(Tissue.Fluid, v.place(side * 32, 79, -40), [12, 12, 12]),
-      solid(Tissue.Bone, v.place(side * 46, -8, -52), v.sizes(24, 13, 11), {
+      solid(Tissue.Bone, v.place(side * 41, -8, -52), v.sizes(22, 12, 11), {
         rotation: rotation(0, 0, side * v.angle(-25)),
       }),
-      solid(Tissue.Air, v.place(side * 55, -14, -55), [7, 6, 8]),
+      solid(Tissue.Air, v.place(side * 49, -14, -55), [7, 6, 8]),
       solid(Tissue.Bone, v.place(side * 27, 60, -72), [19, 19, 19], { hollow: 0.8 }),
       solid(Tissue.Air, [side * 27, 60, -72], [15, 15, 15]),
       rod(Tissue.Bone, [side * 46, 20, -85], [side * 14, 78, -112], 8),
@@ -90,8 +101,8 @@ export function head(v: Variation): Shape[] {
     solid(Tissue.Air, v.place(0, 44, -95), [10, 22, 24]),
     solid(Tissue.Bone, v.place(0, 82, 0), [22, 6, 12]),
     solid(Tissue.Air, [0, 81, 0], [15, 4, 8]),
-    solid(Tissue.Bone, [0, -34, -112], [26, 22, 22]),
-    rod(Tissue.WhiteMatter, [0, -36, -85], [0, -36, -140], 7),
+    solid(Tissue.Bone, [0, -26, -112], [26, 22, 22]),
+    rod(Tissue.WhiteMatter, [0, -26, -85], [0, -28, -140], 7),
   );
   return shapes;
 }

@@ -1,9 +1,10 @@
 import type { Rng } from '@medformer/schema';
 import { HOUNSFIELD, Tissue } from '../tissue.js';
 
-/** Linear attenuation per mm at about 60 keV, water 0.0206; bone more than its CT number says (photo effect). */
+/** Linear attenuation per mm at about 60 keV, water 0.0206; bone and calcified
+ * tumour more than their CT numbers say (photo effect). */
 export const ATTENUATION: Float64Array = Float64Array.from(HOUNSFIELD, (hounsfield, tissue) => {
-  const photoEffect = tissue === Tissue.Bone ? 1.25 : 1;
+  const photoEffect = tissue === Tissue.Bone ? 1.25 : tissue === Tissue.Tumour ? 1.6 : 1;
   return 0.0206 * Math.max(0, 1 + hounsfield / 1000) * photoEffect;
 });
 
