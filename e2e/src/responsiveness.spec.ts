@@ -34,8 +34,8 @@ describe('while a training step runs', () => {
       '--body-part',
       'head',
     );
-    // Large enough that one step takes seconds.
-    const spec = 'dataset: thirds\nmethod: { name: simclr }\nmodel: tiny\nbatchSize: 128\nsteps: 500\n';
+    // A step of this size takes a good part of a second.
+    const spec = 'dataset: thirds\nmethod: { name: simclr }\nbatchSize: 96\nsteps: 500\n';
     await writeFile(join(folder, 'long.yaml'), spec);
   });
 
