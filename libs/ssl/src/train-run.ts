@@ -4,6 +4,7 @@ import { type RecordedStep, recordStep, tf } from '@medformer/tensorflow';
 import { type HostBatch, makeBatch, type TrainingGroup } from './batch.js';
 import { BatchPlan } from './batch-plan.js';
 import { methodOf } from './methods/registry.js';
+import { modalityGroups } from './modality-groups.js';
 import { learningRateAt } from './optimisers/learning-rate.js';
 import { newSlots, type OptimiserSlots, type StepInputs, trainStep } from './train-step.js';
 
@@ -47,7 +48,8 @@ export interface TrainRun {
  * @throws MedformerError CANCELLED, or FAILED_PRECONDITION naming step and loss when the loss is not finite
  */
 export async function trainRun(run: TrainRun): Promise<RunState> {
-  const { spec, groups, codes, signal } = run;
+  const { spec, codes, signal } = run;
+  const groups = spec.method.batching === 'by-modality' ? modalityGroups(run.groups) : run.groups;
   if (groups.length === 0)
     throw new MedformerError('FAILED_PRECONDITION', 'the dataset has no image to train on');
   const method = methodOf(spec.method);

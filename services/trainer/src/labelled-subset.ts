@@ -1,6 +1,6 @@
 import { drawLabelled } from '@medformer/evaluators';
 import { type LabelSpace, type MethodSpec, Rng } from '@medformer/schema';
-import type { TrainingGroup } from '@medformer/ssl';
+import { type TrainingGroup, takeImages } from '@medformer/ssl';
 
 /**
  * The groups reduced to the few labelled images that a supervised run may see. The draw's key is the one that
@@ -21,16 +21,4 @@ export function labelledSubset(
     const positions = drawn.filter((at) => at >= begin && at < first).map((at) => at - begin);
     return positions.length > 0 ? [takeImages(group, positions)] : [];
   });
-}
-
-function takeImages({ shape, pixels, records }: TrainingGroup, positions: number[]): TrainingGroup {
-  const size = shape.reduce((product, edge) => product * edge, 1);
-  const taken =
-    pixels instanceof Uint8Array
-      ? new Uint8Array(positions.length * size)
-      : new Uint16Array(positions.length * size);
-  positions.forEach((from, to) => {
-    taken.set(pixels.subarray(from * size, (from + 1) * size), to * size);
-  });
-  return { shape, pixels: taken, records: positions.map((position) => records[position]!) };
 }

@@ -21,17 +21,25 @@ export const OptimiserSpec = z.object({
 });
 export type OptimiserSpec = z.infer<typeof OptimiserSpec>;
 
+/**
+ * What a batch is made of. `by-modality`: images of one modality, so that telling images apart needs their anatomy;
+ * in a mixed batch the modality alone tells most of them apart.
+ */
+const Batching = z.enum(['by-modality', 'mixed']);
+
 export const MethodSpec = z.discriminatedUnion('name', [
   z.object({
     name: z.literal('simclr'),
     temperature: Positive.default(0.2),
     projection: z.array(z.number().int().min(1)).min(1).default([256, 64]),
+    batching: Batching.default('by-modality'),
   }),
   z.object({
     name: z.literal('barlow-twins'),
     /** Weight of the off-diagonal (redundancy) term; 0.0051 in the paper's code. */
     lambda: Positive.default(0.0051),
     projection: z.array(z.number().int().min(1)).min(1).default([256, 256]),
+    batching: Batching.default('by-modality'),
   }),
   z.object({
     name: z.literal('supervised'),
@@ -40,6 +48,7 @@ export const MethodSpec = z.discriminatedUnion('name', [
     labelsPerClass: z.number().int().min(1).optional(),
     labelSeed: z.number().int().default(0),
     labelSmoothing: z.number().min(0).max(0.9).default(0),
+    batching: Batching.default('mixed'),
   }),
 ]);
 export type MethodSpec = z.infer<typeof MethodSpec>;
@@ -67,7 +76,10 @@ export const RunSpec = z.object({
    * also works where the key is unknown. 1 withholds always: then nothing about the image but its pixels is told.
    */
   codeDropout: z
-    .object({ modality: z.number().min(0).max(1).default(0.2), bodyPart: z.number().min(0).max(1).default(1) })
+    .object({
+      modality: z.number().min(0).max(1).default(0.2),
+      bodyPart: z.number().min(0).max(1).default(1),
+    })
     .prefault({}),
   seed: z.number().int().default(0),
   /** A checkpoint is written every so many steps and at the end. */
