@@ -129,6 +129,24 @@ describe('decodeDicom', () => {
     }
   });
 
+  it('answers any damage with an image or a refusal, never with another error', async () => {
+    const whole = await file('implicit.dcm');
+    const rng = Rng.of('damage');
+    for (let round = 0; round < 400; round += 1) {
+      const damaged = Buffer.from(whole);
+      for (let flip = rng.integer(8); flip >= 0; flip -= 1)
+        damaged[rng.integer(damaged.length)] = rng.integer(256);
+      try {
+        expect(decodeDicom(damaged, 'x.dcm').values.length).toBeGreaterThan(0);
+      } catch (error) {
+        expect(error).toMatchObject({
+          code: 'INVALID_ARGUMENT',
+          message: expect.stringMatching(/^x\.dcm: .*expected .*found/),
+        });
+      }
+    }
+  });
+
   it('tells a listed body part and no other', async () => {
     const chest = await file('implicit.dcm');
     expect(decodeDicom(chest, 'x').bodyPart).toBe('chest');

@@ -1,4 +1,4 @@
-import { badInput, type MedformerError } from '@medformer/schema';
+import { badInput, MedformerError } from '@medformer/schema';
 import dicomParser, { type DataSet } from 'dicom-parser';
 import { MAX_IMAGE_BYTES, type Voxels } from '../voxels.js';
 import { OTHER_SYNTAXES, READABLE_SYNTAXES } from './transfer-syntaxes.js';
@@ -62,9 +62,10 @@ export function readDicomIdentity(
   bytes: Uint8Array,
   file: string,
 ): { modality: string; patientId: string | undefined } {
-  const refuse = refusalFor(file);
-  const data = parse(bytes, refuse, 'x7fe00010');
-  return { modality: modalityOf(data, refuse), patientId: data.string('x00100020')?.trim() || undefined };
+  return reading(bytes, file, (refuse) => {
+    const data = parse(bytes, refuse, 'x7fe00010');
+    return { modality: modalityOf(data, refuse), patientId: data.string('x00100020')?.trim() || undefined };
+  });
 }
 
 /**
@@ -76,21 +77,36 @@ export function readDicomIdentity(
  * @throws MedformerError INVALID_ARGUMENT naming the attribute, or the transfer syntax that is not read.
  */
 export function decodeDicom(bytes: Uint8Array, file: string): DicomImage {
-  const refuse = refusalFor(file);
-  const data = parse(bytes, refuse);
-  const modality = modalityOf(data, refuse);
-  if (data.string('x00280301') === 'YES') {
-    throw refuse('(0028,0301) BurnedInAnnotation', 'NO: text in the pixels can name the patient', 'YES');
-  }
-  if (data.elements.x52009229) {
-    throw refuse('(5200,9229) SharedFunctionalGroups', 'a classic image', 'an enhanced multi-frame object');
-  }
-  const bodyPart = BODY_PARTS[data.string('x00180015')?.trim().toUpperCase() ?? ''];
-  return { ...readPixels(data, refuse), modality, ...(bodyPart ? { bodyPart } : {}) };
+  return reading(bytes, file, (refuse) => {
+    const data = parse(bytes, refuse);
+    const modality = modalityOf(data, refuse);
+    if (data.string('x00280301') === 'YES') {
+      throw refuse('(0028,0301) BurnedInAnnotation', 'NO: text in the pixels can name the patient', 'YES');
+    }
+    if (data.elements.x52009229) {
+      const found = 'an enhanced multi-frame object';
+      throw refuse('(5200,9229) SharedFunctionalGroups', 'a classic image', found);
+    }
+    const bodyPart = BODY_PARTS[data.string('x00180015')?.trim().toUpperCase() ?? ''];
+    return { ...readPixels(data, refuse), modality, ...(bodyPart ? { bodyPart } : {}) };
+  });
 }
 
-function refusalFor(file: string): Refuse {
-  return (field, expected, found, cause) => badInput({ file, field, expected, found }, { cause });
+/** dicom-parser throws strings and RangeErrors, also from its accessors, where lengths do not fit the bytes. */
+function reading<Result>(bytes: Uint8Array, file: string, read: (refuse: Refuse) => Result): Result {
+  const refuse: Refuse = (field, expected, found, cause) =>
+    badInput({ file, field, expected, found }, { cause });
+  try {
+    return read(refuse);
+  } catch (cause) {
+    if (cause instanceof MedformerError) throw cause;
+    throw refuse(
+      'data set',
+      'a whole DICOM file',
+      `one that cannot be parsed (${bytes.length} bytes)`,
+      cause,
+    );
+  }
 }
 
 function modalityOf(data: DataSet, refuse: Refuse): string {
@@ -102,24 +118,14 @@ function modalityOf(data: DataSet, refuse: Refuse): string {
 
 function parse(bytes: Uint8Array, refuse: Refuse, untilTag?: string): DataSet {
   if (!isDicom(bytes)) throw refuse('preamble', 'DICM at byte 128', `${bytes.length} other bytes`);
-  const damaged = (cause: unknown) =>
-    refuse('data set', 'a whole DICOM file', `one that cannot be parsed (${bytes.length} bytes)`, cause);
-  let syntax: string;
-  try {
-    syntax = dicomParser.readPart10Header(bytes).string('x00020010') ?? 'nothing';
-  } catch (cause) {
-    throw damaged(cause);
-  }
+  const syntax = dicomParser.readPart10Header(bytes).string('x00020010') ?? 'nothing';
   if (!READABLE_SYNTAXES[syntax]) {
     const name = OTHER_SYNTAXES[syntax];
     const readable = Object.values(READABLE_SYNTAXES).join(' or ');
-    throw refuse('(0002,0010) TransferSyntaxUID', readable, name ? `${name} (${syntax})` : syntax);
+    const found = name ? `${name} (${syntax})` : syntax.slice(0, 64);
+    throw refuse('(0002,0010) TransferSyntaxUID', readable, found);
   }
-  try {
-    return dicomParser.parseDicom(bytes, untilTag === undefined ? undefined : { untilTag });
-  } catch (cause) {
-    throw damaged(cause);
-  }
+  return dicomParser.parseDicom(bytes, untilTag === undefined ? undefined : { untilTag });
 }
 
 function readPixels(data: DataSet, refuse: Refuse): Voxels {

@@ -11,7 +11,7 @@ import {
 } from '../decode/decode-image.js';
 import { isDicom, readDicomIdentity } from '../decode/dicom.js';
 import { normalise, ruleFor } from '../normalise.js';
-import { MAX_IMAGE_BYTES, type Voxels } from '../voxels.js';
+import { MAX_IMAGE_BYTES } from '../voxels.js';
 import {
   type ImageSource,
   imageId,
