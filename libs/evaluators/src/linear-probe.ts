@@ -6,7 +6,7 @@ import { columnStatistics, standardise } from './standardise.js';
 import { stratifiedFolds } from './stratified-folds.js';
 
 /** Candidate inverse penalties, weak models first; each is the warm start of the next. */
-export const PROBE_STRENGTHS = [1e-3, 1e-2, 1e-1, 1, 10, 100, 1000] as const;
+export const PROBE_STRENGTHS = [1e-2, 1e-1, 1, 10, 100] as const;
 
 export interface LinearProbeOptions {
   classes: number;
@@ -36,7 +36,7 @@ export function linearProbe(
   train: Matrix,
   labels: ArrayLike<number>,
   test: Matrix,
-  { classes, strengths = PROBE_STRENGTHS, folds = train.rows > 500 ? 3 : 5 }: LinearProbeOptions,
+  { classes, strengths = PROBE_STRENGTHS, folds = train.rows > 200 ? 3 : 5 }: LinearProbeOptions,
 ): LinearProbeResult {
   if (train.rows === 0 || train.rows !== labels.length || train.columns !== test.columns) {
     throw new MedformerError(
@@ -73,7 +73,7 @@ function chooseStrength(
     let start = new Float64Array((train.columns + 1) * classes);
     strengths.forEach((c, index) => {
       start = Float64Array.from(
-        fitLogistic(features, fittedLabels, { classes, c, start, tolerance: 1e-3, maxIterations: 100 }),
+        fitLogistic(features, fittedLabels, { classes, c, start, tolerance: 1e-3, maxIterations: 50 }),
       );
       const scores = predictLogistic(heldOut, start);
       const predicted = argmax(scores);

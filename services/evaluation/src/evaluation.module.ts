@@ -38,5 +38,7 @@ function settingsOf(config: EvaluationConfig): EvaluationSettings {
 function startEvaluationProcess(): ComputeProcess<EvaluationCalls> {
   return startComputeProcess(new URL('../dist/evaluation-process.js', import.meta.url), {
     name: 'evaluation process',
+    // A fit sees a cancellation only at its end, and must not be killed for it beside other evaluations.
+    gracePeriodMs: 15_000,
   });
 }
