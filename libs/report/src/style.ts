@@ -33,7 +33,7 @@ dt { color: var(--muted); font-size: .78rem; }
 dd { margin: 0; font-weight: 600; }
 nav { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; margin: 0 0 1.2rem; font-size: .92rem; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 1.4rem 1.5rem; margin: 0 0 1.3rem; }
-.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 430px), 1fr)); gap: 1.3rem 2rem; margin: 1rem 0 .4rem; }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 430px), 1fr)); gap: 1.3rem 2rem; margin: 1rem 0 .4rem; }
 figure { margin: 0; min-width: 0; }
 figcaption { margin: 0 0 .35rem; }
 svg { display: block; width: 100%; height: auto; overflow: visible; font-family: inherit; }
