@@ -1,6 +1,7 @@
 import type { ModelConfig } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
 import { latentCodes } from './latent-codes.js';
+import { latentPlaces } from './latent-places.js';
 import { attention, dense, layerNorm, mlp } from './layers.js';
 import type { Parameters } from './parameters.js';
 import { patchEmbed, patchGrid } from './patch-embed.js';
@@ -45,7 +46,7 @@ export function inputAdaptformer(parameters: Parameters, config: ModelConfig, in
     tf.add(tf.add(patchTokens, positions), tf.reshape(codes, [batch, 1, width])),
   ); // [B, N, D]
 
-  const trained = parameters.get('input/latents', [latentCount, width], { normal: 0.5 });
+  const trained = parameters.get('input/latents', [latentCount, width], { normal: 0.02 });
   const latents = tf.add(tf.zeros([batch, 1, 1]), tf.reshape(trained, [1, latentCount, width])); // [B, latents, D]
   const { read } = attention(
     parameters,
@@ -53,6 +54,7 @@ export function inputAdaptformer(parameters: Parameters, config: ModelConfig, in
     layerNorm(parameters, 'input/latent-norm', latents),
     tokens,
     heads,
+    latentPlaces(parameters, latentCount, heads, grid),
   );
   const reading = tf.add(latents, read);
   const hidden = Math.round(width * config.mlpRatio);

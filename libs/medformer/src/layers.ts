@@ -39,7 +39,7 @@ export function mlp(parameters: Parameters, at: string, x: tf.Tensor, hidden: nu
 
 /**
  * Multi-head scaled dot-product attention (Vaswani et al. 2017, section 3.2): queries [B, Nq, D] read
- * tokens [B, Nk, D] -> [B, Nq, D], and the attention weights [B, H, Nq, Nk] for inspection.
+ * tokens [B, Nk, D] -> [B, Nq, D], `bias` [H, Nq, Nk] added to the logits; and the attention weights [B, H, Nq, Nk] for inspection.
  */
 export function attention(
   parameters: Parameters,
@@ -47,6 +47,7 @@ export function attention(
   queries: tf.Tensor,
   tokens: tf.Tensor,
   heads: number,
+  bias?: tf.Tensor,
 ): { read: tf.Tensor; weights: tf.Tensor } {
   const [batch, queryCount, width] = queries.shape as [number, number, number];
   const tokenCount = tokens.shape[1]!;
@@ -56,7 +57,8 @@ export function attention(
   const q = split(dense(parameters, `${at}/query`, queries, width), queryCount);
   const k = split(dense(parameters, `${at}/key`, tokens, width), tokenCount);
   const v = split(dense(parameters, `${at}/value`, tokens, width), tokenCount);
-  const weights = tf.softmax(tf.mul(tf.matMul(q, k, false, true), 1 / Math.sqrt(perHead))); // [B, H, Nq, Nk]
+  const logits = tf.mul(tf.matMul(q, k, false, true), 1 / Math.sqrt(perHead));
+  const weights = tf.softmax(bias ? tf.add(logits, bias) : logits); // [B, H, Nq, Nk]
   const read = tf.reshape(tf.transpose(tf.matMul(weights, v), [0, 2, 1, 3]), [batch, queryCount, width]);
   return { read: dense(parameters, `${at}/out`, read, width), weights };
 }

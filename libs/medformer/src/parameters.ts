@@ -2,7 +2,7 @@ import { MedformerError, Rng, type StoredTensor } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
 
 /** How a parameter starts: `xavier` is uniform by fan-in and fan-out (Glorot and Bengio 2010, equation 16). */
-export type Initialiser = 'xavier' | 'zeros' | 'ones' | { normal: number };
+export type Initialiser = 'xavier' | 'zeros' | 'ones' | { normal: number } | { values: Float32Array };
 
 /** Where a parameter belongs; the first segment of its name. */
 export const PARTS = ['input', 'body', 'output', 'method'] as const;
@@ -87,5 +87,6 @@ function initialValues(rng: Rng, shape: number[], initialiser: Initialiser): Flo
     const bound = Math.sqrt(6 / (fanIn + fanOut));
     return values.map(() => rng.uniform(-bound, bound));
   }
+  if ('values' in initialiser) return initialiser.values;
   return values.map(() => rng.normal(0, initialiser.normal));
 }

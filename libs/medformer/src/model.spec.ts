@@ -1,0 +1,338 @@
+import { CheckpointRecord, type ModelConfig, Rng, type StoredTensor, sha256 } from '@medformer/schema';
+import { tf, useBackend } from '@medformer/tensorflow';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { INPUT_STATISTICS, Medformer } from './model.js';
+
+const CONFIG: ModelConfig = {
+  width: 24,
+  depth: 2,
+  heads: 3,
+  latents: 6,
+  mlpRatio: 2,
+  patch2d: 4,
+  patch3d: 4,
+  frequencies: 3,
+};
+const CODES = { modalities: ['ct', 'mri'], bodyParts: ['chest', 'head'], tasks: ['region'] };
+const HEADS = [{ task: 'region', classes: 3 }];
+
+let model: Medformer;
+
+beforeAll(async () => {
+  await useBackend();
+  model = new Medformer(CONFIG, CODES, HEADS, { seed: 1 });
+});
+afterAll(() => {
+  model.dispose();
+});
+
+describe('one set of weights', () => {
+  it.each([
+    [[2, 20, 20, 1]],
+    [[2, 28, 28, 3]],
+    [[1, 96, 96, 1]],
+    [[1, 33, 17, 3]],
+    [[1, 40, 28, 20, 1]],
+    [[1, 9, 12, 10, 3]],
+    [[1, 1, 1, 1]],
+    [[1, 1, 1, 1, 1]],
+    [[1, 12, 12, 2]],
+  ])('embeds and classifies %j', (shape) => {
+    tf.tidy(() => {
+      const embedded = model.embed(pixels(shape));
+      expect(embedded.shape).toEqual([shape[0], CONFIG.width]);
+      expect([...embedded.dataSync()].every(Number.isFinite)).toBe(true);
+      expect(model.predict(pixels(shape), 'region').shape).toEqual([shape[0], 3]);
+    });
+    // Nothing was made on the way: the model had all its parameters when it was built.
+    expect(model.parameters.size).toBe(sizeWhenBuilt());
+  });
+
+  it('tells images apart, and is the same function every time', () => {
+    const images = pixels([2, 20, 20, 1]);
+    const [first, second] = rows(model.embed(images));
+
+    expect(distance(first!, second!)).toBeGreaterThan(1e-3);
+    expect(rows(model.embed(images))).toEqual([first, second]);
+  });
+
+  it('gives an image the same embedding alone and among others', () => {
+    for (const shape of [
+      [5, 20, 28, 1],
+      [3, 12, 8, 16, 3],
+    ]) {
+      const images = pixels(shape);
+      const together = rows(model.embed(images, { modality: names(shape[0]!, ['ct', 'mri']) }));
+      for (const at of [0, shape[0]! - 1]) {
+        const one = tf.slice(images, [at], [1]);
+        const [alone] = rows(model.embed(one, { modality: [['ct', 'mri'][at % 2]!] }));
+        expect(distance(alone!, together[at]!)).toBeLessThan(1e-5);
+      }
+    }
+  });
+});
+
+describe('latent codes', () => {
+  const image = () => pixels([1, 20, 20, 1]);
+
+  it('change the embedding by modality and body part', () => {
+    const [ct] = rows(model.embed(image(), { modality: ['ct'] }));
+    const [mri] = rows(model.embed(image(), { modality: ['mri'] }));
+    const [head] = rows(model.embed(image(), { modality: ['ct'], bodyPart: ['head'] }));
+
+    expect(distance(ct!, mri!)).toBeGreaterThan(1e-5);
+    expect(distance(ct!, head!)).toBeGreaterThan(1e-5);
+  });
+
+  it('fall back to the shared code for a key that was not trained', () => {
+    const shared = rows(model.embed(image()));
+
+    expect(rows(model.embed(image(), { modality: ['ultrasound'], bodyPart: ['hand'] }))).toEqual(shared);
+  });
+
+  it('may be absent altogether', () => {
+    const bare = new Medformer(CONFIG, { modalities: [], bodyParts: [], tasks: [] });
+
+    expect(bare.embed(image(), { modality: ['ct'] }).shape).toEqual([1, CONFIG.width]);
+    bare.dispose();
+  });
+});
+
+describe('weights', () => {
+  it('are the same bytes for the same seed, others for another', () => {
+    const [again, other] = [1, 2].map((seed) => new Medformer(CONFIG, CODES, HEADS, { seed }));
+
+    expect(stored(again!)).toEqual(stored(model));
+    expect(stored(other!)).not.toEqual(stored(model));
+    again!.dispose();
+    other!.dispose();
+  });
+
+  it('belong to the input Adaptformer, the body or the output Adaptformer', () => {
+    const parts = new Set(model.parameters.entries().map(([name]) => name.split('/')[0]));
+
+    expect(parts).toEqual(new Set(['input', 'body', 'output']));
+  });
+});
+
+describe('a model from a checkpoint', () => {
+  it('computes exactly what the stored one computed', () => {
+    const [image, volume] = [pixels([2, 20, 20, 3]), pixels([1, 8, 12, 10, 1])];
+    const copy = Medformer.fromCheckpoint(record(), model.parameters.toStored());
+
+    expect(copy.heads).toEqual(HEADS);
+    for (const input of [image, volume]) {
+      expect(rows(copy.embed(input))).toEqual(rows(model.embed(input)));
+      expect(rows(copy.predict(input, 'region'))).toEqual(rows(model.predict(input, 'region')));
+    }
+    copy.dispose();
+  });
+
+  it('leaves out what belongs to the training method', () => {
+    const weights = model.parameters.toStored();
+    weights.set('method/simclr/projection-0/weight', { dtype: 'F32', shape: [1], data: Float32Array.of(1) });
+
+    const copy = Medformer.fromCheckpoint(record(), weights);
+
+    expect(stored(copy)).toEqual(stored(model));
+    copy.dispose();
+  });
+
+  it('is refused when tensors are missing, naming each', () => {
+    const weights = model.parameters.toStored();
+    weights.delete('body/norm/gain');
+    weights.delete('output/shared-query');
+
+    expect(() => Medformer.fromCheckpoint(record(), weights)).toThrow(
+      expect.objectContaining({
+        code: 'DATA_LOSS',
+        message: 'checkpoint: missing body/norm/gain, output/shared-query',
+      }),
+    );
+  });
+
+  it('is refused when a task has no head', () => {
+    const weights = model.parameters.toStored();
+    weights.delete('output/heads/region/weight');
+
+    expect(() => Medformer.fromCheckpoint(record(), weights)).toThrow(
+      expect.objectContaining({
+        code: 'DATA_LOSS',
+        message: expect.stringContaining('output/heads/region/weight'),
+      }),
+    );
+  });
+
+  it('is refused when a tensor has another shape or type, naming it with both', () => {
+    const weights = model.parameters.toStored();
+    weights.set('body/norm/gain', { dtype: 'F32', shape: [23], data: new Float32Array(23) });
+
+    expect(() => Medformer.fromCheckpoint(record(), weights)).toThrow(
+      expect.objectContaining({
+        code: 'DATA_LOSS',
+        message: 'checkpoint: body/norm/gain: expected F32 [24], found F32 [23]',
+      }),
+    );
+  });
+
+  it('leaves nothing behind when it is refused', () => {
+    const weights = model.parameters.toStored();
+    weights.delete('body/norm/gain');
+    const misshapen = new Map(weights).set('output/norm/gain', {
+      dtype: 'F32',
+      shape: [1],
+      data: new Float32Array(1),
+    });
+    const before = tf.memory().numTensors;
+
+    for (const bad of [weights, misshapen]) {
+      expect(() => Medformer.fromCheckpoint(record(), bad)).toThrow('checkpoint');
+    }
+
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+describe('a task head', () => {
+  it('answers for its own task only', () => {
+    expect(() => model.predict(pixels([1, 8, 8, 1]), 'lesion')).toThrow(
+      expect.objectContaining({
+        code: 'FAILED_PRECONDITION',
+        message: 'the model has no head for task lesion; it has: region',
+      }),
+    );
+  });
+});
+
+describe('memory', () => {
+  it('is the same after 50 embeddings as before', () => {
+    const image = pixels([2, 20, 20, 1]);
+    model.embed(image).dispose();
+    const before = tf.memory().numTensors;
+    for (let call = 0; call < 50; call += 1) model.embed(image, { modality: ['ct', 'x'] }).dispose();
+
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('is given back by dispose', () => {
+    const before = tf.memory().numTensors;
+    new Medformer(CONFIG, CODES, HEADS).dispose();
+
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+describe('the gradient', () => {
+  const shapes = [
+    [2, 11, 14, 3],
+    [2, 6, 9, 5, 1],
+  ];
+
+  it.each(shapes.map((shape) => [shape]))(
+    'agrees with finite differences for every parameter that %j uses',
+    (shape) => {
+      const images = pixels(shape);
+      const wanted = tf.keep(tf.randomNormal([shape[0]!, 3], 0, 1, 'float32', 5));
+      const loss = () =>
+        tf.tidy(() => {
+          const input = model.prepare(images, {
+            modality: names(shape[0]!, ['ct', 'x']),
+            bodyPart: ['head', 'x'],
+          });
+          return tf.sum(tf.mul(model.classify(input, 'region'), wanted)) as tf.Scalar;
+        });
+      const { grads } = tf.variableGrads(loss);
+      const tested: string[] = [];
+      for (const [name, variable] of model.parameters.entries()) {
+        const gradient = grads[variable.name];
+        if (!gradient) continue;
+        const norm = tf.tidy(() => tf.norm(gradient).dataSync()[0]!);
+        // Softmax cannot see a shift of all keys: its gradient is 0 by construction.
+        if (name.endsWith('/key/bias')) {
+          expect(norm).toBeLessThan(1e-4);
+          continue;
+        }
+        // Along its own direction a gradient's slope is its norm.
+        const step = 0.02;
+        const slope = slopeAlong(variable, gradient, step / norm, loss) / step;
+        expect({ name, off: Math.abs(slope / norm - 1) < 0.02 ? 0 : slope / norm }).toEqual({ name, off: 0 });
+        tested.push(name);
+      }
+      tf.dispose([wanted, ...Object.values(grads)]);
+
+      const other = shape.length === 4 ? '3d' : '2d';
+      const unused = model.parameters.entries().filter(([name]) => name.includes(other)).length;
+      expect(tested.length).toBeGreaterThan(0.7 * (model.parameters.entries().length - unused));
+    },
+  );
+
+  /** (loss(p + d) - loss(p - d)) / 2 with d = scale * direction; the variable is as before afterwards. */
+  function slopeAlong(
+    variable: tf.Variable,
+    direction: tf.Tensor,
+    scale: number,
+    loss: () => tf.Scalar,
+  ): number {
+    const before = tf.keep(variable.clone());
+    const at = (sign: number) =>
+      tf.tidy(() => {
+        variable.assign(tf.add(before, tf.mul(direction, sign * scale)));
+        return loss().dataSync()[0]!;
+      });
+    const difference = (at(1) - at(-1)) / 2;
+    variable.assign(before);
+    before.dispose();
+    return difference;
+  }
+});
+
+function pixels(shape: number[]): tf.Tensor {
+  const rng = Rng.of('model', ...shape);
+  const length = shape.reduce((product, edge) => product * edge, 1);
+  return tf.tensor(
+    Float32Array.from({ length }, () => rng.uniform()),
+    shape,
+  );
+}
+
+const names = (count: number, of: string[]) => Array.from({ length: count }, (_, at) => of[at % of.length]!);
+
+function rows(output: tf.Tensor): number[][] {
+  const width = output.shape[1]!;
+  const values = [...output.dataSync()];
+  return Array.from({ length: output.shape[0]! }, (_, row) => values.slice(row * width, (row + 1) * width));
+}
+
+const distance = (a: number[], b: number[]) => Math.max(...a.map((value, at) => Math.abs(value - b[at]!)));
+
+/** Name, shape and values, comparable. */
+const stored = (of: Medformer): [string, StoredTensor][] => [...of.parameters.toStored()];
+
+let built: number | undefined;
+function sizeWhenBuilt(): number {
+  if (built === undefined) {
+    const fresh = new Medformer(CONFIG, CODES, HEADS);
+    built = fresh.parameters.size;
+    fresh.dispose();
+  }
+  return built;
+}
+
+function record(): CheckpointRecord {
+  const hash = sha256('x');
+  return CheckpointRecord.parse({
+    kind: 'medformer.checkpoint.v1',
+    run: hash,
+    spec: { dataset: hash, method: { name: 'simclr' }, model: CONFIG, steps: 1, codeVersion: 'test' },
+    step: 1,
+    model: CONFIG,
+    weights: { sha256: hash, bytes: 1 },
+    optimiser: { sha256: hash, bytes: 1 },
+    parts: { input: [], body: [], output: [], method: [] },
+    codes: CODES,
+    input: INPUT_STATISTICS,
+    dataset: hash,
+    codeVersion: 'test',
+    history: [],
+  });
+}
