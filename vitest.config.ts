@@ -13,7 +13,8 @@ export default defineConfig({
     ],
     // Two cores: more workers than that only make the native kernels fight.
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    // Whole trainings run in e2e tests, on machines that do other things too.
+    testTimeout: 180_000,
+    hookTimeout: 240_000,
   },
 });

@@ -11,7 +11,7 @@ import { until } from './harness/until.js';
 const SMALLER: [file: string, pattern: RegExp, value: string][] = [
   ['demo.yaml', /patients: \d+/, 'patients: 12'],
   ['demo.yaml', /volumePatients: \d+/, 'volumePatients: 2'],
-  ['simclr.yaml', /steps: \d+/, 'steps: 60'],
+  ['simclr.yaml', /steps: \d+/, 'steps: 40'],
   ['barlow-twins.yaml', /steps: \d+/, 'steps: 4'],
   ['from-scratch.yaml', /steps: \d+/, 'steps: 3'],
   ['from-scratch.yaml', /labelsPerClass: \d+/, 'labelsPerClass: 2'],
