@@ -223,51 +223,53 @@ describe('memory', () => {
 });
 
 describe('the gradient', () => {
-  const shapes = [
-    [2, 11, 14, 3],
-    [2, 6, 9, 5, 1],
+  const SAMPLE = [
+    /patch-embed-\dd\/.*weight$/,
+    /^input\/latent/,
+    /^input\/(modality|body-part)-codes/,
+    /^(input|output)\/cross-attention\/query\/weight/,
+    /^body\/01\/attention\/value\/weight/,
+    /^body\/00\/mlp\/expand/,
+    /^body\/norm\/gain/,
+    /^output\/(shared-query|task-queries)/,
+    /^output\/heads\/region/,
   ];
 
-  it.each(shapes.map((shape) => [shape]))(
-    'agrees with finite differences for every parameter that %j uses',
+  it.each([[[2, 7, 10, 3]], [[2, 6, 9, 5, 1]]])(
+    'agrees with finite differences in every part, on %j',
     (shape) => {
       const images = pixels(shape);
+      const codes = { modality: names(shape[0]!, ['ct', 'x']), bodyPart: ['head', 'x'] };
       const wanted = tf.keep(tf.randomNormal([shape[0]!, 3], 0, 1, 'float32', 5));
       const loss = () =>
-        tf.tidy(() => {
-          const input = model.prepare(images, {
-            modality: names(shape[0]!, ['ct', 'x']),
-            bodyPart: ['head', 'x'],
-          });
-          return tf.sum(tf.mul(model.classify(input, 'region'), wanted)) as tf.Scalar;
-        });
-      const { grads } = tf.variableGrads(loss);
-      const tested: string[] = [];
-      for (const [name, variable] of model.parameters.entries()) {
-        const gradient = grads[variable.name];
-        if (!gradient) continue;
-        const norm = tf.tidy(() => tf.norm(gradient).dataSync()[0]!);
-        // Softmax cannot see a shift of all keys: its gradient is 0 by construction.
-        if (name.endsWith('/key/bias')) {
-          expect(norm).toBeLessThan(1e-4);
-          continue;
-        }
-        // Along its own direction a gradient's slope is its norm.
-        const step = 0.02;
-        const slope = slopeAlong(variable, gradient, step / norm, loss) / step;
-        expect({ name, off: Math.abs(slope / norm - 1) < 0.02 ? 0 : slope / norm }).toEqual({ name, off: 0 });
-        tested.push(name);
-      }
-      tf.dispose([wanted, ...Object.values(grads)]);
+        tf.tidy(
+          () => tf.sum(tf.mul(model.classify(model.prepare(images, codes), 'region'), wanted)) as tf.Scalar,
+        );
+      const { value, grads } = tf.variableGrads(loss);
+      const sample = SAMPLE.flatMap((pattern) => {
+        const used = model.parameters
+          .entries()
+          .filter(([name, variable]) => pattern.test(name) && grads[variable.name]);
+        expect(used.length).toBeGreaterThan(0);
+        return used;
+      });
 
-      const other = shape.length === 4 ? '3d' : '2d';
-      const unused = model.parameters.entries().filter(([name]) => name.includes(other)).length;
-      expect(tested.length).toBeGreaterThan(0.7 * (model.parameters.entries().length - unused));
+      const off = sample.flatMap(([name, variable]) => {
+        const gradient = grads[variable.name]!;
+        const norm = tf.tidy(() => tf.norm(gradient).dataSync()[0]!);
+        // Along its own direction a gradient's slope is its norm. The loss moves by 0.005: far above rounding.
+        const step = Math.min(0.02, 0.005 / norm);
+        const slope = differenceAlong(variable, gradient, step / norm, loss) / step;
+        return Math.abs(slope - norm) <= 0.02 * norm + 1e-4 ? [] : [{ name, slope, norm }];
+      });
+
+      expect(off).toEqual([]);
+      tf.dispose([images, wanted, value, ...Object.values(grads)]);
     },
   );
 
   /** (loss(p + d) - loss(p - d)) / 2 with d = scale * direction; the variable is as before afterwards. */
-  function slopeAlong(
+  function differenceAlong(
     variable: tf.Variable,
     direction: tf.Tensor,
     scale: number,

@@ -38,7 +38,12 @@ export class Medformer {
     init: { seed: number; stored?: ReadonlyMap<string, StoredTensor> } = { seed: 0 },
   ) {
     this.parameters = new Parameters(init.seed, init.stored);
-    this.build();
+    try {
+      this.build();
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
   }
 
   /** @throws MedformerError DATA_LOSS when a tensor is missing or of another shape. */
