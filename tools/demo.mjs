@@ -10,7 +10,7 @@ const shown = (path) => relative(process.cwd(), path);
 const log = join(data, 'services.log');
 
 const running = await findRunning(data);
-const services = running ?? (await startStandalone({ data, log }));
+const services = running ?? (await startStandalone({ data, log }).catch(fail));
 console.error(
   running === undefined
     ? `services at ${services.address}, metrics at http://localhost:${services.metricsPort}/metrics, log in ${shown(log)}`
@@ -28,3 +28,8 @@ const arguments_ = ['--address', services.address, 'demo', '--output', shown(joi
 process.exitCode = await main([...arguments_, ...process.argv.slice(2)]);
 stopping = true;
 await services.stop?.();
+
+function fail(error) {
+  console.error(error.message);
+  process.exit(1);
+}

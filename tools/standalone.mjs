@@ -12,7 +12,8 @@ import { fileURLToPath } from 'node:url';
 const MAIN = fileURLToPath(new URL('../services/standalone/dist/main.js', import.meta.url));
 const GRPC_PORT = 50050;
 const METRICS_PORT = 9464;
-const READY_TIMEOUT_MS = 60_000;
+/** A busy machine needs a while to load TensorFlow. */
+const READY_TIMEOUT_MS = 180_000;
 
 /**
  * Starts the services on a data folder, on the default ports where those are free. `log` takes their output; without

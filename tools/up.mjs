@@ -9,11 +9,16 @@ const running = await findRunning(data);
 if (running !== undefined) {
   console.error(`already running at ${running.address}`);
 } else {
-  const services = await startStandalone({ data });
+  const services = await startStandalone({ data }).catch(fail);
   console.error(
     `services at ${services.address}, metrics at http://localhost:${services.metricsPort}/metrics`,
   );
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => services.stop());
   const [code] = await services.ended;
   process.exitCode = code ?? 1;
+}
+
+function fail(error) {
+  console.error(error.message);
+  process.exit(1);
 }

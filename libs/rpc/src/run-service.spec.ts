@@ -4,6 +4,8 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createFileRegistry, fromBinary } from '@bufbuild/protobuf';
+import { type FileDescriptorProto, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { startComputeProcess } from '@medformer/compute';
@@ -484,7 +486,7 @@ describe('a running service', () => {
     expect(await health(service.port, 'medformer.ingestion.v1.IngestionService')).toBe('SERVING');
   });
 
-  it('lists its services by reflection', async () => {
+  it('lists its services by reflection, with every type that their messages name', async () => {
     const { port } = await start();
     const client = connect(EncoderServiceClient, port);
     const proto = new URL(
@@ -511,8 +513,13 @@ describe('a running service', () => {
     const { fileDescriptorResponse } = await ask({
       fileContainingSymbol: 'medformer.encoder.v1.EncodeRequest',
     });
-    const descriptors = Buffer.concat(fileDescriptorResponse.fileDescriptorProto).toString('latin1');
-    expect(descriptors).toContain('EncoderService');
+    const files = fileDescriptorResponse.fileDescriptorProto.map((bytes: Uint8Array) =>
+      fromBinary(FileDescriptorProtoSchema, bytes),
+    ) as FileDescriptorProto[];
+    const named = (name: string) => files.find((file) => file.name === name);
+    // Throws for a type or an import that the answer lacks.
+    const registry = createFileRegistry(named('medformer/encoder/v1/encoder.proto')!, named);
+    expect(registry.getService('medformer.encoder.v1.EncoderService')?.methods[0]?.name).toBe('Encode');
     call.end();
     client.close();
   });
