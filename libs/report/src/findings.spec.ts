@@ -30,6 +30,15 @@ describe('summariseFindings', () => {
     expect(summariseFindings(unclear)).toContain('no difference is shown');
   });
 
+  it('claims nothing about spread from a single run', () => {
+    const single = row('Scratch', 'head', 0.6, 0);
+    single.accuracy.values = [0.6];
+
+    expect(summariseFindings(reportOf(row('SimCLR', 'knn', 0.8, 0.01), single))).toContain(
+      'how far seeds scatter is not known',
+    );
+  });
+
   it('says so when self-supervision is worse', () => {
     const worse = reportOf(row('SimCLR', 'knn', 0.5, 0.01), row('Scratch', 'head', 0.6, 0.01));
 

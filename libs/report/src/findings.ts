@@ -8,8 +8,8 @@ export interface Comparison {
   baseline: ScoreRow;
   /** Difference of the mean accuracies. */
   gain: number;
-  /** Whether the gain exceeds the standard deviation of either row. */
-  beyondSpread: boolean;
+  /** Whether the gain exceeds the standard deviation of either row; undefined when one of them has a single value. */
+  beyondSpread: boolean | undefined;
 }
 
 export function compareWithBaseline({ rows }: ScoreReport): Comparison | undefined {
@@ -21,7 +21,9 @@ export function compareWithBaseline({ rows }: ScoreReport): Comparison | undefin
     best,
     baseline,
     gain,
-    beyondSpread: Math.abs(gain) > Math.max(best.accuracy.std, baseline.accuracy.std),
+    beyondSpread: [best, baseline].some(({ accuracy }) => accuracy.values.length === 1)
+      ? undefined
+      : Math.abs(gain) > Math.max(best.accuracy.std, baseline.accuracy.std),
   };
 }
 
@@ -37,9 +39,12 @@ export function summariseFindings(report: ScoreReport): string {
   }
   const { best, baseline, gain, beyondSpread } = comparison;
   const direction = gain >= 0 ? 'above' : 'below';
-  const spread = beyondSpread
-    ? 'more than the spread over seeds of either'
-    : 'within the spread over seeds: no difference is shown';
+  const spread =
+    beyondSpread === undefined
+      ? 'from a single run of one of them: how far seeds scatter is not known'
+      : beyondSpread
+        ? 'more than the spread over seeds of either'
+        : 'within the spread over seeds: no difference is shown';
   return `${nameOf(best)} reaches ${accuracyOf(best.accuracy)} accuracy, ${percent(Math.abs(gain))} points ${direction} ${nameOf(baseline)} (${accuracyOf(baseline.accuracy)}), ${spread}. Chance is ${chance} %.`;
 }
 

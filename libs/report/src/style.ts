@@ -54,8 +54,8 @@ td.best { font-weight: 700; }
 .map svg { border: 1px solid var(--line); border-radius: 8px; }
 .hidden { display: none; }
 .samples { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 290px), 1fr)); gap: 1rem 1.4rem; }
-.strip { display: flex; gap: 5px; overflow-x: auto; }
-.strip img { image-rendering: pixelated; border-radius: 5px; background: #000; object-fit: contain; flex: none; }
+.strip { display: flex; gap: 5px; }
+.strip img { image-rendering: pixelated; border-radius: 5px; background: #000; object-fit: contain; flex: 0 1 84px; min-width: 0; height: auto; aspect-ratio: 1; }
 .strip img.source { outline: 2px solid var(--accent); outline-offset: -2px; }
 .sample figcaption { color: var(--muted); font-size: .85rem; margin-top: .3rem; }
 code, pre { font: .85rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
