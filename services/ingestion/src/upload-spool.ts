@@ -33,6 +33,7 @@ const LIST = 'files.json';
 const MAX_FILES = 1_000_000;
 /** Lists kept in memory, so that an upload of many small files does not read its list for each. */
 const KEPT_LISTS = 8;
+const BATCH = 64;
 
 /**
  * Files on their way in, on local disk: `<upload>/files.json` names them, `<upload>/partial/<hash of path>` holds what has
@@ -55,15 +56,12 @@ export class UploadSpool {
     const list = join(folder, `${LIST}.${process.pid}`);
     await writeFile(list, JSON.stringify(announced));
     await rename(list, join(folder, LIST));
-    const missing: { path: string; offset: number }[] = [];
-    for (const file of announced) {
-      if ((await sizeOf(join(folder, 'files', file.path))) === file.bytes) continue;
-      missing.push({
-        path: file.path,
-        offset: (await sizeOf(join(folder, 'partial', sha256(file.path)))) ?? 0,
-      });
-    }
-    return { id, missing };
+    const missing = await mapInBatches(announced, async (file) => {
+      if ((await sizeOf(join(folder, 'files', file.path))) === file.bytes) return [];
+      const offset = (await sizeOf(join(folder, 'partial', sha256(file.path)))) ?? 0;
+      return [{ path: file.path, offset }];
+    });
+    return { id, missing: missing.flat() };
   }
 
   /**
@@ -96,11 +94,10 @@ export class UploadSpool {
   async complete(id: string): Promise<{ folder: string; files: SourceFile[] }> {
     const files = [...(await this.list(id)).values()];
     const folder = join(this.root, id, 'files');
-    for (const { path, bytes } of files) {
-      const size = await sizeOf(join(folder, path));
-      if (size === bytes) continue;
+    await mapInBatches(files, async ({ path, bytes }) => {
+      if ((await sizeOf(join(folder, path))) === bytes) return;
       throw new MedformerError('FAILED_PRECONDITION', `upload ${id}: ${path} is not uploaded whole yet`);
-    }
+    });
     const now = new Date();
     await utimes(join(this.root, id, LIST), now, now);
     return { folder, files };
@@ -224,6 +221,18 @@ function refuseImpossibleLists(files: SourceFile[]): void {
       });
     });
   }
+}
+
+/** Results in order; file system calls overlap within a batch. */
+async function mapInBatches<Item, Result>(
+  items: readonly Item[],
+  map: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  for (let begin = 0; begin < items.length; begin += BATCH) {
+    results.push(...(await Promise.all(items.slice(begin, begin + BATCH).map(map))));
+  }
+  return results;
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {
