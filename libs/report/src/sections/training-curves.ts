@@ -76,6 +76,7 @@ function lossCurve(label: string, records: CheckpointRecord[], classes: number):
           stroke: 'currentColor',
           strokeOpacity: 0.55,
         }),
+        Plot.lineY(points, { x: 'step', y: 'value', z: 'run', stroke: 'var(--accent)', strokeWidth: 1.6 }),
         Plot.text(references, {
           y: 'value',
           text: ({ label: name, value }: ReferenceLoss) => `${name} = ${significant(value)}`,
@@ -84,8 +85,9 @@ function lossCurve(label: string, records: CheckpointRecord[], classes: number):
           dy: -7,
           fill: 'currentColor',
           fillOpacity: 0.75,
+          stroke: 'var(--card)',
+          strokeWidth: 4,
         }),
-        Plot.lineY(points, { x: 'step', y: 'value', z: 'run', stroke: 'var(--accent)', strokeWidth: 1.6 }),
       ],
     },
     {
