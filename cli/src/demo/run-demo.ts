@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { RunState } from '@medformer/gen/trainer';
 import { describeEmbedding, encodeFile, loadModel } from '../commands/encode.js';
@@ -51,7 +50,7 @@ export async function runDemo(context: Context, planFile: string, page: string):
   const { file, modality, bodyPart } = plan.encode;
   const answer = await encodeFile(context, file, modality, bodyPart);
   terminal.note(indent(describeEmbedding(answer)));
-  terminal.note(repeatWithGrpcurl(served, file, await readFile(file), modality, bodyPart));
+  terminal.note(repeatWithGrpcurl(file, modality, bodyPart));
 
   const wallSeconds = (performance.now() - started) / 1000;
   terminal.note(`\nDone in ${seconds(wallSeconds)}.`);
@@ -108,21 +107,13 @@ function methodOf(spec: Record<string, unknown>): string {
   return (spec.method as { name: string }).name;
 }
 
-/** The same call without this project's code. Small images travel on the command line. */
-function repeatWithGrpcurl(
-  checkpoint: string,
-  file: string,
-  content: Buffer,
-  modality: string,
-  bodyPart: string,
-): string {
+/** The same call without this project's code. */
+function repeatWithGrpcurl(file: string, modality: string, bodyPart: string): string {
   const body = `{"file":{"name":"${basename(file)}","content":"'$(base64 -w0 ${file})'"},"modality":"${modality}","body_part":"${bodyPart}"}`;
   return `
-  Again, from any language: make up, and in another terminal
-    npx medformer serve ${checkpoint}
+  Again, from any language: \`make up\` starts the services (the encoder still serves this checkpoint), then
     grpcurl -plaintext -d '${body}' \\
-      localhost:50050 medformer.encoder.v1.EncoderService/Encode
-  (${content.length} bytes of image, by reflection)`;
+      localhost:50050 medformer.encoder.v1.EncoderService/Encode`;
 }
 
 function indent(text: string): string {
