@@ -39,6 +39,8 @@ export interface PlannedRun {
   key: string;
   label: string;
   spec: Spec;
+  /** Key of the run whose checkpoint this one starts from. */
+  initialRun: string | undefined;
 }
 
 export interface DemoPlan extends z.infer<typeof Demo> {
@@ -55,19 +57,22 @@ export async function readDemoPlan(file: string): Promise<DemoPlan> {
   const evaluation = parseRecord(Evaluation, await readSpec(evaluationFile), evaluationFile);
 
   const runs = new Map<string, PlannedRun>();
+  /** Plans the run of a file after the run that it starts from. */
+  const plan = async (name: string, seed?: number): Promise<string> => {
+    const key = seed === undefined ? name : `${name} seed ${seed}`;
+    if (runs.has(key)) return key;
+    const overrides = seed === undefined ? [] : [`seed=${seed}`, `method.labelSeed=${seed}`];
+    const { initialRun, ...spec } = await readSpec(join(folder, name), overrides);
+    const initial = typeof initialRun === 'string' ? await plan(initialRun) : undefined;
+    checkRunSpec(spec, join(folder, name));
+    runs.set(key, { key, label: key.replace(/\.yaml\b/, ''), spec, initialRun: initial });
+    return key;
+  };
   const keysOfEntries: string[][] = [];
   for (const { run, runPerSeed } of evaluation.entries) {
-    const name = (run ?? runPerSeed)!;
     const keys: string[] = [];
-    for (const seed of runPerSeed === undefined ? [undefined] : evaluation.seeds) {
-      const key = seed === undefined ? name : `${name} seed ${seed}`;
-      keys.push(key);
-      if (runs.has(key)) continue;
-      const overrides = seed === undefined ? [] : [`seed=${seed}`, `method.labelSeed=${seed}`];
-      const spec = await readSpec(join(folder, name), overrides);
-      checkRunSpec(spec, join(folder, name));
-      runs.set(key, { key, label: key.replace(/\.yaml\b/, ''), spec });
-    }
+    if (run !== undefined) keys.push(await plan(run));
+    else for (const seed of evaluation.seeds) keys.push(await plan(runPerSeed!, seed));
     keysOfEntries.push(keys);
   }
 

@@ -90,8 +90,9 @@ function sayIngested(
 async function trainAll(context: Context, { runs }: DemoPlan): Promise<Map<string, string>> {
   const { terminal } = context;
   const checkpoints = new Map<string, string>();
-  for (const { key, label, spec } of runs) {
-    const begun = await startRun(context, spec);
+  for (const { key, label, spec, initialRun } of runs) {
+    const initial = initialRun === undefined ? {} : { initialCheckpoint: checkpoints.get(initialRun)! };
+    const begun = await startRun(context, { ...spec, ...initial });
     const found = begun.state === RunState.RUN_STATE_SUCCEEDED;
     if (!found && begun.step > 0n) terminal.note(`  ${label}: goes on from step ${begun.step}`);
     const run = await followRun(context, begun, `  ${label}`);
