@@ -9,6 +9,5 @@ export interface IngestionSettings
   data: string;
 }
 
-/** Injection tokens. */
+/** Injection token. */
 export const INGESTION_SETTINGS = Symbol('IngestionSettings');
-export const INGESTION_PROCESS = Symbol('ComputeProcess<IngestionCalls>');

@@ -1,4 +1,4 @@
-import { type ComputeProcess, progressEvents } from '@medformer/compute';
+import { progressEvents } from '@medformer/compute';
 import { listDatasets, resolveDataset, type StoredDataset } from '@medformer/dataset';
 import {
   type BeginUploadRequest,
@@ -18,9 +18,10 @@ import type { ObjectStore } from '@medformer/object-store';
 import { type CallContext, OBJECT_STORE, RpcController } from '@medformer/rpc';
 import { badInput, MedformerError } from '@medformer/schema';
 import { Controller, Inject } from '@nestjs/common';
-import type { IngestionCalls, IngestionEvent, IngestionOutput, IngestionSource } from './ingestion-calls.js';
+import type { IngestionEvent, IngestionOutput, IngestionSource } from './ingestion-calls.js';
+import { IngestionProcesses } from './ingestion-processes.js';
 import { parseIngestRequest, phantomSource } from './ingestion-request.js';
-import { INGESTION_PROCESS, INGESTION_SETTINGS, type IngestionSettings } from './ingestion-settings.js';
+import { INGESTION_SETTINGS, type IngestionSettings } from './ingestion-settings.js';
 import { UploadSpool } from './upload-spool.js';
 
 const MAX_CHUNK_BYTES = 1024 * 1024;
@@ -32,7 +33,7 @@ export class IngestionController {
     @Inject(OBJECT_STORE) private readonly store: ObjectStore,
     @Inject(INGESTION_SETTINGS) private readonly settings: IngestionSettings,
     @Inject(UploadSpool) private readonly spool: UploadSpool,
-    @Inject(INGESTION_PROCESS) private readonly process: ComputeProcess<IngestionCalls>,
+    @Inject(IngestionProcesses) private readonly processes: IngestionProcesses,
   ) {}
 
   async beginUpload({ files }: BeginUploadRequest): Promise<BeginUploadResponse> {
@@ -62,7 +63,7 @@ export class IngestionController {
     const asked = parseIngestRequest(request);
     const source = await this.sourceOf(request);
     const work = progressEvents<IngestionEvent, IngestionOutput>((emit) =>
-      this.process.call('ingest', { ...asked, ...this.settings, source }, { signal, onProgress: emit }),
+      this.processes.ingest({ ...asked, ...this.settings, source }, { signal, onProgress: emit }),
     );
     for await (const part of work) yield 'event' in part ? toEvent(part.event) : toDataset(part.output);
   }

@@ -1,12 +1,11 @@
 import { join, resolve } from 'node:path';
-import { type ComputeProcess, startComputeProcess } from '@medformer/compute';
 import { storeUrl } from '@medformer/rpc';
 import { codeVersion } from '@medformer/telemetry';
 import { type DynamicModule, Inject, Module, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import type { IngestionConfig } from './config.js';
 import { IngestionController } from './ingestion.controller.js';
-import type { IngestionCalls } from './ingestion-calls.js';
-import { INGESTION_PROCESS, INGESTION_SETTINGS, type IngestionSettings } from './ingestion-settings.js';
+import { IngestionProcesses } from './ingestion-processes.js';
+import { INGESTION_SETTINGS, type IngestionSettings } from './ingestion-settings.js';
 import { pseudonymKey } from './pseudonym-key.js';
 import { UploadSpool } from './upload-spool.js';
 
@@ -16,7 +15,7 @@ const UPLOAD_LIFETIME_MS = 7 * 24 * 60 * 60 * 1000;
 @Module({})
 export class IngestionModule implements OnModuleInit, OnModuleDestroy {
   constructor(
-    @Inject(INGESTION_PROCESS) private readonly process: ComputeProcess<IngestionCalls>,
+    @Inject(IngestionProcesses) private readonly processes: IngestionProcesses,
     @Inject(UploadSpool) private readonly spool: UploadSpool,
   ) {}
 
@@ -28,13 +27,7 @@ export class IngestionModule implements OnModuleInit, OnModuleDestroy {
       providers: [
         { provide: UploadSpool, useValue: new UploadSpool(join(data, 'uploads')) },
         { provide: INGESTION_SETTINGS, useFactory: () => settingsOf(config, data) },
-        {
-          provide: INGESTION_PROCESS,
-          useFactory: () =>
-            startComputeProcess<IngestionCalls>(new URL('../dist/ingestion-process.js', import.meta.url), {
-              name: 'ingestion process',
-            }),
-        },
+        { provide: IngestionProcesses, useFactory: () => new IngestionProcesses() },
       ],
     };
   }
@@ -44,7 +37,7 @@ export class IngestionModule implements OnModuleInit, OnModuleDestroy {
   }
 
   async onModuleDestroy(): Promise<void> {
-    await this.process.stop();
+    await this.processes.stop();
   }
 }
 

@@ -156,10 +156,14 @@ export function uploaded(name: string, uploadId: string): IngestRequest {
   return { name, source: { $case: 'uploadId', value: uploadId }, options: NO_OPTIONS };
 }
 
-/** The pid of a process's one child. */
+/** The pid of a process's one child; waits until there is one. */
 export async function childOf(pid: number): Promise<number> {
-  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
-  return Number(children.trim().split(' ')[0]);
+  for (;;) {
+    const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    const [child] = children.match(/\d+/g) ?? [];
+    if (child) return Number(child);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
 }
 
 async function freePort(): Promise<number> {

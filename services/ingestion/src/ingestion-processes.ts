@@ -1,0 +1,44 @@
+import { type ComputeProcess, startComputeProcess } from '@medformer/compute';
+import { MedformerError } from '@medformer/schema';
+import type { IngestionCalls, IngestionEvent, IngestionInput, IngestionOutput } from './ingestion-calls.js';
+
+const MAX_INGESTS = 4;
+
+/**
+ * Child processes for ingests, one an ingest: stopping or losing one cannot touch another. A process that ended its
+ * ingest in order is kept for the next, so that finding a dataset already there costs no start.
+ */
+export class IngestionProcesses {
+  private readonly running = new Set<ComputeProcess<IngestionCalls>>();
+  private idle: ComputeProcess<IngestionCalls> | undefined;
+
+  /** @throws MedformerError RESOURCE_EXHAUSTED while as many ingests as allowed are under way; as `ingest` throws. */
+  async ingest(
+    input: IngestionInput,
+    options: { signal: AbortSignal; onProgress: (event: IngestionEvent) => void },
+  ): Promise<IngestionOutput> {
+    if (this.running.size >= MAX_INGESTS) {
+      throw new MedformerError('RESOURCE_EXHAUSTED', `${MAX_INGESTS} ingests are under way; try again later`);
+    }
+    const process = this.idle ?? start();
+    this.idle = undefined;
+    this.running.add(process);
+    try {
+      return await process.call('ingest', input, options);
+    } finally {
+      this.running.delete(process);
+      if (this.idle || options.signal.aborted) await process.stop();
+      else this.idle = process;
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.idle, ...this.running].map((process) => process?.stop()));
+  }
+}
+
+function start(): ComputeProcess<IngestionCalls> {
+  return startComputeProcess(new URL('../dist/ingestion-process.js', import.meta.url), {
+    name: 'ingestion process',
+  });
+}
