@@ -11,7 +11,10 @@ import { until } from './harness/until.js';
 const SMALLER: [file: string, pattern: RegExp, value: string][] = [
   ['demo.yaml', /patients: \d+/, 'patients: 12'],
   ['demo.yaml', /volumePatients: \d+/, 'volumePatients: 2'],
-  ['simclr.yaml', /steps: \d+/, 'steps: 40'],
+  ['simclr.yaml', /steps: \d+/, 'steps: 60'],
+  ['simclr.yaml', /batchSize: \d+/, 'batchSize: 16'],
+  ['barlow-twins.yaml', /batchSize: \d+/, 'batchSize: 16'],
+  ['from-scratch.yaml', /batchSize: \d+/, 'batchSize: 8'],
   ['barlow-twins.yaml', /steps: \d+/, 'steps: 4'],
   ['from-scratch.yaml', /steps: \d+/, 'steps: 3'],
   ['from-scratch.yaml', /labelsPerClass: \d+/, 'labelsPerClass: 2'],
@@ -22,6 +25,7 @@ describe('make demo', () => {
   let folder: string;
   let experiment: string;
   let data: string;
+  const runs: { kill(signal: 'SIGKILL'): boolean }[] = [];
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'medformer-demo-'));
@@ -35,15 +39,21 @@ describe('make demo', () => {
     }
   });
 
-  afterAll(() => rm(folder, { recursive: true, force: true }));
+  afterAll(async () => {
+    // A run that its test gave up on would go on without it.
+    for (const run of runs) run.kill('SIGKILL');
+    await rm(folder, { recursive: true, force: true });
+  });
 
   function demo() {
-    return execa(process.execPath, ['tools/demo.mjs', '--experiment', experiment], {
+    const run = execa(process.execPath, ['tools/demo.mjs', '--experiment', experiment], {
       cwd: ROOT,
       env: { MEDFORMER_DATA: data },
       all: true,
       reject: false,
     });
+    runs.push(run);
+    return run;
   }
 
   it('killed while it trains leaves no process behind', async () => {
