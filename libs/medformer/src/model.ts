@@ -57,13 +57,11 @@ export class Medformer {
       seed: record.spec.seed,
       stored: weights,
     });
-    const missing = model.parameters
-      .entries()
-      .filter(([name]) => !weights.has(name))
-      .map(([name]) => name);
-    if (missing.length > 0) {
+    try {
+      model.parameters.requireStored();
+    } catch (error) {
       model.dispose();
-      throw new MedformerError('DATA_LOSS', `checkpoint: missing ${missing.join(', ')}`);
+      throw error;
     }
     return model;
   }

@@ -39,6 +39,13 @@ export class Parameters {
     this.sealed = true;
   }
 
+  /** @throws MedformerError DATA_LOSS naming every parameter that the stored values lacked. */
+  requireStored(): void {
+    const missing = this.entries().flatMap(([name]) => (this.stored.has(name) ? [] : [name]));
+    if (missing.length > 0)
+      throw new MedformerError('DATA_LOSS', `checkpoint: missing ${missing.join(', ')}`);
+  }
+
   /** Every variable, in the order of its name: the order of the flat vectors the optimiser works on. */
   entries(): [string, tf.Variable][] {
     return [...this.variables].sort(([x], [y]) => (x < y ? -1 : 1));

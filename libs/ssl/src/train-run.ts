@@ -116,10 +116,15 @@ class TrainSession {
     const { spec, codes, heads, resume, initialWeights } = run;
     const stored = resume?.weights ?? initialWeights;
     this.model = new Medformer(spec.model, codes, heads, { seed: spec.seed, ...(stored ? { stored } : {}) });
-    this.buildHead();
-    this.model.parameters.seal();
-    this.slots = newSlots(this.model);
-    if (resume) this.restore(resume);
+    try {
+      this.buildHead();
+      this.model.parameters.seal();
+      if (resume) this.model.parameters.requireStored();
+      this.slots = newSlots(this.model, resume?.optimiser);
+    } catch (error) {
+      this.model.dispose();
+      throw error;
+    }
   }
 
   async step(step: number, batch: HostBatch): Promise<{ results: number[]; recorded: boolean }> {
@@ -214,16 +219,5 @@ class TrainSession {
       const input = this.model.prepare(tf.zeros([4, 1, 1, 1]), {});
       methodOf(spec.method).loss(spec.method, this.model, input, tf.zeros([4, heads[0]?.classes ?? 1]));
     });
-  }
-
-  private restore({ optimiser }: RunState): void {
-    for (const moment of ['m', 'v'] as const) {
-      for (const [name, variable] of this.slots[moment]) {
-        const stored = optimiser.get(`${moment}/${name}`);
-        if (!stored)
-          throw new MedformerError('DATA_LOSS', `checkpoint: optimiser slot ${moment}/${name} is missing`);
-        tf.tidy(() => variable.assign(tf.tensor(stored.data as Float32Array, stored.shape, 'float32')));
-      }
-    }
   }
 }

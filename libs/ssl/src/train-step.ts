@@ -1,5 +1,5 @@
 import type { Medformer } from '@medformer/medformer';
-import type { OptimiserSpec, RunSpec } from '@medformer/schema';
+import { MedformerError, type OptimiserSpec, type RunSpec, type StoredTensor } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
 import { l2Normalise } from './losses/nt-xent.js';
 import { methodOf } from './methods/registry.js';
@@ -65,15 +65,35 @@ export function trainStep(
   return results;
 }
 
-/** Zero moments for every parameter. */
-export function newSlots(model: Medformer): OptimiserSlots {
-  const zeros = () =>
+/**
+ * Moments for every parameter: zero, or as a checkpoint stored them under `m/<parameter>` and `v/<parameter>`.
+ * @throws MedformerError DATA_LOSS naming a moment that is missing or of another shape
+ */
+export function newSlots(model: Medformer, stored?: ReadonlyMap<string, StoredTensor>): OptimiserSlots {
+  const named = model.parameters.entries();
+  if (stored) for (const moment of ['m', 'v']) for (const each of named) requireMoment(moment, each, stored);
+  const moments = (moment: string) =>
     new Map(
-      model.parameters
-        .entries()
-        .map(([name, { shape }]) => [name, tf.tidy(() => tf.variable(tf.zeros(shape), false))]),
+      named.map(([name, { shape }]) => {
+        const values = stored?.get(`${moment}/${name}`)?.data as Float32Array | undefined;
+        const start = () => (values ? tf.tensor(values, shape, 'float32') : tf.zeros(shape));
+        return [name, tf.tidy(() => tf.variable(start(), false))];
+      }),
     );
-  return { m: zeros(), v: zeros() };
+  return { m: moments('m'), v: moments('v') };
+}
+
+function requireMoment(
+  moment: string,
+  [name, { shape }]: [string, tf.Variable],
+  stored: ReadonlyMap<string, StoredTensor>,
+): void {
+  const found = stored.get(`${moment}/${name}`);
+  if (found?.dtype === 'F32' && found.shape.join() === shape.join()) return;
+  throw new MedformerError(
+    'DATA_LOSS',
+    `checkpoint: optimiser slot ${moment}/${name}: expected F32 [${shape}], found ${found ? `${found.dtype} [${found.shape}]` : 'none'}`,
+  );
 }
 
 /** Weight decay spares biases, norms and codes, as is usual: only matrices that mix features decay. */

@@ -1,0 +1,361 @@
+import { Medformer } from '@medformer/medformer';
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  type ImageRecord,
+  Rng,
+  RunSpec,
+  type StoredTensor,
+  sha256,
+} from '@medformer/schema';
+import { tf, useBackend } from '@medformer/tensorflow';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { makeBatch, type TrainingGroup } from './batch.js';
+import { BatchPlan } from './batch-plan.js';
+import { methodOf } from './methods/registry.js';
+import { learningRateAt } from './optimisers/learning-rate.js';
+import { type RunState, type StepReport, type TrainRun, trainRun } from './train-run.js';
+import { isDecayed, newSlots, trainStep } from './train-step.js';
+
+const CODES = { modalities: ['ct', 'mri'], bodyParts: [], tasks: ['pattern'] };
+const HEADS = [{ task: 'pattern', classes: 3 }];
+const SIMCLR = specOf({ method: { name: 'simclr', projection: [16, 8], batching: 'mixed' } });
+const SUPERVISED = specOf({ method: { name: 'supervised', task: 'pattern' } });
+
+beforeAll(async () => {
+  await useBackend();
+});
+
+describe('a training run', () => {
+  it.each([
+    ['simclr', SIMCLR],
+    ['barlow-twins', specOf({ method: { name: 'barlow-twins', projection: [16, 8], batching: 'mixed' } })],
+    ['supervised', SUPERVISED],
+  ])('computes what the step computes op by op: %s', async (_, spec) => {
+    const { state, reports } = await run({ spec: { ...spec, steps: 5 } });
+    const eager = eagerly({ ...spec, steps: 5 });
+
+    expect(reports.every(({ recorded }) => recorded)).toBe(true);
+    eager.losses.forEach((loss, index) => {
+      expect(Math.abs(state.history[index]!.loss / loss - 1)).toBeLessThan(1e-4);
+    });
+    expect(meanSquare(state.weights, eager.weights)).toBeLessThan(1e-8);
+  });
+
+  it('goes on from any checkpoint to the same history and the same bytes', async () => {
+    const spec = { ...SIMCLR, steps: 8, checkpointEvery: 3 };
+    const groups = [groupOf([8, 8, 1], 20), groupOf([4, 8, 8, 1], 9)];
+    const unbroken = await run({ spec, groups });
+
+    expect(unbroken.states.map(({ step }) => step)).toEqual([3, 6, 8]);
+    for (const state of unbroken.states.slice(0, -1)) {
+      const resumed = await run({ spec, groups, resume: throughBytes(state) });
+
+      expect(resumed.state.history).toEqual(unbroken.state.history);
+      expect(bytesOf(resumed.state)).toEqual(bytesOf(unbroken.state));
+      expect(resumed.reports[0]?.step).toBe(state.step + 1);
+    }
+  });
+
+  it('is done at once when it resumes at its end', async () => {
+    const { state } = await run({ spec: { ...SIMCLR, steps: 2 } });
+
+    const again = await run({ spec: { ...SIMCLR, steps: 2 }, resume: state });
+
+    expect(again.reports).toEqual([]);
+    expect(again.states).toEqual([]);
+    expect(bytesOf(again.state)).toEqual(bytesOf(state));
+  });
+
+  it('hands over the state it reached when it is told to stop, and goes on from there to the same end', async () => {
+    const spec = { ...SIMCLR, steps: 6, checkpointEvery: 100 };
+    const stop = new AbortController();
+    const states: RunState[] = [];
+    const stopped = trainRun({
+      ...callbacks(spec, { states }),
+      signal: stop.signal,
+      onStep: ({ step }) => step === 3 && stop.abort(),
+    });
+
+    await expect(stopped).rejects.toMatchObject({
+      code: 'CANCELLED',
+      message: 'stopped after step 3 of 6; start it again to go on',
+    });
+    expect(states.map(({ step }) => step)).toEqual([3]);
+    const resumed = await run({ spec, resume: states[0]! });
+    expect(bytesOf(resumed.state)).toEqual(bytesOf((await run({ spec })).state));
+  });
+
+  it('stops where the loss is no number, naming the step, and keeps no such state', async () => {
+    const spec = specOf({
+      method: { name: 'simclr', projection: [16, 8] },
+      optimiser: { learningRate: 1e30, warmupSteps: 0, clipNorm: 0 },
+      checkpointEvery: 1,
+      steps: 9,
+    });
+    const states: RunState[] = [];
+
+    await expect(trainRun(callbacks(spec, { states }))).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringMatching(/^step [2-9]: loss .*, gradient norm .*: not finite$/),
+    });
+    expect(states.every(({ history }) => history.every(({ loss }) => Number.isFinite(loss)))).toBe(true);
+  });
+
+  it('refuses to train on nothing', async () => {
+    await expect(run({ spec: SIMCLR, groups: [] })).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: 'the dataset has no image to train on',
+    });
+  });
+
+  it('learns a class that is plain to see', async () => {
+    const { state } = await run({ spec: { ...SUPERVISED, steps: 60 }, groups: [groupOf([12, 12, 1], 60)] });
+
+    const last = state.history.slice(-15);
+    const accuracy = last.reduce((sum, entry) => sum + entry.accuracy!, 0) / last.length;
+    expect(accuracy).toBeGreaterThan(0.8);
+    expect(meanLoss(last)).toBeLessThan(0.7 * meanLoss(state.history.slice(0, 3)));
+  });
+
+  it('starts SimCLR near ln(2N - 1) and lowers it', async () => {
+    // At a high temperature random similarities weigh little.
+    const spec = specOf({ method: { name: 'simclr', temperature: 0.5, batching: 'mixed' }, steps: 60 });
+    const { state } = await run({ spec, groups: [groupOf([12, 12, 1], 60)] });
+
+    const chance = methodOf(spec.method).expected(spec.method, spec.batchSize, 0).start!;
+    expect(state.history[0]!.loss).toBeGreaterThan(0.8 * chance);
+    expect(state.history[0]!.loss).toBeLessThan(1.3 * chance);
+    expect(meanLoss(state.history.slice(-10))).toBeLessThan(0.9 * meanLoss(state.history.slice(0, 5)));
+    expect(state.history.every(({ embeddingStd }) => embeddingStd! > 0 && embeddingStd! <= 1)).toBe(true);
+  });
+
+  it('leaves alone what its images do not touch', async () => {
+    const { state } = await run({ spec: { ...SIMCLR, steps: 3 } });
+    const model = new Medformer(SIMCLR.model, CODES, HEADS, { seed: SIMCLR.seed });
+    const start = model.parameters.toStored();
+    model.dispose();
+    const changed = [...start].flatMap(([name, { data }]) =>
+      Buffer.compare(bufferOf(data), bufferOf(state.weights.get(name)!.data)) === 0 ? [] : [name],
+    );
+
+    expect(changed.some((name) => name.includes('patch-embed-2d'))).toBe(true);
+    expect(changed.filter((name) => name.includes('3d') || name.startsWith('output/heads'))).toEqual([]);
+  });
+
+  it('starts from other weights where it is given some', async () => {
+    const first = await run({ spec: { ...SIMCLR, steps: 2 } });
+    const body = new Map([...first.state.weights].filter(([name]) => !name.startsWith('method/')));
+    const spec = { ...SIMCLR, steps: 1, optimiser: { ...SIMCLR.optimiser, finalLearningRate: 0 } };
+
+    // The learning rate of a run's only step is its final one: nothing moves.
+    const { state } = await run({ spec, initialWeights: body });
+
+    for (const [name, { data }] of body) expect(state.weights.get(name)!.data).toEqual(data);
+  });
+
+  it('says when the step cannot be recorded, runs it op by op and gives the same', async () => {
+    const warnings: string[] = [];
+    const method = methodOf(SIMCLR.method);
+    const loss = method.loss;
+    // A loss that reads a tensor on the host, which no recording can follow.
+    method.loss = (...given) => {
+      const made = loss(...given);
+      made.loss.dataSync();
+      return made;
+    };
+    try {
+      const { state, reports } = await run({
+        spec: { ...SIMCLR, steps: 3 },
+        onWarning: (text) => warnings.push(text),
+      });
+
+      expect(reports.every(({ recorded }) => !recorded)).toBe(true);
+      expect(warnings).toEqual([
+        expect.stringMatching(/^the training step runs op by op, because it cannot be recorded: /),
+      ]);
+      method.loss = loss;
+      const recorded = await run({ spec: { ...SIMCLR, steps: 3 } });
+      state.history.forEach((entry, index) => {
+        expect(Math.abs(entry.loss - recorded.state.history[index]!.loss)).toBeLessThan(1e-4);
+      });
+    } finally {
+      method.loss = loss;
+    }
+  });
+
+  it('gives back every tensor, however it ends', async () => {
+    const before = tf.memory().numTensors;
+    await run({ spec: { ...SIMCLR, steps: 2 } });
+    expect(tf.memory().numTensors).toBe(before);
+
+    const stop = new AbortController();
+    stop.abort();
+    await expect(trainRun({ ...callbacks(SIMCLR), signal: stop.signal })).rejects.toMatchObject({
+      code: 'CANCELLED',
+    });
+    expect(tf.memory().numTensors).toBe(before);
+
+    const { state } = await run({ spec: { ...SIMCLR, steps: 1 } });
+    const without = (tensors: Map<string, StoredTensor>, name: string) =>
+      new Map([...tensors].filter(([known]) => known !== name));
+    const lost = { ...state, weights: without(state.weights, 'body/norm/gain') };
+    await expect(run({ spec: SIMCLR, resume: lost })).rejects.toMatchObject({
+      code: 'DATA_LOSS',
+      message: 'checkpoint: missing body/norm/gain',
+    });
+    const forgot = { ...state, optimiser: without(state.optimiser, 'v/body/norm/gain') };
+    await expect(run({ spec: SIMCLR, resume: forgot })).rejects.toMatchObject({
+      code: 'DATA_LOSS',
+      message: 'checkpoint: optimiser slot v/body/norm/gain: expected F32 [24], found none',
+    });
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+describe('weight decay', () => {
+  it('spares biases, norms, codes and latents', () => {
+    expect(['body/00/mlp/expand/weight', 'method/simclr/projection-0/weight'].every(isDecayed)).toBe(true);
+    expect(
+      [
+        'body/norm/gain',
+        'body/norm/bias',
+        'input/latents',
+        'input/modality-codes',
+        'output/shared-query',
+      ].some(isDecayed),
+    ).toBe(false);
+  });
+});
+
+function specOf(change: object): RunSpec {
+  return RunSpec.parse({
+    dataset: sha256('patterns'),
+    model: { width: 24, depth: 1, heads: 3, latents: 4, mlpRatio: 2, patch2d: 4, patch3d: 4, frequencies: 3 },
+    batchSize: 12,
+    steps: 8,
+    optimiser: { learningRate: 4e-3, warmupSteps: 3 },
+    codeVersion: 'test',
+    ...change,
+  });
+}
+
+/** Dark, grey and bright images, each striped in its own way. */
+function groupOf(shape: number[], images: number): TrainingGroup {
+  const size = shape.reduce((product, edge) => product * edge, 1);
+  const width = shape.at(-2)!;
+  const height = shape.at(-3)!;
+  const pixels = new Uint8Array(images * size);
+  const records = Array.from({ length: images }, (_, index): ImageRecord => {
+    const rng = Rng.of('patterns', ...shape, index);
+    const [alongRows, alongColumns, phase] = [
+      rng.uniform(0, 2),
+      rng.uniform(0, 2),
+      rng.uniform(0, 2 * Math.PI),
+    ];
+    for (let at = 0; at < size; at += 1) {
+      const angle = alongRows * (Math.floor(at / width) % height) + alongColumns * (at % width) + phase;
+      pixels[index * size + at] = [30, 128, 225][index % 3]! + 30 * Math.sin(angle);
+    }
+    return {
+      id: sha256(String(index)).slice(0, 16),
+      subject: `s${index}`,
+      split: 'train',
+      modality: ['ct', 'mri'][index % 2]!,
+      bodyPart: 'whole-body',
+      shape,
+      pixelType: 'uint8',
+      labels: { pattern: index % 3 },
+      source: sha256(`source ${index}`),
+      tensor: 't',
+      row: index,
+    };
+  });
+  return { shape, pixels, records };
+}
+
+async function run(given: Pick<TrainRun, 'spec'> & Partial<TrainRun>) {
+  const states: RunState[] = [];
+  const reports: StepReport[] = [];
+  const state = await trainRun({ ...callbacks(given.spec, { states, reports }), ...given });
+  return { state, states, reports };
+}
+
+function callbacks(spec: RunSpec, to: { states?: RunState[]; reports?: StepReport[] } = {}): TrainRun {
+  return {
+    spec,
+    groups: [groupOf([8, 8, 1], 20)],
+    codes: CODES,
+    heads: HEADS,
+    signal: new AbortController().signal,
+    onStep: (report) => to.reports?.push(report),
+    onCheckpoint: async (state) => void to.states?.push(state),
+    onWarning: (message) => {
+      throw new Error(message);
+    },
+  };
+}
+
+/** The same steps without recording: the plain loop that a training run is. */
+function eagerly(spec: RunSpec): { losses: number[]; weights: Map<string, StoredTensor> } {
+  const method = methodOf(spec.method);
+  const groups = [groupOf([8, 8, 1], 20)];
+  const model = new Medformer(spec.model, CODES, HEADS, { seed: spec.seed });
+  const rows = (values: Int32Array, depth: number) =>
+    tf.oneHot(tf.tensor1d(values, 'int32'), depth).toFloat();
+  tf.tidy(() => method.loss(spec.method, model, model.prepare(tf.zeros([4, 1, 1, 1]), {}), tf.zeros([4, 3])));
+  const slots = newSlots(model);
+  const plan = new BatchPlan(spec.seed, [20], spec.batchSize);
+  const losses: number[] = [];
+  for (let step = 1; step <= spec.steps; step += 1) {
+    const batch = makeBatch(spec, groups, CODES, method.policies, step, plan.next());
+    tf.tidy(() => {
+      const results = trainStep(spec, model, slots, {
+        x: tf.tensor(batch.x, [batch.modality.length, ...batch.shape]),
+        modality: rows(batch.modality, 3),
+        bodyPart: tf.ones([batch.bodyPart.length, 1]),
+        labels: spec.method.name === 'supervised' ? rows(batch.labels, 3) : tf.ones([batch.labels.length, 1]),
+        schedule: tf.tensor1d([
+          learningRateAt(step, spec.steps, spec.optimiser),
+          1 - spec.optimiser.beta1 ** step,
+          1 - spec.optimiser.beta2 ** step,
+        ]),
+      });
+      losses.push(results.dataSync()[0]!);
+    });
+  }
+  const weights = model.parameters.toStored();
+  for (const variable of [...slots.m.values(), ...slots.v.values()]) variable.dispose();
+  model.dispose();
+  return { losses, weights };
+}
+
+const bytesOf = ({ weights, optimiser }: RunState) =>
+  [weights, optimiser].map((tensors) => sha256(encodeSafetensors({ tensors, metadata: {} })));
+
+/** As a checkpoint is written and read. */
+function throughBytes(state: RunState): RunState {
+  const through = (tensors: Map<string, StoredTensor>) =>
+    decodeSafetensors(encodeSafetensors({ tensors, metadata: {} }), 'state').tensors;
+  return {
+    step: state.step,
+    history: JSON.parse(JSON.stringify(state.history)),
+    weights: through(state.weights),
+    optimiser: through(state.optimiser),
+  };
+}
+
+/** Mean square of the difference, over all parameters. */
+function meanSquare(one: Map<string, StoredTensor>, other: Map<string, StoredTensor>): number {
+  expect([...one.keys()]).toEqual([...other.keys()]);
+  const squares = [...one].flatMap(([name, { data }]) =>
+    // The loss does not depend on a shift of all keys: AdamW makes steps of the rounding errors.
+    name.endsWith('/key/bias') ? [] : [...data].map((value, at) => (value - other.get(name)!.data[at]!) ** 2),
+  );
+  return squares.reduce((sum, square) => sum + square, 0) / squares.length;
+}
+
+const bufferOf = (data: StoredTensor['data']) => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+
+const meanLoss = (entries: { loss: number }[]) =>
+  entries.reduce((sum, { loss }) => sum + loss, 0) / entries.length;
