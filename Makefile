@@ -78,7 +78,7 @@ test: check test-tools ## Everything: install, build, lint, types, boundaries, p
 
 .PHONY: check
 check: build ## Lint, types of the specs, import table, flow map, protos
-	biome ci --reporter=summary .
+	biome ci .
 	tsc -p tsconfig.spec.json
 	node tools/check-imports/main.mjs
 	node tools/flow-map/main.mjs --check
