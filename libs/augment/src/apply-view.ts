@@ -192,5 +192,5 @@ function addNoise(out: Float32Array, sigma: number, seed: number): void {
 }
 
 function clamp(value: number, high: number): number {
-  return value < 0 ? 0 : value > high ? high : value;
+  return Math.min(Math.max(value, 0), high);
 }

@@ -1,7 +1,7 @@
-import { Rng } from '@medformer/schema';
+import { Rng, ViewPolicy } from '@medformer/schema';
 import { describe, expect, it } from 'vitest';
 import { drawView } from './draw-view.js';
-import { VIEW_POLICIES, ViewPolicy } from './view-policy.js';
+import { VIEW_POLICIES } from './view-policy.js';
 
 const POLICY: ViewPolicy = {
   cropScale: [0.3, 0.6],

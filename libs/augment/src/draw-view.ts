@@ -1,5 +1,4 @@
-import type { Rng } from '@medformer/schema';
-import type { ViewPolicy } from './view-policy.js';
+import type { Rng, ViewPolicy } from '@medformer/schema';
 
 const CURVE_POINTS = 5;
 

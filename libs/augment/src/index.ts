@@ -1,3 +1,3 @@
 export { applyView, type ImagePixels, pixelScale } from './apply-view.js';
 export { drawView, type ViewParameters } from './draw-view.js';
-export { VIEW_POLICIES, ViewPolicy } from './view-policy.js';
+export { VIEW_POLICIES } from './view-policy.js';

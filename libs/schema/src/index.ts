@@ -8,5 +8,6 @@ export * from './records/model-config.js';
 export * from './records/primitives.js';
 export * from './records/run-spec.js';
 export * from './records/score-report.js';
+export * from './records/view-policy.js';
 export * from './rng.js';
 export * from './safetensors.js';

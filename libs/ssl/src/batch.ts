@@ -1,6 +1,6 @@
-import { applyView, drawView, type ViewPolicy } from '@medformer/augment';
+import { applyView, drawView } from '@medformer/augment';
 import { type CodeKeys, codeRows, INPUT_STATISTICS, SHARED_CODE } from '@medformer/medformer';
-import { type ImageRecord, Rng, type RunSpec } from '@medformer/schema';
+import { type ImageRecord, Rng, type RunSpec, type ViewPolicy } from '@medformer/schema';
 import type { PlannedBatch } from './batch-plan.js';
 
 /** Images of one shape; the training data is a list of such groups. */

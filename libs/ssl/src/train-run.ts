@@ -1,5 +1,11 @@
 import { type CodeKeys, Medformer, oneHotRows, type TaskHead } from '@medformer/medformer';
-import { type HistoryEntry, MedformerError, type RunSpec, type StoredTensor } from '@medformer/schema';
+import {
+  type HistoryEntry,
+  MedformerError,
+  type RunSpec,
+  type StoredTensor,
+  type ViewPolicy,
+} from '@medformer/schema';
 import { type RecordedStep, recordStep, tf } from '@medformer/tensorflow';
 import { type HostBatch, makeBatch, type TrainingGroup } from './batch.js';
 import { BatchPlan } from './batch-plan.js';
@@ -52,7 +58,9 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
   const groups = spec.method.batching === 'by-modality' ? modalityGroups(run.groups) : run.groups;
   if (groups.length === 0)
     throw new MedformerError('FAILED_PRECONDITION', 'the dataset has no image to train on');
-  const method = methodOf(spec.method);
+  const policies = methodOf(spec.method).policies.map(
+    (policy) => ({ ...policy, ...spec.views }) as ViewPolicy,
+  );
   const session = new TrainSession(run);
   const history = [...(run.resume?.history ?? [])];
   const plan = new BatchPlan(
@@ -62,7 +70,7 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
   );
   const start = run.resume?.step ?? 0;
   plan.skip(start);
-  const produce = (step: number) => makeBatch(spec, groups, codes, method.policies, step, plan.next());
+  const produce = (step: number) => makeBatch(spec, groups, codes, policies, step, plan.next());
   try {
     let stored = start;
     let prepared = start < spec.steps ? produce(start + 1) : undefined;

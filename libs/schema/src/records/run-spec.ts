@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { contentAddress } from '../canonical-json.js';
 import { MODEL_PRESETS, ModelConfig } from './model-config.js';
 import { ContentHash, Slug } from './primitives.js';
+import { ViewPolicy } from './view-policy.js';
 
 const Positive = z.number().positive();
 const Steps = z.number().int().min(0);
@@ -69,6 +70,8 @@ export const RunSpec = z.object({
     .min(1)
     .default([2, 3]),
   optimiser: OptimiserSpec.prefault({}),
+  /** Put over the method's own view policies, e.g. `{ cropScale: [0.3, 1] }`. */
+  views: ViewPolicy.partial().strict().prefault({}),
   batchSize: z.number().int().min(2).max(65_536).default(128),
   steps: z.number().int().min(1),
   /**

@@ -1,6 +1,5 @@
-import type { ViewPolicy } from '@medformer/augment';
 import type { Medformer, ModelInput } from '@medformer/medformer';
-import type { MethodSpec } from '@medformer/schema';
+import type { MethodSpec, ViewPolicy } from '@medformer/schema';
 import type { tf } from '@medformer/tensorflow';
 
 /** What a method computes from one batch. */
