@@ -1,6 +1,6 @@
 import type { Rng } from '@medformer/schema';
 import { quantiles, toBytes } from './display.js';
-import { addCtNoise, CT_WINDOWS, showCt } from './modality/ct.js';
+import { addCtNoise, showCt } from './modality/ct.js';
 import { drawSequence, receive, spinEchoSignal } from './modality/mri.js';
 import { acquirePet } from './modality/pet.js';
 import { ATTENUATION, expose } from './modality/xray.js';
@@ -17,10 +17,12 @@ const SHAPE = [IMAGE_SIZE, IMAGE_SIZE];
 const SPREAD: PoseSpread = {
   turnDegrees: 10,
   tiltDegrees: 4,
-  zoom: [0.72, 1.2],
+  zoom: [0.75, 1.1],
   shift: 0.05,
   mirror: true,
 };
+/** Films are collimated to the region: this share of the width of a cross-section. */
+const XRAY_SHARE = 0.72;
 const FINE = { inPlane: 2, through: 2 };
 const BEAM = { inPlane: 2, through: 28 };
 
@@ -31,7 +33,10 @@ type Picture = Pick<PhantomScan, 'modality' | 'protocol' | 'shape' | 'spacingMm'
 export function takeImage(camera: Camera, scene: Scene, region: Region, rng: Rng): Picture {
   const modality = rng.choice(MODALITIES);
   const { fieldOfViewMm } = BODIES[region.body];
-  const pose = drawPose(rng, region.levelMm, fieldOfViewMm, modality === 'xray' ? 'y' : 'z', SPREAD);
+  const pose =
+    modality === 'xray'
+      ? drawPose(rng, region.levelMm, XRAY_SHARE * fieldOfViewMm, 'y', SPREAD)
+      : drawPose(rng, region.levelMm, fieldOfViewMm, 'z', SPREAD);
   const slab = axialPlane(pose, IMAGE_SIZE, 0.03 * fieldOfViewMm);
   const picture = (protocol: Picture['protocol'], voxels: Uint8Array): Picture => ({
     modality,
@@ -42,29 +47,28 @@ export function takeImage(camera: Camera, scene: Scene, region: Region, rng: Rng
   });
   switch (modality) {
     case 'ct': {
-      const window = rng.choice(CT_WINDOWS);
       const hounsfield = camera.look(scene, HOUNSFIELD, slab, FINE);
-      addCtNoise(hounsfield, SHAPE, window === 'soft' ? rng.uniform(15, 45) : rng.uniform(30, 90), rng);
-      return picture(window, showCt(hounsfield, window, rng));
+      addCtNoise(hounsfield, SHAPE, rng.uniform(12, 20), rng);
+      return picture('soft', showCt(hounsfield, rng));
     }
     case 'mri': {
       const sequence = rng.choice(['t1', 't2'] as const);
       const { repetitionMs, echoMs } = drawSequence(sequence, rng);
       const signal = camera.look(scene, spinEchoSignal(repetitionMs, echoMs), slab, FINE);
-      receive(signal, SHAPE, 0.3, rng.uniform(0.02, 0.06), rng);
+      receive(signal, SHAPE, 0.3, rng.uniform(0.015, 0.03), rng);
       return picture(sequence, showAll(signal, rng));
     }
     case 'pet': {
       const uptake = camera.look(scene, UPTAKE, slab, FINE);
-      const spread = rng.uniform(0.6, 1);
-      acquirePet(uptake, SHAPE, [spread, spread], 10 ** rng.uniform(0.5, 1.3), rng);
+      const spread = rng.uniform(0.6, 0.8);
+      acquirePet(uptake, SHAPE, [spread, spread], 10 ** rng.uniform(1.1, 1.4), rng);
       return picture('static', showAll(uptake, rng, 0.6));
     }
     case 'xray': {
       const depthMm = 1.3 * fieldOfViewMm;
       const path = camera.look(scene, ATTENUATION, frontalPlane(pose, IMAGE_SIZE, depthMm), BEAM);
       for (let i = 0; i < path.length; i += 1) path[i] = path[i]! * depthMm;
-      expose(path, 10 ** rng.uniform(3.2, 4.2), rng);
+      expose(path, 10 ** rng.uniform(4, 4.4), rng);
       return picture('projection', showAll(path, rng));
     }
   }

@@ -32,7 +32,7 @@ export function lesionShapes(
     }
     return shapes;
   }
-  const radius = rng.uniform(0.1, 0.15) * fieldOfViewMm;
+  const radius = rng.uniform(0.08, 0.12) * fieldOfViewMm;
   const centre = site(rng, scene, levelMm, radius, fieldOfViewMm);
   const tumour = mass(rng, centre, radius, Tissue.Tumour);
   if (kind === 'solid') return [tumour];

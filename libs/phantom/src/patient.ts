@@ -1,7 +1,7 @@
 import { Rng } from '@medformer/schema';
 import { Variation } from './anatomy/variation.js';
 import { takeImage } from './image.js';
-import { LESIONS, type Lesion, lesionShapes } from './lesion.js';
+import { type Lesion, lesionShapes } from './lesion.js';
 import { NoiseField } from './noise-field.js';
 import { BODIES, REGIONS, type Region } from './region.js';
 import type { PhantomScan } from './scan.js';
@@ -10,7 +10,8 @@ import { Camera } from './scene.js';
 import { takeVolume } from './volume.js';
 import { Warp } from './warp.js';
 
-const LESION_ODDS: readonly Lesion[] = LESIONS;
+/** Half of the patients are healthy at a level; the three kinds of lesion are equally frequent. */
+const LESION_ODDS: readonly Lesion[] = ['none', 'none', 'none', 'solid', 'ring', 'diffuse'];
 
 /**
  * Everything that one patient's record holds: an image of each of the ten regions and, if asked for, a volume of

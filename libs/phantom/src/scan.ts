@@ -1,4 +1,3 @@
-import type { CtWindow } from './modality/ct.js';
 import type { MriSequence } from './modality/mri.js';
 import type { BodyPart } from './region.js';
 
@@ -10,8 +9,8 @@ export interface PhantomScan {
   /** Patient, e.g. `phantom-0001`. */
   subject: string;
   modality: Modality;
-  /** MR sequence or CT display window; `static` or `projection` where there is only one way. */
-  protocol: MriSequence | CtWindow | 'hounsfield' | 'static' | 'projection';
+  /** MR sequence, or `soft` for a soft-tissue window; `static` or `projection` where there is only one way. */
+  protocol: MriSequence | 'soft' | 'hounsfield' | 'static' | 'projection';
   bodyPart: BodyPart;
   /** Classification tasks: `region` (10 classes) and `lesion` (4 classes). */
   labels: { region: string; lesion: string };

@@ -9,7 +9,7 @@ import { encodeNifti } from './nifti.js';
 import type { PhantomScan } from './scan.js';
 
 /** Raised whenever the same specification would give other bytes. */
-export const PHANTOM_VERSION = 2;
+export const PHANTOM_VERSION = 3;
 
 export interface WriteOptions extends GenerationOptions {
   /** Called after every patient. */

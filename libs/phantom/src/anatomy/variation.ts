@@ -5,7 +5,7 @@ import type { Vector } from '../shape.js';
 export class Variation {
   constructor(
     private readonly rng: Rng,
-    private readonly relativeSize = 0.07,
+    private readonly relativeSize = 0.06,
     private readonly placeMm = 3,
   ) {}
 

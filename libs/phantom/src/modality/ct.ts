@@ -2,11 +2,6 @@ import type { Rng } from '@medformer/schema';
 import { toBytes } from '../display.js';
 import { gaussianBlur } from '../filter.js';
 
-/** Usual display windows, `[level, width]` in Hounsfield units. */
-const WINDOWS = { soft: [50, 420], lung: [-450, 1500], bone: [300, 1500] } as const;
-export type CtWindow = keyof typeof WINDOWS;
-export const CT_WINDOWS = Object.keys(WINDOWS) as CtWindow[];
-
 /** Adds the correlated noise of filtered back-projection, in place: standard deviation `noiseHu` after smoothing. */
 export function addCtNoise(
   hounsfield: Float32Array,
@@ -27,12 +22,11 @@ export function addCtNoise(
   for (let i = 0; i < noise.length; i += 1) hounsfield[i] = hounsfield[i]! + (noiseHu / kept) * noise[i]!;
 }
 
-/** 8-bit picture in one of the usual windows, whose level and width the reader has nudged. */
-export function showCt(hounsfield: Float32Array, window: CtWindow, rng: Rng): Uint8Array {
-  const [level, width] = WINDOWS[window];
-  const nudgedLevel = level + width * rng.uniform(-0.12, 0.12);
-  const nudgedWidth = width * rng.uniform(0.75, 1.3);
-  return toBytes(hounsfield, nudgedLevel - nudgedWidth / 2, nudgedLevel + nudgedWidth / 2);
+/** 8-bit picture in a soft-tissue window whose level and width are the reader's own. */
+export function showCt(hounsfield: Float32Array, rng: Rng): Uint8Array {
+  const level = rng.uniform(20, 100);
+  const width = 360 * 2 ** rng.uniform(0, 1.2);
+  return toBytes(hounsfield, level - width / 2, level + width / 2);
 }
 
 /** Hounsfield units as a scanner stores them: int16 in -1024..3071. */
