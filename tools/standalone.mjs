@@ -22,10 +22,13 @@ const READY_TIMEOUT_MS = 180_000;
  */
 export async function startStandalone({ data, log }) {
   mkdirSync(data, { recursive: true });
-  const port = await freePort(GRPC_PORT);
-  const metricsPort = await freePort(METRICS_PORT);
   const output = log === undefined ? 'inherit' : openSync(log, 'a');
-  const settings = { data, port, 'metrics-port': metricsPort, 'probe-port': 0 };
+  const settings = {
+    data,
+    port: await freePort(GRPC_PORT),
+    'metrics-port': await freePort(METRICS_PORT),
+    'probe-port': 0,
+  };
   const flags = Object.entries(settings).flatMap(([key, value]) => [`--${key}`, String(value)]);
   const child = fork(MAIN, flags, {
     stdio: ['ignore', output, output, 'ipc'],
@@ -33,12 +36,18 @@ export async function startStandalone({ data, log }) {
     detached: true,
   });
   const ended = once(child, 'exit');
+  const refuse = () => {
+    child.kill('SIGKILL');
+    throw new Error(`the services did not start${log === undefined ? '' : `; see ${log}`}`);
+  };
   const started = Date.now();
+  const timeout = AbortSignal.timeout(READY_TIMEOUT_MS);
+  // The child itself says where it listens: whoever answers at a port that was free a moment ago may be another.
+  const listening = once(child, 'message', { signal: timeout }).then(([message]) => message);
+  const { port, metricsPort } =
+    (await Promise.race([listening, ended.then(() => undefined)]).catch(refuse)) ?? refuse();
   while (!(await isReady(metricsPort))) {
-    if (child.exitCode !== null || Date.now() - started > READY_TIMEOUT_MS) {
-      child.kill('SIGKILL');
-      throw new Error(`the services did not start${log === undefined ? '' : `; see ${log}`}`);
-    }
+    if (child.exitCode !== null || Date.now() - started > READY_TIMEOUT_MS) refuse();
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   const address = `localhost:${port}`;

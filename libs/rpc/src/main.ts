@@ -12,7 +12,8 @@ const EXIT_INTERRUPTED = 130;
 
 /**
  * The whole of a service's main file: settings from file, environment and flags, then serve until SIGTERM, SIGINT or,
- * under a parent with an IPC channel, until that parent is gone; then drain. Exit codes: 0 drained, 1 failure,
+ * under a parent with an IPC channel, until that parent is gone; then drain. Such a parent is sent
+ * `{ type: 'listening', port, metricsPort, probePort }`. Exit codes: 0 drained, 1 failure,
  * 2 wrong settings, 130 second interrupt.
  */
 export async function serveMain(name: string, stages: readonly Stage[]): Promise<void> {
@@ -37,6 +38,9 @@ export async function serveMain(name: string, stages: readonly Stage[]): Promise
   });
   try {
     const service = await runService(name, stages, config, { logger });
+    // A parent that let the ports be chosen hears of them only from here: a port it tried may be another's by now.
+    const { port, metricsPort, probePort } = service;
+    process.send?.({ type: 'listening', port, metricsPort, probePort });
     let stopping = false;
     const stop = async (why: string) => {
       if (stopping) return;
