@@ -11,13 +11,18 @@ import { partialName, removePartials } from './wheel.mjs';
 /** N-API is ABI-stable: one binding serves every Node release from 12.22 on. tfjs-node's loader looks for 8. */
 const NAPI_VERSION = '8';
 
-/** The patched tfjs-node that @medformer/tensorflow loads. */
+/** The package that @medformer/tensorflow loads for a variant. */
+export function tfjsNodePackage(variant = process.env.MEDFORMER_TF_VARIANT) {
+  return variant === 'gpu' ? '@tensorflow/tfjs-node-gpu' : '@tensorflow/tfjs-node';
+}
+
+/** Where that package lies, patched. */
 export function findTfjsNode(root) {
   const from = join(root, 'libs/tensorflow/package.json');
   try {
-    return dirname(createRequire(from).resolve('@tensorflow/tfjs-node/package.json'));
+    return dirname(createRequire(from).resolve(`${tfjsNodePackage()}/package.json`));
   } catch (cause) {
-    throw new InstallError('@tensorflow/tfjs-node is not installed. Run "pnpm install" first.', { cause });
+    throw new InstallError(`${tfjsNodePackage()} is not installed. Run "pnpm install" first.`, { cause });
   }
 }
 

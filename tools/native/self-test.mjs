@@ -5,10 +5,11 @@
 import { ok, strictEqual } from 'node:assert';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { tfjsNodePackage } from './binding.mjs';
 
 const [root, expectedVersion] = process.argv.slice(2);
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
-const tf = createRequire(join(root, 'libs/tensorflow/package.json'))('@tensorflow/tfjs-node');
+const tf = createRequire(join(root, 'libs/tensorflow/package.json'))(tfjsNodePackage());
 const { binding } = tf.backend();
 
 const version = binding.TF_Version;

@@ -102,7 +102,7 @@ async function useNative(threads: number | undefined): Promise<void> {
     process.env.TF_NUM_INTEROP_THREADS = String(count);
     process.env.TFJS_NODE_BINDING = bindingPath();
     try {
-      await import(pathToFileURL(require.resolve('@tensorflow/tfjs-node')).href);
+      await import(pathToFileURL(require.resolve(tfjsNodePackage())).href);
     } catch (cause) {
       throw new MedformerError(
         'FAILED_PRECONDITION',
@@ -113,6 +113,11 @@ async function useNative(threads: number | undefined): Promise<void> {
     loadedThreads = count;
   }
   await select(NATIVE_BACKEND_NAME);
+}
+
+/** On a GPU node the package of that name; the CPU's twin elsewhere. Both load the binding of the installed variant. */
+function tfjsNodePackage(): string {
+  return process.env.MEDFORMER_TF_VARIANT === 'gpu' ? '@tensorflow/tfjs-node-gpu' : '@tensorflow/tfjs-node';
 }
 
 async function useWasm(threads: number | undefined, why: string): Promise<void> {
