@@ -65,8 +65,10 @@ export async function runService(
       ...ports,
       app,
       close() {
+        if (closed) return closed;
         readiness.stop();
-        closed ??= closeAll();
+        for (const stage of stages) stage.stopping?.(app);
+        closed = closeAll();
         return closed;
       },
     };

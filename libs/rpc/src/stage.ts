@@ -16,6 +16,8 @@ export interface Stage<Shape extends z.ZodRawShape = z.ZodRawShape> {
   module(config: BaseConfig & z.output<z.ZodObject<Shape>>): DynamicModule | Type;
   /** Throws while the stage cannot serve; asked again and again. The object store is checked for every stage already. */
   ready?(app: INestApplicationContext): Promise<void>;
+  /** Told when the process begins to stop, before calls under way may finish: ends work that they would wait for. */
+  stopping?(app: INestApplicationContext): void;
 }
 
 /** Gives a stage's module the types of its own settings. */

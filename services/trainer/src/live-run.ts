@@ -44,6 +44,7 @@ export class LiveRun {
   async *watch(signal: AbortSignal): AsyncIterable<WatchRunResponse> {
     let seen = 0;
     let told: RunState | undefined;
+    let toldProgress: TrainProgress | undefined;
     for (;;) {
       if (seen === this.version) await once(this.changes, 'change', { signal });
       seen = this.version;
@@ -51,7 +52,10 @@ export class LiveRun {
         told = this.current.state;
         yield { event: { $case: 'state', value: this.current } };
         if (this.ended) return;
-      } else if (this.progress) yield { event: { $case: 'progress', value: this.progress } };
+      } else if (this.progress && this.progress !== toldProgress) {
+        toldProgress = this.progress;
+        yield { event: { $case: 'progress', value: this.progress } };
+      }
     }
   }
 

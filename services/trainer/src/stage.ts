@@ -2,6 +2,7 @@ import { TrainerServiceService } from '@medformer/gen/trainer';
 import { defineStage } from '@medformer/rpc';
 import { trainerConfig } from './config.js';
 import { TrainerModule } from './trainer.module.js';
+import { TrainingRuns } from './training-runs.js';
 
 export const trainer = defineStage({
   name: 'trainer',
@@ -9,4 +10,6 @@ export const trainer = defineStage({
   definitions: [TrainerServiceService],
   config: trainerConfig,
   module: TrainerModule.with,
+  // Watchers wait for their run: it ends first.
+  stopping: (app) => void app.get(TrainingRuns, { strict: false }).stop(),
 });

@@ -5,17 +5,12 @@ import {
   writeCheckpoint,
 } from '@medformer/checkpoint';
 import { loadImages, resolveDataset } from '@medformer/dataset';
-import { headOf, INPUT_STATISTICS } from '@medformer/medformer';
+import { type CodeKeys, headOf, INPUT_STATISTICS, transferredWeights } from '@medformer/medformer';
 import { type ObjectStore, openObjectStore } from '@medformer/object-store';
-import {
-  type DatasetManifest,
-  type LabelSpace,
-  MedformerError,
-  type RunSpec,
-  runId,
-} from '@medformer/schema';
+import { badInput, type ModelConfig, type RunSpec, runId } from '@medformer/schema';
 import { type StepReport, trainRun } from '@medformer/ssl';
 import { useBackend } from '@medformer/tensorflow';
+import { labelSpaceOf } from './label-space.js';
 import { labelledSubset } from './labelled-subset.js';
 import type { TrainingCalls, TrainingEvent } from './training-calls.js';
 
@@ -35,7 +30,6 @@ export async function train(
   const newest = await loadNewestCheckpoint(store, run);
   if (newest && newest.record.step >= spec.steps) return { checkpoint: newest.checkpoint };
 
-  await useBackend(threads ? { threads } : {});
   const { manifest } = await resolveDataset(store, spec.dataset);
   const space = labelSpaceOf(spec, manifest);
   const images = await loadImages(store, manifest, { split: 'train', dimensions: spec.dimensions, signal });
@@ -48,7 +42,18 @@ export async function train(
     bodyParts: bodyPart < 1 ? Object.keys(manifest.census.bodyParts).sort() : [],
     tasks: space ? [space.task] : [],
   };
+  const start = newest
+    ? {
+        resume: {
+          step: newest.record.step,
+          history: newest.record.history,
+          weights: newest.weights,
+          optimiser: newest.optimiser,
+        },
+      }
+    : await initialWeights(store, spec, codes);
 
+  await useBackend(threads ? { threads } : {});
   let checkpoint = newest?.checkpoint ?? '';
   const rate = new StepRate(spec.steps);
   await trainRun({
@@ -56,17 +61,7 @@ export async function train(
     groups,
     codes,
     heads: space ? [headOf(space)] : [],
-    ...(newest
-      ? {
-          resume: {
-            step: newest.record.step,
-            history: newest.record.history,
-            weights: newest.weights,
-            optimiser: newest.optimiser,
-          },
-        }
-      : {}),
-    ...(newest ? {} : await initialWeights(store, spec)),
+    ...start,
     signal,
     onStep: (report) => progress({ type: 'step', report, ...rate.after(report) }),
     onWarning: (message) => progress({ type: 'warning', message }),
@@ -79,30 +74,20 @@ export async function train(
   return { checkpoint };
 }
 
-function labelSpaceOf({ method }: RunSpec, manifest: DatasetManifest): LabelSpace | undefined {
-  if (method.name !== 'supervised') return undefined;
-  const space = manifest.labelSpaces.find(({ task }) => task === method.task);
-  const known = manifest.labelSpaces.map(({ task }) => task).join(', ') || 'none';
-  if (!space) {
-    throw new MedformerError(
-      'INVALID_ARGUMENT',
-      `method.task: dataset ${manifest.name} has no task ${method.task}; it has: ${known}`,
-    );
-  }
-  if (space.kind === 'multi-label') {
-    throw new MedformerError(
-      'INVALID_ARGUMENT',
-      `method.task: ${space.task} is multi-label; supervised training takes one class per image`,
-    );
-  }
-  return space;
-}
-
-/** The parts of another run's checkpoint that this run's model can take over; projection heads stay behind. */
-async function initialWeights(store: ObjectStore, { initialCheckpoint }: RunSpec) {
+/** What this run's model takes over from another run's checkpoint. */
+async function initialWeights(store: ObjectStore, { initialCheckpoint, model }: RunSpec, codes: CodeKeys) {
   if (!initialCheckpoint) return {};
-  const { weights } = await loadCheckpoint(store, initialCheckpoint);
-  return { initialWeights: new Map([...weights].filter(([name]) => !name.startsWith('method/'))) };
+  const { record, weights } = await loadCheckpoint(store, initialCheckpoint);
+  for (const field of Object.keys(model) as (keyof ModelConfig)[]) {
+    if (model[field] === record.model[field]) continue;
+    throw badInput({
+      file: 'spec',
+      field: `model.${field}`,
+      expected: `${record.model[field]}, as in the initial checkpoint`,
+      found: String(model[field]),
+    });
+  }
+  return { initialWeights: transferredWeights(record, weights, codes) };
 }
 
 /** Images per second and the time left, over the last steps: a paused or resumed run is not averaged in. */

@@ -17,6 +17,7 @@ import { type CallContext, OBJECT_STORE, RpcController } from '@medformer/rpc';
 import { badInput, parseRecord, RunSpec } from '@medformer/schema';
 import { codeVersion } from '@medformer/telemetry';
 import { Controller, Inject } from '@nestjs/common';
+import { labelSpaceOf } from './label-space.js';
 import { TrainingRuns } from './training-runs.js';
 
 @RpcController(TrainerServiceService)
@@ -37,8 +38,9 @@ export class TrainerController {
       });
     }
     // The caller may name the data set; the record names it by its address.
-    const { hash } = await resolveDataset(this.store, spec.dataset);
+    const { hash, manifest } = await resolveDataset(this.store, spec.dataset);
     const record = parseRecord(RunSpec, { ...spec, dataset: hash, codeVersion: codeVersion() }, 'spec');
+    labelSpaceOf(record, manifest);
     return { run: await this.runs.start(record) };
   }
 

@@ -36,10 +36,12 @@ export class TrainingRuns {
   async start(spec: RunSpec): Promise<Run> {
     const id = runId(spec);
     const stored = await this.stored(id, spec);
+    await putRunSpec(this.store, spec);
+    // Nothing is awaited from here on: of two calls at once the second finds what the first made.
     const known = this.live.get(id);
     if (known && !known.ended) return known.run;
     if (stored.state === RunState.RUN_STATE_SUCCEEDED) return stored;
-    await putRunSpec(this.store, spec);
+    if (this.stopping) throw new MedformerError('UNAVAILABLE', 'the service is stopping');
     const live = new LiveRun({ ...stored, state: RunState.RUN_STATE_QUEUED, failure: '' });
     this.live.set(id, live);
     void this.queue.add(() => this.train(spec, live));
@@ -66,7 +68,10 @@ export class TrainingRuns {
     const { run, live } = await this.get(id);
     if (!live || live.ended) return run;
     live.cancellation.abort(new MedformerError('CANCELLED', 'cancelled by CancelRun'));
-    if (live.run.state === RunState.RUN_STATE_QUEUED) live.update({ state: RunState.RUN_STATE_CANCELLED });
+    if (live.run.state === RunState.RUN_STATE_QUEUED) {
+      live.update({ state: RunState.RUN_STATE_CANCELLED });
+      this.observeQueue();
+    }
     return live.run;
   }
 

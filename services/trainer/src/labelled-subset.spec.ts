@@ -1,0 +1,81 @@
+import { type ImageRecord, MethodSpec, sha256 } from '@medformer/schema';
+import type { TrainingGroup } from '@medformer/ssl';
+import { expect, it } from 'vitest';
+import { labelledSubset } from './labelled-subset.js';
+
+const SPACE = { task: 'finding', kind: 'binary' as const, classes: ['absent', 'present'] };
+
+it('keeps the images that carry a label for the task, with their pixels', () => {
+  const [group] = labelledSubset([groupOf([1, 0, undefined, 1, undefined, 0])], method({}), SPACE);
+
+  expect(group?.records.map(({ row }) => row)).toEqual([0, 1, 3, 5]);
+  expect([...group!.pixels]).toEqual([0, 1, 3, 5]);
+});
+
+it('leaves groups that are labelled throughout as they are, and drops those without a label', () => {
+  const whole = groupOf([0, 1]);
+
+  expect(labelledSubset([whole, groupOf([undefined])], method({}), SPACE)).toEqual([whole]);
+  expect(labelledSubset([whole], method({}), SPACE)[0]).toBe(whole);
+});
+
+it('draws as many images of each class as asked for, over all groups, the same ones for the same seed', () => {
+  const groups = [groupOf([1, 0, undefined, 1, 0, 0, 1]), groupOf([1, undefined, 0, 1, 0])];
+  const draw = (labelSeed: number) =>
+    labelledSubset(groups, method({ labelsPerClass: 2, labelSeed }), SPACE).flatMap(({ records }) => records);
+
+  const counts = [0, 1].map((label) => draw(3).filter(({ labels }) => labels.finding === label).length);
+  expect(counts).toEqual([2, 2]);
+  expect(draw(3)).toEqual(draw(3));
+  expect(
+    [1, 2, 4, 5].some(
+      (seed) => String(draw(seed).map(({ id }) => id)) !== String(draw(3).map(({ id }) => id)),
+    ),
+  ).toBe(true);
+});
+
+it('draws the same images whether or not unlabelled ones stand between them', () => {
+  const labels = [1, 0, 1, 1, 0, 0, 1, 0];
+  const spread = labels.flatMap((label) => [undefined, label]);
+  const drawn = (given: (number | undefined)[], rowOf: (row: number) => number) =>
+    labelledSubset([groupOf(given)], method({ labelsPerClass: 2 }), SPACE).flatMap(({ records }) =>
+      records.map(({ row }) => rowOf(row)),
+    );
+
+  expect(drawn(spread, (row) => (row - 1) / 2)).toEqual(drawn(labels, (row) => row));
+});
+
+it('says which class has too few labelled images', () => {
+  expect(() => labelledSubset([groupOf([1, 1, 0])], method({ labelsPerClass: 2 }), SPACE)).toThrow(
+    expect.objectContaining({
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringContaining('absent has 1'),
+    }),
+  );
+});
+
+function method(change: object) {
+  const spec = MethodSpec.parse({ name: 'supervised', task: 'finding', ...change });
+  if (spec.name !== 'supervised') throw new Error('not supervised');
+  return spec;
+}
+
+/** Images of one pixel, which tells their row. */
+function groupOf(labels: (number | undefined)[]): TrainingGroup {
+  const records = labels.map(
+    (label, row): ImageRecord => ({
+      id: sha256(`${labels.length} ${row}`).slice(0, 16),
+      subject: `s${row}`,
+      split: 'train',
+      modality: 'ct',
+      bodyPart: 'chest',
+      shape: [1, 1, 1],
+      pixelType: 'uint8',
+      labels: label === undefined ? {} : { finding: label },
+      source: sha256('x'),
+      tensor: 't',
+      row,
+    }),
+  );
+  return { shape: [1, 1, 1], pixels: Uint8Array.from(labels.keys()), records };
+}

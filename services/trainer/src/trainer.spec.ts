@@ -1,0 +1,359 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { credentials, status } from '@grpc/grpc-js';
+import { listCheckpoints, loadCheckpoint } from '@medformer/checkpoint';
+import { type DatasetImage, writeDataset } from '@medformer/dataset';
+import { type Run, RunState, TrainerServiceClient, type WatchRunResponse } from '@medformer/gen/trainer';
+import { type ObjectStore, openObjectStore } from '@medformer/object-store';
+import { baseConfig, type RunningService, runService } from '@medformer/rpc';
+import { Rng, RunSpec, type Split, sha256 } from '@medformer/schema';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { trainerConfig } from './config.js';
+import { trainer } from './index.js';
+
+/** Long enough to be caught in the middle. */
+const LONG = 120;
+
+let folder: string;
+let store: ObjectStore;
+let dataset: string;
+let service: RunningService;
+let client: TrainerServiceClient;
+/** The first run of this file, and how it ended. */
+let first: { started: Run; events: Event[] };
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'trainer-'));
+  await serve('store');
+  const started = await start({ seed: 1, steps: 6, checkpointEvery: 4 });
+  first = { started, events: await watch(started.run) };
+});
+afterAll(async () => {
+  await stop();
+  await rm(folder, { recursive: true });
+});
+
+describe('a run', () => {
+  it('trains, and ends with a checkpoint that names it', async () => {
+    const { started, events } = first;
+    const states = events.flatMap((event) => (event.$case === 'state' ? [event.value] : []));
+
+    expect(started).toMatchObject({ step: 0n, steps: 6n, method: 'simclr', checkpoint: '', failure: '' });
+    expect(states.at(-1)).toMatchObject({ state: RunState.RUN_STATE_SUCCEEDED, step: 6n, failure: '' });
+    const steps = events.flatMap((event) => (event.$case === 'progress' ? [Number(event.value.step)] : []));
+    expect(new Set(steps).size).toBe(steps.length);
+    expect(steps).toEqual([...steps].sort((x, y) => x - y));
+    const { record } = await loadCheckpoint(store, states.at(-1)!.checkpoint);
+    expect(record).toMatchObject({
+      run: started.run,
+      dataset,
+      step: 6,
+      codes: { modalities: ['ct', 'mri'] },
+    });
+    expect(record.history.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect((await listCheckpoints(store, started.run)).map(({ step }) => step)).toEqual([4, 6]);
+  });
+
+  it('gives its record back', async () => {
+    const { spec, run } = await get(first.started.run);
+
+    expect(run?.state).toBe(RunState.RUN_STATE_SUCCEEDED);
+    expect(RunSpec.parse(spec)).toMatchObject({ dataset, seed: 1, steps: 6, batchSize: 8, model: MODEL });
+  });
+
+  it('is one run when it is started twice, also at once, and done when it is started again', async () => {
+    const stepsBefore = await metric('medformer_trainer_steps_total');
+    const spec = { seed: 2, steps: 3 };
+    const [one, other] = await Promise.all([start(spec), start({ ...spec, dataset })]);
+    await ended(one.run);
+    const again = await start(spec);
+
+    expect(other.run).toBe(one.run);
+    expect(again).toMatchObject({ run: one.run, state: RunState.RUN_STATE_SUCCEEDED });
+    // One process trained, once.
+    expect((await metric('medformer_trainer_steps_total')) - stepsBefore).toBe(3);
+  });
+
+  // Four processes start, one after the other: on a busy machine that is minutes.
+  it('cancelled, then killed, ends as if neither had happened', async () => {
+    const spec = { seed: 3, steps: LONG, checkpointEvery: 10 };
+    const { run } = await start(spec);
+    await reaches(run, 5);
+    await cancel(run);
+    const cancelled = await ended(run);
+
+    expect(cancelled).toMatchObject({ state: RunState.RUN_STATE_CANCELLED, failure: '' });
+    const stopped = Number(cancelled.step);
+    expect(stopped).toBeGreaterThanOrEqual(5);
+    expect(stopped).toBeLessThan(LONG);
+    expect((await loadCheckpoint(store, cancelled.checkpoint)).record.step).toBe(stopped);
+
+    await start(spec);
+    await reaches(run, stopped + 12);
+    for (const pid of trainingProcesses()) process.kill(pid, 'SIGKILL');
+    expect(await ended(run)).toMatchObject({
+      state: RunState.RUN_STATE_FAILED,
+      failure: 'training process died by SIGKILL',
+    });
+
+    await start(spec);
+    const finished = await ended(run);
+    expect(finished).toMatchObject({ state: RunState.RUN_STATE_SUCCEEDED, step: BigInt(LONG), failure: '' });
+
+    // The same data in another store gives the same run.
+    await serve('other');
+    const unbroken = await start(spec);
+    expect(await ended(unbroken.run)).toEqual(finished);
+    await serve('store');
+  }, 600_000);
+
+  it('waits for the one before it, and can be cancelled while it waits', async () => {
+    const { run } = await start({ seed: 5, steps: LONG });
+    await reaches(run, 1);
+    const second = await start({ seed: 6, steps: LONG });
+
+    expect(second.state).toBe(RunState.RUN_STATE_QUEUED);
+    expect((await cancel(second.run)).state).toBe(RunState.RUN_STATE_CANCELLED);
+    await cancel(run);
+    expect((await ended(run)).state).toBe(RunState.RUN_STATE_CANCELLED);
+    expect(await ended(second.run)).toMatchObject({
+      state: RunState.RUN_STATE_CANCELLED,
+      step: 0n,
+      checkpoint: '',
+    });
+  });
+
+  it('ends with a checkpoint when its service stops, tells its watchers, and is found interrupted', async () => {
+    const { run } = await start({ seed: 8, steps: LONG, checkpointEvery: 1000 });
+    const watched = watch(run);
+    await reaches(run, 3);
+    await serve('store');
+
+    expect((await watched).at(-1)).toMatchObject({ value: { state: RunState.RUN_STATE_INTERRUPTED } });
+    const runs = new Map((await list()).map((each) => [each.run, each]));
+    expect(runs.get(first.started.run)).toMatchObject({ state: RunState.RUN_STATE_SUCCEEDED, step: 6n });
+    const interrupted = runs.get(run)!;
+    expect(interrupted.state).toBe(RunState.RUN_STATE_INTERRUPTED);
+    expect(interrupted.step).toBeGreaterThanOrEqual(3n);
+    expect((await loadCheckpoint(store, interrupted.checkpoint)).record.step).toBe(Number(interrupted.step));
+    expect(await ended(run)).toEqual(interrupted);
+  });
+
+  it('of labels starts from the body of another, and refuses one of another shape', async () => {
+    const { checkpoint: initialCheckpoint } = (await get(first.started.run)).run!;
+    const supervised = { steps: 2, method: { name: 'supervised', task: 'finding' }, initialCheckpoint };
+    const tuned = await ended((await start(supervised)).run);
+
+    expect(tuned.state).toBe(RunState.RUN_STATE_SUCCEEDED);
+    const { weights, record } = await loadCheckpoint(store, tuned.checkpoint);
+    expect(record.codes.tasks).toEqual(['finding']);
+    expect(weights.get('output/heads/finding/weight')?.shape).toEqual([24, 2]);
+    const misfit = await start({ ...supervised, model: { ...MODEL, width: 36 } });
+    expect(await ended(misfit.run)).toMatchObject({
+      state: RunState.RUN_STATE_FAILED,
+      failure: 'spec: model.width: expected 24, as in the initial checkpoint, found 36',
+    });
+  });
+});
+
+describe('a request', () => {
+  it.each([
+    [
+      'without a data set',
+      { dataset: undefined },
+      status.INVALID_ARGUMENT,
+      /^request: spec\.dataset: expected a name/,
+    ],
+    [
+      'for an unknown data set',
+      { dataset: 'nowhere' },
+      status.NOT_FOUND,
+      /^dataset nowhere: not in the store$/,
+    ],
+    [
+      'for an unknown task',
+      { method: { name: 'supervised', task: 'lesion' } },
+      status.INVALID_ARGUMENT,
+      /^method\.task: dataset stripes has no task lesion; it has: region, finding, signs$/,
+    ],
+    [
+      'for a task of many labels per image',
+      { method: { name: 'supervised', task: 'signs' } },
+      status.INVALID_ARGUMENT,
+      /^method\.task: signs is multi-label; supervised training takes one class per image$/,
+    ],
+    [
+      'for an unknown method',
+      { method: { name: 'jigsaw' } },
+      status.INVALID_ARGUMENT,
+      /^spec: method\.name: /,
+    ],
+    ['for no steps', { steps: 0 }, status.INVALID_ARGUMENT, /^spec: steps: /],
+    ['for an unknown model', { model: 'huge' }, status.INVALID_ARGUMENT, /^spec: model: /],
+  ])('%s is refused, naming the key', async (_, change, code, details) => {
+    await expect(start({ steps: 1, ...change })).rejects.toMatchObject({
+      code,
+      details: expect.stringMatching(details),
+    });
+  });
+
+  it('about an unknown run is refused', async () => {
+    const id = sha256('no run');
+
+    await expect(get(id)).rejects.toMatchObject({
+      code: status.NOT_FOUND,
+      details: `run ${id}: not in the store`,
+    });
+    await expect(get('abc')).rejects.toMatchObject({ code: status.INVALID_ARGUMENT });
+    await expect(cancel(id)).rejects.toMatchObject({ code: status.NOT_FOUND });
+    await expect(watch(id)).rejects.toMatchObject({ code: status.NOT_FOUND });
+  });
+});
+
+const MODEL = {
+  width: 24,
+  depth: 1,
+  heads: 3,
+  latents: 4,
+  mlpRatio: 2,
+  patch2d: 4,
+  patch3d: 4,
+  frequencies: 2,
+};
+
+function specOf(change: object) {
+  return {
+    dataset: 'stripes',
+    method: { name: 'simclr', projection: [16, 8], batching: 'mixed' },
+    model: MODEL,
+    batchSize: 8,
+    ...change,
+  };
+}
+
+function start(change: object): Promise<Run> {
+  return new Promise((resolve, reject) =>
+    client.startRun({ spec: specOf(change) }, (error, response) =>
+      error ? reject(error) : resolve(response.run!),
+    ),
+  );
+}
+
+function cancel(run: string): Promise<Run> {
+  return new Promise((resolve, reject) =>
+    client.cancelRun({ run }, (error, response) => (error ? reject(error) : resolve(response.run!))),
+  );
+}
+
+function get(run: string): Promise<{ run?: Run | undefined; spec?: object | undefined }> {
+  return new Promise((resolve, reject) =>
+    client.getRun({ run }, (error, response) => (error ? reject(error) : resolve(response))),
+  );
+}
+
+function list(): Promise<Run[]> {
+  return new Promise((resolve, reject) =>
+    client.listRuns({}, (error, response) => (error ? reject(error) : resolve(response.runs))),
+  );
+}
+
+type Event = NonNullable<WatchRunResponse['event']>;
+
+async function watch(run: string): Promise<Event[]> {
+  const events: Event[] = [];
+  for await (const { event } of client.watchRun({ run })) events.push(event);
+  return events;
+}
+
+/** The run when it has ended. */
+async function ended(run: string): Promise<Run> {
+  const last = (await watch(run)).at(-1);
+  if (last?.$case !== 'state') throw new Error(`run ${run} has no end`);
+  return last.value;
+}
+
+async function reaches(run: string, step: number): Promise<void> {
+  const call = client.watchRun({ run });
+  call.on('error', () => undefined);
+  for await (const { event } of call as AsyncIterable<WatchRunResponse>) {
+    if (event?.$case !== 'progress' || Number(event.value.step) < step) continue;
+    call.cancel();
+    return;
+  }
+  throw new Error(`run ${run} ended before step ${step}`);
+}
+
+/** The service, started again, on the store of this name, which holds the data set. */
+async function serve(name: string): Promise<void> {
+  if (service) await stop();
+  const url = pathToFileURL(join(folder, name)).href;
+  store = await openObjectStore({ url });
+  dataset = (await writeDataset(store, description(), cohort())).hash;
+  const config = baseConfig
+    .extend(trainerConfig)
+    .parse({ store: url, port: 0, metricsPort: 0, logLevel: 'fatal', trainerThreads: 1 });
+  service = await runService('trainer', [trainer], config);
+  client = new TrainerServiceClient(`127.0.0.1:${service.port}`, credentials.createInsecure());
+}
+
+async function stop(): Promise<void> {
+  await service.close();
+  client.close();
+}
+
+/** Of this test's own training processes. */
+function trainingProcesses(): number[] {
+  const lines = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,args='], { encoding: 'utf8' }).split('\n');
+  return lines.flatMap((line) => {
+    const [pid, parent] = line.trim().split(/\s+/).map(Number);
+    return parent === process.pid && line.includes('training-process.js') ? [pid!] : [];
+  });
+}
+
+async function metric(name: string): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${service.metricsPort}/metrics`)).text();
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith(`${name}{`))
+    .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+}
+
+function description() {
+  return {
+    name: 'stripes',
+    description: 'Stripes of three brightnesses.',
+    source: { format: 'generated', synthetic: true, digest: sha256('stripes'), files: 1, bytes: 1 },
+    deidentification: { profile: 'none', notes: [] },
+    normalisation: {},
+    splits: { policy: 'by-subject' as const, seed: 0 },
+    labelSpaces: [
+      { task: 'region', kind: 'multi-class' as const, classes: ['head', 'chest', 'knee'] },
+      { task: 'finding', kind: 'binary' as const, classes: ['absent', 'present'] },
+      { task: 'signs', kind: 'multi-label' as const, classes: ['nodule', 'effusion'] },
+    ],
+    codeVersion: 'test',
+  };
+}
+
+/** 30 training images of 8 x 8, of which half have a finding label. */
+function cohort(): DatasetImage[] {
+  return Array.from({ length: 36 }, (_, index) => {
+    const rng = Rng.of('stripes', index);
+    const split: Split = index < 30 ? 'train' : 'test';
+    return {
+      id: sha256(String(index)).slice(0, 16),
+      subject: `s${index}`,
+      split,
+      modality: index % 2 === 0 ? 'ct' : 'mri',
+      bodyPart: 'whole-body',
+      shape: [8, 8, 1],
+      pixelType: 'uint8' as const,
+      labels: { region: index % 3, ...(index % 2 === 0 ? { finding: index % 4 === 0 ? 1 : 0 } : {}) },
+      source: sha256(`source ${index}`),
+      pixels: Uint8Array.from({ length: 64 }, () => 60 + 60 * (index % 3) + rng.integer(20)),
+    };
+  });
+}
