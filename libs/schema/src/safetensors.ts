@@ -85,7 +85,11 @@ export function decodeSafetensors(bytes: Uint8Array, file: string): Safetensors 
     tensors.set(name, {
       dtype: entry.dtype,
       shape: entry.shape,
-      data: view(bytes.subarray(bodyStart + begin, bodyStart + end), entry.dtype),
+      // Not a subarray: a Buffer's slices are no copies.
+      data: view(
+        new Uint8Array(bytes.buffer, bytes.byteOffset + bodyStart + begin, end - begin),
+        entry.dtype,
+      ),
     });
   }
   return { tensors, metadata };

@@ -80,6 +80,18 @@ describe('decodeNifti', () => {
     expect(decodeNifti(nifti({ edges: [3, 5, 4, 1] }), 'slice.nii').shape).toEqual([4, 5, 1]);
     expect(decodeNifti(nifti({ edges: [2, 5, 4, 0] }), 'slice.nii').shape).toEqual([4, 5, 1]);
   });
+
+  it('reads bytes that stand in the middle of a larger buffer, as a message brings them', async () => {
+    for (const name of ['int16.nii', 'turned.nii.gz']) {
+      const alone = await readFile(new URL(name, GOLDEN));
+      const within = Buffer.concat([Buffer.alloc(7, 1), alone, Buffer.alloc(9, 1)]).subarray(
+        7,
+        7 + alone.length,
+      );
+
+      expect(decodeNifti(within, name)).toEqual(decodeNifti(alone, name));
+    }
+  });
 });
 
 describe('decodeDicom', () => {

@@ -182,5 +182,5 @@ function gunzip(bytes: Uint8Array, maxOutputLength: number, refuse: Refuse): Buf
 }
 
 function arrayBufferOf(bytes: Uint8Array): ArrayBuffer {
-  return bytes.slice().buffer as ArrayBuffer;
+  return Uint8Array.from(bytes).buffer;
 }
