@@ -27,11 +27,18 @@ export interface Encoding {
   inferMs: number;
 }
 
+/** A checkpoint and where it is: what an encoding process needs to load it, also after it was started again. */
+export interface ModelSource {
+  store: ObjectStoreConfig;
+  checkpoint: string;
+  threads?: number;
+}
+
 /** What the encoding process answers. */
 export type EncodingCalls = {
-  load: {
-    input: { store: ObjectStoreConfig; checkpoint: string; threads?: number };
-    output: ModelDescription;
+  load: { input: ModelSource; output: ModelDescription };
+  encode: {
+    input: { model: ModelSource; image: EncodingImage; modality: string; bodyPart: string };
+    output: Encoding;
   };
-  encode: { input: { image: EncodingImage; modality: string; bodyPart: string }; output: Encoding };
 };

@@ -1,18 +1,25 @@
 import { serveCompute } from '@medformer/compute';
-import { MedformerError } from '@medformer/schema';
-import type { EncodingCalls } from './encoding-calls.js';
+import type { EncodingCalls, ModelSource } from './encoding-calls.js';
 import { LoadedModel } from './loaded-model.js';
 
-let loaded: LoadedModel | undefined;
+/** The one model of this process. */
+let loaded: Promise<LoadedModel> | undefined;
 
 serveCompute<EncodingCalls>({
-  async load(input) {
-    loaded = await LoadedModel.load(input);
-    return loaded.description;
+  async load(source) {
+    return (await load(source)).description;
   },
-  async encode(input) {
-    if (!loaded)
-      throw new MedformerError('UNAVAILABLE', 'the model is not loaded in this process yet: call again');
-    return loaded.encode(input);
+  async encode({ model, ...input }) {
+    // A process that took the place of one that died has nothing loaded yet.
+    return (await (loaded ?? load(model))).encode(input);
   },
 });
+
+function load(source: ModelSource): Promise<LoadedModel> {
+  const loading = LoadedModel.load(source);
+  loaded = loading;
+  loading.catch(() => {
+    loaded = undefined;
+  });
+  return loading;
+}

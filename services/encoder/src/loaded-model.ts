@@ -4,7 +4,13 @@ import { codeRows, Medformer } from '@medformer/medformer';
 import { openObjectStore } from '@medformer/object-store';
 import { MedformerError } from '@medformer/schema';
 import { tf, useBackend } from '@medformer/tensorflow';
-import type { Encoding, EncodingCalls, EncodingImage, ModelDescription } from './encoding-calls.js';
+import type {
+  Encoding,
+  EncodingCalls,
+  EncodingImage,
+  ModelDescription,
+  ModelSource,
+} from './encoding-calls.js';
 
 /** Shapes every model answers once before it is called ready: the first run of a shape allocates and is slow. */
 const WARM_UP_SHAPES = [
@@ -19,11 +25,7 @@ export class LoadedModel {
     readonly description: ModelDescription,
   ) {}
 
-  static async load({
-    store: storeConfig,
-    checkpoint,
-    threads,
-  }: EncodingCalls['load']['input']): Promise<LoadedModel> {
+  static async load({ store: storeConfig, checkpoint, threads }: ModelSource): Promise<LoadedModel> {
     const store = await openObjectStore(storeConfig);
     const { record, weights } = await loadCheckpoint(store, checkpoint);
     await useBackend(threads ? { threads } : {});
@@ -43,16 +45,16 @@ export class LoadedModel {
     });
   }
 
-  async encode({ image, modality, bodyPart }: EncodingCalls['encode']['input']): Promise<Encoding> {
+  async encode({ image, ...named }: Omit<EncodingCalls['encode']['input'], 'model'>): Promise<Encoding> {
     const began = performance.now();
-    const { shape, pixels, modality: shown } = await pixelsOf(image, modality);
+    const { shape, pixels, modality, bodyPart } = await pixelsOf(image, named);
     const decoded = performance.now();
     const notes = [
-      ...missingCode('modality', shown, this.model.codes.modalities),
+      ...missingCode('modality', modality, this.model.codes.modalities),
       ...missingCode('body part', bodyPart, this.model.codes.bodyParts),
     ];
     const output = tf.tidy(() =>
-      this.model.embed(tf.tensor(pixels, [1, ...shape]), { modality: [shown], bodyPart: [bodyPart] }),
+      this.model.embed(tf.tensor(pixels, [1, ...shape]), { modality: [modality], bodyPart: [bodyPart] }),
     );
     const embedding = Float32Array.from(output.dataSync());
     output.dispose();
@@ -60,9 +62,9 @@ export class LoadedModel {
   }
 }
 
-async function pixelsOf(image: EncodingImage, modality: string) {
-  const read =
-    image.kind === 'file' ? await readImageFile(image.content, image.name, modality) : { ...image, modality };
+/** Pixels in [0, 1]; what a file says of itself goes before what the caller says. */
+async function pixelsOf(image: EncodingImage, named: { modality: string; bodyPart: string }) {
+  const read = image.kind === 'file' ? await readImageFile(image.content, image.name, named.modality) : image;
   const scale = read.pixels instanceof Uint8Array ? 255 : read.pixels instanceof Uint16Array ? 65_535 : 1;
   const pixels = Float32Array.from(read.pixels, (value) => value / scale);
   const outside = pixels.findIndex((value) => !(value >= 0 && value <= 1));
@@ -72,7 +74,7 @@ async function pixelsOf(image: EncodingImage, modality: string) {
       `image: pixel ${outside}: expected a number in [0, 1], found ${pixels[outside]}`,
     );
   }
-  return { shape: read.shape, pixels, modality: read.modality };
+  return { ...named, ...read, pixels };
 }
 
 function missingCode(kind: string, name: string, known: string[]): string[] {

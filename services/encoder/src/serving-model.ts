@@ -1,9 +1,15 @@
 import { type ComputeProcess, startComputeProcess } from '@medformer/compute';
 import type { ObjectStore, ObjectStoreConfig } from '@medformer/object-store';
-import { ContentHash, MedformerError, parseRecord } from '@medformer/schema';
+import { ContentHash, MedformerError, parseRecord, toMedformerError } from '@medformer/schema';
 import type { Logger } from '@medformer/telemetry';
 import { z } from 'zod';
-import type { Encoding, EncodingCalls, ModelDescription } from './encoding-calls.js';
+import type {
+  Encoding,
+  EncodingCalls,
+  EncodingImage,
+  ModelDescription,
+  ModelSource,
+} from './encoding-calls.js';
 
 /** Where the choice of the served checkpoint outlives the process. */
 const CHOICE_KEY = 'serving/encoder.json';
@@ -16,18 +22,28 @@ export interface ServingModelOptions {
 
 interface Serving {
   process: ComputeProcess<EncodingCalls>;
+  source: ModelSource;
   description: ModelDescription;
   callsUnderWay: Set<Promise<unknown>>;
 }
 
+interface EncodingRequest {
+  image: EncodingImage;
+  modality: string;
+  bodyPart: string;
+}
+
 /**
  * The checkpoint that answers. Another one is loaded and warmed up in a process of its own beside it, then takes over;
- * calls under way finish on the old process before that ends.
+ * calls under way finish on the old process before that ends. A process that died is started and loaded again by the
+ * next call, and the calls that it took with it are made again.
  */
 export class ServingModel {
   private serving: Serving | undefined;
   private loading: Promise<unknown> = Promise.resolve();
   private starting = true;
+  /** Calls that are made again, one after the other. */
+  private repeating: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly store: ObjectStore,
@@ -50,7 +66,7 @@ export class ServingModel {
     if (this.starting) throw new MedformerError('UNAVAILABLE', 'the encoder is loading its model');
   }
 
-  /** @throws MedformerError FAILED_PRECONDITION before any model is loaded */
+  /** @throws MedformerError FAILED_PRECONDITION before any model is loaded, UNAVAILABLE while the first one is */
   get description(): ModelDescription {
     return this.current.description;
   }
@@ -63,16 +79,16 @@ export class ServingModel {
   }
 
   async encode(
-    input: EncodingCalls['encode']['input'],
+    request: EncodingRequest,
     signal: AbortSignal,
   ): Promise<Encoding & { description: ModelDescription }> {
-    const { process, description, callsUnderWay } = this.current;
-    const call = process.call('encode', input, { signal });
-    callsUnderWay.add(call);
+    const serving = this.current;
+    const call = this.encodeBy(serving, request, signal);
+    serving.callsUnderWay.add(call);
     try {
-      return { ...(await call), description };
+      return { ...(await call), description: serving.description };
     } finally {
-      callsUnderWay.delete(call);
+      serving.callsUnderWay.delete(call);
     }
   }
 
@@ -83,31 +99,49 @@ export class ServingModel {
 
   private get current(): Serving {
     if (this.serving) return this.serving;
+    this.ready();
     throw new MedformerError(
       'FAILED_PRECONDITION',
       'no model is loaded: call LoadModel with a checkpoint first',
     );
   }
 
+  private async encodeBy(
+    { process, source }: Serving,
+    request: EncodingRequest,
+    signal: AbortSignal,
+  ): Promise<Encoding> {
+    const encode = () => process.call('encode', { model: source, ...request }, { signal });
+    try {
+      return await encode();
+    } catch (thrown) {
+      if (toMedformerError(thrown).code !== 'UNAVAILABLE' || signal.aborted) throw thrown;
+      this.logger.warn(
+        { checkpoint: source.checkpoint, err: thrown },
+        'encoding process lost, calling again',
+      );
+      // One after the other: an image that kills its process takes no other call with it a second time.
+      const again = this.repeating.then(encode);
+      this.repeating = again.catch(() => undefined);
+      return again;
+    }
+  }
+
   private async replace(checkpoint: string): Promise<ModelDescription> {
     if (this.serving?.description.checkpoint === checkpoint) return this.serving.description;
     const process = startComputeProcess<EncodingCalls>(
       new URL('../dist/encoding-process.js', import.meta.url),
-      {
-        name: 'encoding process',
-      },
+      { name: 'encoding process' },
     );
-    const { store, threads } = this.options;
-    const description = await process
-      .call('load', { store, checkpoint, ...(threads ? { threads } : {}) })
-      .catch(async (thrown) => {
-        await process.stop();
-        throw thrown;
-      });
+    const source: ModelSource = { ...this.options, checkpoint };
+    const description = await process.call('load', source).catch(async (thrown) => {
+      await process.stop();
+      throw thrown;
+    });
     const choice = Buffer.from(JSON.stringify({ checkpoint } satisfies z.input<typeof Choice>));
     await this.store.put(CHOICE_KEY, choice, { contentType: 'application/json' });
     const old = this.serving;
-    this.serving = { process, description, callsUnderWay: new Set() };
+    this.serving = { process, source, description, callsUnderWay: new Set() };
     if (old) void this.retire(old);
     return description;
   }

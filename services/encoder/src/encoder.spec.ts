@@ -1,0 +1,385 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { writeCheckpoint } from '@medformer/checkpoint';
+import { DataType } from '@medformer/gen/common';
+import {
+  type EncodeRequest,
+  type EncodeResponse,
+  EncoderServiceClient,
+  type Model,
+} from '@medformer/gen/encoder';
+import { encodePng, readImageFile } from '@medformer/imaging';
+import { INPUT_STATISTICS, Medformer } from '@medformer/medformer';
+import { type ObjectStore, openObjectStore } from '@medformer/object-store';
+import { baseConfig, type RunningService, runService } from '@medformer/rpc';
+import { Rng, RunSpec, runId, sha256 } from '@medformer/schema';
+import { tf, useBackend } from '@medformer/tensorflow';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { encoderConfig } from './config.js';
+import { encoder } from './index.js';
+
+const CODES = { modalities: ['ct', 'mri'], bodyParts: ['head'], tasks: [] };
+
+let folder: string;
+let url: string;
+let store: ObjectStore;
+let service: RunningService;
+let client: EncoderServiceClient;
+/** Two checkpoints and, in this process, the models they hold. */
+let first: { checkpoint: string; spec: RunSpec; model: Medformer };
+let second: typeof first;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'encoder-'));
+  url = pathToFileURL(folder).href;
+  store = await openObjectStore({ url });
+  await useBackend();
+  first = await untrained(1);
+  second = await untrained(2);
+  await serve();
+});
+afterAll(async () => {
+  first.model.dispose();
+  second.model.dispose();
+  await stop();
+  await rm(folder, { recursive: true });
+});
+
+describe('before a model is loaded', () => {
+  it('embeddings are refused, with the remedy', async () => {
+    await expect(encode(pixels([8, 8, 1]))).rejects.toMatchObject({
+      code: status.FAILED_PRECONDITION,
+      details: 'no model is loaded: call LoadModel with a checkpoint first',
+    });
+    await expect(getModel()).rejects.toMatchObject({ code: status.FAILED_PRECONDITION });
+  });
+
+  it('a checkpoint that is none is refused', async () => {
+    await expect(load('abc')).rejects.toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      details: expect.stringMatching(/^checkpoint: /),
+    });
+    await expect(load(sha256('nothing'))).rejects.toMatchObject({
+      code: status.NOT_FOUND,
+      details: expect.stringContaining(sha256('nothing')),
+    });
+  });
+});
+
+describe('a loaded model', () => {
+  beforeAll(async () => {
+    await load(first.checkpoint);
+  });
+
+  it('says what it is and where it comes from', async () => {
+    expect(await getModel()).toEqual({
+      lineage: lineageOf(first),
+      width: 24,
+      parameters: BigInt(first.model.parameters.size),
+      modalities: ['ct', 'mri'],
+      bodyParts: ['head'],
+      step: 1n,
+      method: 'simclr',
+    });
+  });
+
+  it.each([
+    [[8, 8, 1], DataType.DATA_TYPE_UINT8],
+    [[9, 14, 3], DataType.DATA_TYPE_UINT8],
+    [[8, 12, 1], DataType.DATA_TYPE_UINT16],
+    [[6, 8, 10, 1], DataType.DATA_TYPE_FLOAT32],
+  ])('embeds pixels of %j, type %i, as the model does in its own process', async (shape, dataType) => {
+    const request = pixels(shape, dataType);
+    const { embedding, lineage, timing, notes } = await encode(request, 'ct', 'head');
+
+    expectClose(embedding, embeddingOf(first.model, valuesOf(request), shape, 'ct', 'head'));
+    expect(lineage).toEqual(lineageOf(first));
+    expect(notes).toEqual([]);
+    expect(Object.values(timing!).every((ms) => ms >= 0)).toBe(true);
+  });
+
+  it('embeds a PNG, a NIfTI volume and a DICOM slice as ingestion would store them', async () => {
+    const grey = Uint8Array.from({ length: 20 * 30 }, (_, at) => (at * 7) % 256);
+    const files: [string, Uint8Array, string][] = [
+      ['scan.png', await encodePng({ shape: [20, 30, 1], pixels: grey }), 'mri'],
+      ['anatomical.nii', await fixture('mri/anatomical.nii'), 'mri'],
+      ['CT_small.dcm', await fixture('ct/CT_small.dcm'), 'ct'],
+    ];
+    for (const [name, content, modality] of files) {
+      const { embedding } = await encode(
+        { $case: 'file', value: { name, content: Buffer.from(content) } },
+        modality,
+        'head',
+      );
+
+      const read = await readImageFile(content, name, modality);
+      const scale = read.pixels instanceof Uint8Array ? 255 : 65_535;
+      const values = Float32Array.from(read.pixels, (value) => value / scale);
+      expectClose(embedding, embeddingOf(first.model, values, read.shape, modality, read.bodyPart ?? 'head'));
+    }
+  });
+
+  it('says when it had no code for what was named, and takes the file at its word', async () => {
+    const unnamed = await encode(pixels([8, 8, 1]));
+    const unknown = await encode(pixels([8, 8, 1]), 'pet', 'hand');
+    const content = Buffer.from(await fixture('ct/CT_small.dcm'));
+    const dicom = await encode({ $case: 'file', value: { name: 'a.dcm', content } }, 'pet', 'head');
+
+    expect(unnamed.notes).toEqual([
+      'no modality was named: the shared code was used',
+      'no body part was named: the shared code was used',
+    ]);
+    expect(unknown.notes).toEqual([
+      'modality "pet" has no trained code: the shared code was used',
+      'body part "hand" has no trained code: the shared code was used',
+    ]);
+    expectClose(unknown.embedding, unnamed.embedding);
+    // The file says CT, which has a code.
+    expect(dicom.notes.filter((note) => note.startsWith('modality'))).toEqual([]);
+  });
+
+  it.each<[string, EncodeRequest['image'], RegExp]>([
+    ['neither pixels nor file', undefined, /^request: image: expected a tensor or a file, found neither$/],
+    [
+      'too few bytes',
+      tensor([8, 8, 1], DataType.DATA_TYPE_UINT8, Buffer.alloc(63)),
+      /^request: tensor\.data: expected 64 bytes for \[8,8,1\], found 63 bytes$/,
+    ],
+    [
+      'too many bytes',
+      tensor([2, 2, 1], DataType.DATA_TYPE_FLOAT32, Buffer.alloc(20)),
+      /^request: tensor\.data: expected 16 bytes for \[2,2,1\], found 20 bytes$/,
+    ],
+    [
+      'a pixel that is no number',
+      floats([2, 2, 1], [0, 1, Number.NaN, 1]),
+      /^image: pixel 2: expected a number in \[0, 1\], found NaN$/,
+    ],
+    [
+      'a pixel beyond the range',
+      floats([2, 2, 1], [0, 1, 0.5, 1.5]),
+      /^image: pixel 3: expected a number in \[0, 1\], found 1\.5$/,
+    ],
+    [
+      'a type that is not taken',
+      tensor([2, 2, 1], DataType.DATA_TYPE_INT16, Buffer.alloc(8)),
+      /^request: tensor\.data_type: expected uint8, uint16 or float32, found DATA_TYPE_INT16$/,
+    ],
+    [
+      'no type',
+      tensor([2, 2, 1], DataType.DATA_TYPE_UNSPECIFIED, Buffer.alloc(4)),
+      /^request: tensor\.data_type: /,
+    ],
+    [
+      'a type from the future',
+      tensor([2, 2, 1], 99 as DataType, Buffer.alloc(4)),
+      /^request: tensor\.data_type: /,
+    ],
+    ['a shape of two axes', tensor([2, 2], DataType.DATA_TYPE_UINT8, Buffer.alloc(4)), /^tensor\.shape: /],
+    ['an empty edge', tensor([2, 0, 1], DataType.DATA_TYPE_UINT8, Buffer.alloc(0)), /^tensor\.shape: 1: /],
+    [
+      'a file of another kind',
+      { $case: 'file', value: { name: 'scan.bmp', content: Buffer.alloc(9) } },
+      /^scan\.bmp: format: expected .*\.png.*, found another ending$/,
+    ],
+    [
+      'a PNG that is none',
+      { $case: 'file', value: { name: 'scan.png', content: Buffer.from('not a PNG') } },
+      /^scan\.png: /,
+    ],
+  ])('refuses %s, saying what it expected', async (_, image, details) => {
+    await expect(encode(image)).rejects.toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      details: expect.stringMatching(details),
+    });
+  });
+
+  it('answers again after its process was killed, also the calls that were under way', async () => {
+    const request = pixels([8, 8, 1]);
+    const expected = (await encode(request)).embedding;
+    const underWay = Array.from({ length: 8 }, () => encode(request));
+    for (const pid of encodingProcesses()) process.kill(pid, 'SIGKILL');
+    const afterwards = Array.from({ length: 4 }, () => encode(request));
+
+    for (const { embedding, lineage } of await Promise.all([...underWay, ...afterwards])) {
+      expect(embedding).toEqual(expected);
+      expect(lineage).toEqual(lineageOf(first));
+    }
+    expect(encodingProcesses()).toHaveLength(1);
+  });
+
+  it('gives way to another under eight callers without one failed call, each answered by the model it names', async () => {
+    const request = pixels([8, 8, 1]);
+    const byCheckpoint = new Map(
+      [first, second].map(({ checkpoint, model }) => [
+        checkpoint,
+        embeddingOf(model, valuesOf(request), [8, 8, 1]),
+      ]),
+    );
+    const answered: string[] = [];
+    let loaded = false;
+    let callsAfter = 0;
+    const caller = async () => {
+      while (!loaded || callsAfter < 8) {
+        if (loaded) callsAfter += 1;
+        const { embedding, lineage } = await encode(request);
+        answered.push(lineage!.checkpoint);
+        expectClose(embedding, byCheckpoint.get(lineage!.checkpoint)!);
+      }
+    };
+    const callers = Array.from({ length: 8 }, caller);
+    await load(second.checkpoint);
+    loaded = true;
+    await Promise.all(callers);
+
+    expect(answered.filter((checkpoint) => checkpoint === first.checkpoint).length).toBeGreaterThan(0);
+    expect(answered.slice(-8)).toEqual(Array(8).fill(second.checkpoint));
+    expect((await getModel()).lineage).toEqual(lineageOf(second));
+  });
+
+  it('stays when another cannot be loaded', async () => {
+    await load(second.checkpoint);
+    await expect(load(sha256('nothing'))).rejects.toMatchObject({ code: status.NOT_FOUND });
+
+    expect((await encode(pixels([8, 8, 1]))).lineage).toEqual(lineageOf(second));
+  });
+
+  it('is the one that was chosen last when the service starts again, or the configured one', async () => {
+    await load(second.checkpoint);
+    await serve();
+    expect((await getModel()).lineage).toEqual(lineageOf(second));
+    expect((await encode(pixels([8, 8, 1]))).lineage).toEqual(lineageOf(second));
+
+    await serve({ encoderCheckpoint: first.checkpoint });
+    expect((await getModel()).lineage).toEqual(lineageOf(first));
+  });
+});
+
+/** The service, started again, once it is ready. */
+async function serve(settings: object = {}): Promise<void> {
+  if (service) await stop();
+  const config = baseConfig
+    .extend(encoderConfig)
+    .parse({ store: url, port: 0, metricsPort: 0, logLevel: 'fatal', encoderThreads: 1, ...settings });
+  service = await runService('encoder', [encoder], config);
+  client = new EncoderServiceClient(`127.0.0.1:${service.port}`, credentials.createInsecure());
+  for (;;) {
+    const loading = await getModel().then(
+      () => false,
+      ({ code }: ServiceError) => code === status.UNAVAILABLE,
+    );
+    if (!loading) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+async function stop(): Promise<void> {
+  client.close();
+  await service.close();
+}
+
+function encode(image: EncodeRequest['image'], modality = '', bodyPart = ''): Promise<EncodeResponse> {
+  return new Promise((resolve, reject) =>
+    client.encode({ image, modality, bodyPart }, (error, response) =>
+      error ? reject(error) : resolve(response),
+    ),
+  );
+}
+
+function load(checkpoint: string): Promise<Model> {
+  return new Promise((resolve, reject) =>
+    client.loadModel({ checkpoint }, (error, response) => (error ? reject(error) : resolve(response.model!))),
+  );
+}
+
+function getModel(): Promise<Model> {
+  return new Promise((resolve, reject) =>
+    client.getModel({}, (error, response) => (error ? reject(error) : resolve(response.model!))),
+  );
+}
+
+function tensor(shape: number[], dataType: DataType, data: Buffer): EncodeRequest['image'] {
+  return { $case: 'tensor', value: { shape, dataType, data } };
+}
+
+function floats(shape: number[], values: number[]) {
+  return tensor(shape, DataType.DATA_TYPE_FLOAT32, Buffer.from(Float32Array.from(values).buffer));
+}
+
+function pixels(shape: number[], dataType = DataType.DATA_TYPE_UINT8): EncodeRequest['image'] {
+  const rng = Rng.of('pixels', ...shape);
+  const values = Array.from({ length: shape.reduce((product, edge) => product * edge, 1) }, () =>
+    rng.uniform(),
+  );
+  if (dataType === DataType.DATA_TYPE_FLOAT32) return floats(shape, values);
+  if (dataType === DataType.DATA_TYPE_UINT8)
+    return tensor(shape, dataType, Buffer.from(values.map((value) => value * 256)));
+  return tensor(shape, dataType, Buffer.from(Uint16Array.from(values, (value) => value * 65_536).buffer));
+}
+
+/** The pixels of a tensor in [0, 1]. */
+function valuesOf(image: EncodeRequest['image']): Float32Array {
+  if (image?.$case !== 'tensor') throw new Error('not a tensor');
+  const { dataType, data } = image.value;
+  const { buffer } = Uint8Array.from(data);
+  if (dataType === DataType.DATA_TYPE_FLOAT32) return new Float32Array(buffer);
+  if (dataType === DataType.DATA_TYPE_UINT8) return Float32Array.from(data, (value) => value / 255);
+  return Float32Array.from(new Uint16Array(buffer), (value) => value / 65_535);
+}
+
+function embeddingOf(
+  model: Medformer,
+  values: Float32Array,
+  shape: number[],
+  modality = '',
+  bodyPart = '',
+): number[] {
+  const names = { modality: [modality], bodyPart: [bodyPart] };
+  return tf.tidy(() => [...model.embed(tf.tensor(values, [1, ...shape]), names).dataSync()]);
+}
+
+function expectClose(found: number[], expected: number[]): void {
+  expect(found.length).toBe(expected.length);
+  expect(Math.max(...found.map((value, at) => Math.abs(value - expected[at]!)))).toBeLessThan(1e-5);
+}
+
+function lineageOf({ checkpoint, spec }: typeof first) {
+  return { checkpoint, run: runId(spec), dataset: spec.dataset, codeVersion: 'test' };
+}
+
+function fixture(path: string): Promise<Buffer> {
+  return readFile(new URL(`../../../e2e/fixtures/real-images/${path}`, import.meta.url));
+}
+
+/** Of this test's own encoding processes. */
+function encodingProcesses(): number[] {
+  const lines = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,args='], { encoding: 'utf8' }).split('\n');
+  return lines.flatMap((line) => {
+    const [pid, parent] = line.trim().split(/\s+/).map(Number);
+    return parent === process.pid && line.includes('encoding-process.js') ? [pid!] : [];
+  });
+}
+
+/** A checkpoint as training writes one, of a network with random weights. */
+async function untrained(seed: number) {
+  const spec = RunSpec.parse({
+    dataset: sha256('dataset'),
+    method: { name: 'simclr' },
+    model: { width: 24, depth: 1, heads: 3, latents: 4, mlpRatio: 2, patch2d: 4, patch3d: 8, frequencies: 2 },
+    steps: 1,
+    seed,
+    codeVersion: 'test',
+  });
+  const model = new Medformer(spec.model, CODES, [], { seed });
+  const checkpoint = await writeCheckpoint(store, spec, CODES, INPUT_STATISTICS, {
+    step: 1,
+    weights: model.parameters.toStored(),
+    optimiser: new Map(),
+    history: [{ step: 1, loss: 1, learningRate: 0, gradientNorm: 0 }],
+  });
+  return { checkpoint, spec, model };
+}
