@@ -32,6 +32,9 @@ export class AugmentationController {
         found: String(images * viewsPerImage),
       });
     }
+    if (!Number.isSafeInteger(Number(seed))) {
+      throw badInput({ file: 'request', field: 'seed', expected: 'at most 53 bits', found: String(seed) });
+    }
     const { manifest } = await resolveDataset(this.store, dataset);
     const groups = await loadImages(this.store, manifest, {
       split: 'train',
