@@ -1,9 +1,8 @@
-import { type DynamicModule, Module } from '@nestjs/common';
+import type { DynamicModule } from '@nestjs/common';
 import { AugmentationController } from './augmentation.controller.js';
 
-@Module({})
-export class AugmentationModule {
-  static with(this: void): DynamicModule {
-    return { module: AugmentationModule, controllers: [AugmentationController] };
-  }
+class AugmentationModule {}
+
+export function augmentationModule(): DynamicModule {
+  return { module: AugmentationModule, controllers: [AugmentationController] };
 }
