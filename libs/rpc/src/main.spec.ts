@@ -71,6 +71,27 @@ describe('a service process', () => {
     expect(await once(child, 'exit')).toEqual([0, null]);
   });
 
+  it('exits when its parent went while it started', async () => {
+    const argv = [SERVICE, '--data', data, '--port', '0', '--metrics-port', '0'];
+    const child = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
+    children.push(child);
+    child.disconnect();
+    expect(await once(child, 'exit')).toEqual([0, null]);
+  });
+
+  it('tells its parent where it listens', async () => {
+    const argv = [SERVICE, '--data', data, '--port', '0', '--metrics-port', '0'];
+    const child = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
+    children.push(child);
+    const [message] = await once(child, 'message');
+    expect(message).toMatchObject({
+      type: 'listening',
+      port: expect.any(Number),
+      metricsPort: expect.any(Number),
+    });
+    expect((await fetch(`http://127.0.0.1:${message.metricsPort}/healthz`)).status).toBe(200);
+  });
+
   it('prints its effective settings without starting', async () => {
     const { stdout } = await promisify(execFile)(process.execPath, [
       SERVICE,

@@ -17,6 +17,8 @@ const EXIT_INTERRUPTED = 130;
  * 2 wrong settings, 130 second interrupt.
  */
 export async function serveMain(name: string, stages: readonly Stage[]): Promise<void> {
+  // `send` stays after the parent is gone, which may be before this line is reached; `connected` does not.
+  const underParent = process.send !== undefined;
   const schema = configSchemaOf(stages);
   let config: BaseConfig;
   try {
@@ -38,9 +40,6 @@ export async function serveMain(name: string, stages: readonly Stage[]): Promise
   });
   try {
     const service = await runService(name, stages, config, { logger });
-    // A parent that let the ports be chosen hears of them only from here: a port it tried may be another's by now.
-    const { port, metricsPort, probePort } = service;
-    process.send?.({ type: 'listening', port, metricsPort, probePort });
     let stopping = false;
     const stop = async (why: string) => {
       if (stopping) return;
@@ -53,6 +52,12 @@ export async function serveMain(name: string, stages: readonly Stage[]): Promise
     process.on('SIGTERM', () => void stop('SIGTERM'));
     process.on('SIGINT', () => (stopping ? process.exit(EXIT_INTERRUPTED) : void stop('SIGINT')));
     process.once('disconnect', () => void stop('the parent process is gone'));
+    // A parent that let the ports be chosen hears of them only from here: a port it tried may be another's by now.
+    const { port, metricsPort, probePort } = service;
+    const listening = { type: 'listening', port, metricsPort, probePort };
+    if (underParent) process.send?.(listening, undefined, undefined, () => undefined);
+    // It may have gone while the service started, before anyone listened for that.
+    if (underParent && !process.connected) await stop('the parent process is gone');
   } catch (err) {
     logger.fatal({ err }, `cannot start: ${toMedformerError(err).message}`);
     process.exit(EXIT_FAILURE);
