@@ -10,11 +10,11 @@ export interface PlannedBatch {
  * The data order of a run, known from its seed alone: a resumed run asks for step n and gets what the unbroken run got.
  *
  * Every step draws one group with probability proportional to its images, then takes the next batch of that group's
- * current epoch; an epoch is a random order of the group without repetition, and a batch may span two epochs.
+ * current epoch; an epoch is a random order of the group without repetition. A batch may span two epochs: then the
+ * images that it already has come later in the new one.
  */
 export class BatchPlan {
-  /** Images of a group already handed out. */
-  private readonly taken: number[];
+  private readonly orders: GroupOrder[];
   private nextStep = 1;
 
   constructor(
@@ -22,7 +22,7 @@ export class BatchPlan {
     private readonly sizes: readonly number[],
     private readonly batchSize: number,
   ) {
-    this.taken = sizes.map(() => 0);
+    this.orders = sizes.map((_, group) => new GroupOrder(seed, group, sizes[group]!, this.sizeOf(group)));
   }
 
   /** Batch size of this group: never more than the group has, so that no image meets itself in a batch. */
@@ -34,24 +34,12 @@ export class BatchPlan {
   next(): PlannedBatch {
     const group = this.draw(this.nextStep);
     this.nextStep += 1;
-    const size = this.sizeOf(group);
-    const images = this.sizes[group]!;
-    const positions = new Int32Array(size);
-    for (let i = 0; i < size; i += 1) {
-      const count = this.taken[group]! + i;
-      positions[i] = this.epoch(group, Math.floor(count / images))[count % images]!;
-    }
-    this.taken[group]! += size;
-    return { group, positions };
+    return { group, positions: this.orders[group]!.next() };
   }
 
   /** Goes past the first `steps` steps, as a resumed run does. */
   skip(steps: number): void {
-    for (let done = 0; done < steps; done += 1) {
-      const group = this.draw(this.nextStep);
-      this.nextStep += 1;
-      this.taken[group]! += this.sizeOf(group);
-    }
+    for (let done = 0; done < steps; done += 1) this.next();
   }
 
   private draw(step: number): number {
@@ -62,15 +50,38 @@ export class BatchPlan {
       return at < 0;
     });
   }
+}
 
-  private cached: { key: string; order: Int32Array }[] = [];
+/** The order of one group's images, batch after batch. */
+class GroupOrder {
+  private epoch = -1;
+  private order = new Int32Array();
+  private taken = 0;
 
-  private epoch(group: number, epoch: number): Int32Array {
-    const key = `${group}/${epoch}`;
-    const known = this.cached.find((entry) => entry.key === key);
-    if (known) return known.order;
-    const order = Rng.of(this.seed, 'epoch', group, epoch).permutation(this.sizes[group]!);
-    this.cached = [...this.cached.slice(-7), { key, order }];
-    return order;
+  constructor(
+    private readonly seed: number,
+    private readonly group: number,
+    private readonly images: number,
+    private readonly batch: number,
+  ) {}
+
+  next(): Int32Array {
+    const rest = this.order.subarray(this.taken, this.taken + this.batch);
+    this.taken += rest.length;
+    if (rest.length === this.batch) return rest.slice();
+    this.begin(new Set(rest));
+    const positions = Int32Array.of(...rest, ...this.order.subarray(0, this.batch - rest.length));
+    this.taken = this.batch - rest.length;
+    return positions;
+  }
+
+  /** Starts the next epoch; its first images are none of `present`, which its first batch already has. */
+  private begin(present: ReadonlySet<number>): void {
+    this.epoch += 1;
+    const order = Rng.of(this.seed, 'epoch', this.group, this.epoch).permutation(this.images);
+    const missing = this.batch - present.size;
+    const first = order.filter((position) => !present.has(position)).subarray(0, missing);
+    const used = new Set(first);
+    this.order = Int32Array.of(...first, ...order.filter((position) => !used.has(position)));
   }
 }
