@@ -1,4 +1,4 @@
-import type { MetricSummary, ScoreReport, ScoreRow } from '@medformer/schema';
+import type { CheckpointRecord, MetricSummary, ScoreReport, ScoreRow } from '@medformer/schema';
 import { describe, expect, it } from 'vitest';
 import { summariseFindings } from './findings.js';
 
@@ -37,6 +37,17 @@ describe('summariseFindings', () => {
     expect(summariseFindings(reportOf(row('SimCLR', 'knn', 0.8, 0.01), single))).toContain(
       'how far seeds scatter is not known',
     );
+  });
+
+  it('counts a fine-tuned row as self-supervised, not as the baseline', () => {
+    const tuned = { ...row('SimCLR, fine-tuned', 'head', 0.8, 0.01), checkpoints: ['tuned'] };
+    const scratch = { ...row('Scratch', 'head', 0.7, 0.01), checkpoints: ['scratch'] };
+    const checkpoints = new Map([
+      ['tuned', { spec: { initialCheckpoint: 'pretrained' } } as CheckpointRecord],
+      ['scratch', { spec: {} } as CheckpointRecord],
+    ]);
+
+    expect(summariseFindings(reportOf(tuned, scratch), checkpoints)).toContain('10.0 points above Scratch');
   });
 
   it('says so when self-supervision is worse', () => {

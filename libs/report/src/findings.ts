@@ -1,8 +1,11 @@
-import type { MetricSummary, ScoreReport, ScoreRow } from '@medformer/schema';
+import type { CheckpointRecord, MetricSummary, ScoreReport, ScoreRow } from '@medformer/schema';
 import { percent, percentWithStd } from './numbers.js';
 import { PROTOCOL_NAMES } from './palette.js';
 
-/** The best self-supervised row beside the best supervised one, in accuracy. */
+/** The records of a report's checkpoints, by address. */
+export type Checkpoints = ReadonlyMap<string, CheckpointRecord>;
+
+/** The best row that began with self-supervision beside the best that began with random weights, in accuracy. */
 export interface Comparison {
   best: ScoreRow;
   baseline: ScoreRow;
@@ -12,9 +15,12 @@ export interface Comparison {
   beyondSpread: boolean | undefined;
 }
 
-export function compareWithBaseline({ rows }: ScoreReport): Comparison | undefined {
-  const best = highest(rows.filter((row) => row.protocol !== 'head'));
-  const baseline = highest(rows.filter((row) => row.protocol === 'head'));
+export function compareWithBaseline({ rows }: ScoreReport, checkpoints: Checkpoints): Comparison | undefined {
+  const fromScratch = (row: ScoreRow) =>
+    row.protocol === 'head' &&
+    row.checkpoints.every((checkpoint) => !checkpoints.get(checkpoint)?.spec.initialCheckpoint);
+  const best = highest(rows.filter((row) => !fromScratch(row)));
+  const baseline = highest(rows.filter(fromScratch));
   if (!best || !baseline) return undefined;
   const gain = best.accuracy.mean - baseline.accuracy.mean;
   return {
@@ -28,9 +34,9 @@ export function compareWithBaseline({ rows }: ScoreReport): Comparison | undefin
 }
 
 /** The main finding in one or two sentences that claim no more than the table shows. */
-export function summariseFindings(report: ScoreReport): string {
+export function summariseFindings(report: ScoreReport, checkpoints: Checkpoints = new Map()): string {
   const chance = percent(1 / report.classes.length);
-  const comparison = compareWithBaseline(report);
+  const comparison = compareWithBaseline(report, checkpoints);
   if (!comparison) {
     const best = highest(report.rows);
     return best

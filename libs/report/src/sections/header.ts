@@ -3,7 +3,7 @@ import { type Html, html } from '../html.js';
 import { percent, plural } from '../numbers.js';
 import type { ReportInput } from '../report-input.js';
 
-export function header({ report, dataset }: ReportInput): Html {
+export function header({ report, dataset, checkpoints }: ReportInput): Html {
   const { spec } = report;
   const facts: [string, string][] = [
     ['Data set', `${report.datasetName}, ${[...spec.dimensions].map((axes) => `${axes}D`).join(' and ')}`],
@@ -23,7 +23,7 @@ export function header({ report, dataset }: ReportInput): Html {
       report.synthetic &&
       html`<p class="notice"><strong>Synthetic phantom.</strong> The images are generated, no patient was scanned. The scores compare methods with each other and say nothing about clinical images.</p>`
     }
-    <p class="finding">${summariseFindings(report)}</p>
+    <p class="finding">${summariseFindings(report, checkpoints)}</p>
     <dl class="facts">${facts.map(([term, value]) => html`<div><dt>${term}</dt><dd>${value}</dd></div>`)}</dl>
     ${dataset.description && html`<p class="muted">${dataset.description}</p>`}
   </header>`;
