@@ -54,6 +54,8 @@ export function scoreTable(report: ScoreReport): string {
   return `${report.spec.title}\n${subtitle}\n${table(['', 'protocol', 'AUC', 'ACC', 'top-1', 'top-3', 'top-5'], rows)}`;
 }
 
-function meanAndStd({ mean, std }: MetricSummary): string {
-  return `${(100 * mean).toFixed(1)} ± ${(100 * std).toFixed(1)}`;
+/** A single value has no spread to show. */
+function meanAndStd({ mean, std, values }: MetricSummary): string {
+  const shown = (100 * mean).toFixed(1);
+  return values.length === 1 ? shown : `${shown} ± ${(100 * std).toFixed(1)}`;
 }
