@@ -1,4 +1,4 @@
-import { MedformerError, type Rng } from '@medformer/schema';
+import { MedformerError, Rng } from '@medformer/schema';
 
 /**
  * A few-label training set: `perClass` images of every class, drawn without replacement.
@@ -33,4 +33,12 @@ export function drawLabelled(
       return Array.from({ length: perClass }, (_, at) => images[order[at]!]!);
     })
     .sort((x, y) => x - y);
+}
+
+/**
+ * The generator of a task's labelled draw under a seed. Training from few labels and the probes take it from here, so that with
+ * one seed they learn from the same images.
+ */
+export function labelledDraw(task: string, seed: number): Rng {
+  return Rng.of('labelled', task, seed);
 }

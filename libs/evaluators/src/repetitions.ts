@@ -1,5 +1,5 @@
-import { type EvaluationSpec, type LabelSpace, Rng } from '@medformer/schema';
-import { drawLabelled } from './draw-labelled.js';
+import type { EvaluationSpec, LabelSpace } from '@medformer/schema';
+import { drawLabelled, labelledDraw } from './draw-labelled.js';
 
 /** One scoring of an entry: a checkpoint, and the training images whose labels it may use. */
 export interface Repetition {
@@ -27,7 +27,7 @@ export function repetitionsOf(
       seed,
       labelsPerClass === undefined
         ? everyLabel
-        : drawLabelled(labels, classes, labelsPerClass, Rng.of('labelled', task, seed)),
+        : drawLabelled(labels, classes, labelsPerClass, labelledDraw(task, seed)),
     ]),
   );
   return entries.map(({ protocol, checkpoints }) => {

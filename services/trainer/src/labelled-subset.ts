@@ -1,5 +1,5 @@
-import { drawLabelled } from '@medformer/evaluators';
-import { type LabelSpace, type MethodSpec, Rng } from '@medformer/schema';
+import { drawLabelled, labelledDraw } from '@medformer/evaluators';
+import type { LabelSpace, MethodSpec } from '@medformer/schema';
 import { type TrainingGroup, takeImages } from '@medformer/ssl';
 
 /**
@@ -24,7 +24,7 @@ export function labelledSubset(
           labelled.map(({ label }) => label),
           space.classes,
           labelsPerClass,
-          Rng.of('labelled', task, labelSeed),
+          labelledDraw(task, labelSeed),
         ).map((at) => labelled[at]!);
   return groups.flatMap((group, at) => {
     const positions = taken.flatMap((place) => (place.group === at ? [place.position] : []));
