@@ -64,16 +64,19 @@ describe('the mean Hamming distance', () => {
     [9, 30],
     [8, 20],
     [27, 30],
-  ])('is above that of each of 200 random sets, and so is the least: %i tiles, %i', (tiles, count) => {
-    const random = Array.from({ length: 200 }, (_, seed) => {
-      const rng = Rng.of('random', seed);
-      return hammingDistances(Array.from({ length: count }, () => rng.permutation(tiles)));
-    });
-    const found = hammingDistances(permutationSet(tiles, count, Rng.of(1)));
+  ])(
+    'is above that of each of 200 random sets, and the least is not below theirs: %i tiles, %i',
+    (tiles, count) => {
+      const random = Array.from({ length: 200 }, (_, seed) => {
+        const rng = Rng.of('random', seed);
+        return hammingDistances(Array.from({ length: count }, () => rng.permutation(tiles)));
+      });
+      const found = hammingDistances(permutationSet(tiles, count, Rng.of(1)));
 
-    expect(found.mean).toBeGreaterThan(Math.max(...random.map(({ mean }) => mean)));
-    expect(found.least).toBeGreaterThan(Math.max(...random.map(({ least }) => least)));
-  });
+      expect(found.mean).toBeGreaterThan(Math.max(...random.map(({ mean }) => mean)));
+      expect(found.least).toBeGreaterThanOrEqual(Math.max(...random.map(({ least }) => least)));
+    },
+  );
 });
 
 it.each([
