@@ -11,6 +11,8 @@ export interface Trace {
   captured: number[];
   /** `node:0` of each requested output; none is an argument, none appears twice. */
   outputs: string[];
+  /** What every `node:output` above holds. */
+  tensors: ReadonlyMap<string, { dtype: number; shape: readonly number[] }>;
   ops: number;
   constants: number;
 }
@@ -30,6 +32,8 @@ export interface TraceOptions {
   constants: HostConstants;
   /** Native ids that must not be read, with the reason; e.g. variables the caller forgot to declare. */
   forbidden: ReadonlyMap<number, string>;
+  /** Write what does not depend on the arguments, tensors from outside included, as the constants it came to. */
+  fold?: boolean;
   /** Runs the code and gives the native ids of its outputs. */
   run: () => number[];
 }
@@ -60,6 +64,7 @@ class Recorder {
   /** Native id to `node:output`. */
   private readonly origin = new Map<number, string>();
   private readonly dtypes = new Map<number, number>();
+  private readonly tensors = new Map<string, { dtype: number; shape: readonly number[] }>();
   private ops = 0;
   private constants = 0;
   private lastOp = 'the start';
@@ -105,6 +110,7 @@ class Recorder {
       // A function may neither return its argument nor return one value twice.
       const name = `result${index}`;
       this.nodes.push({ name, op: 'Identity', inputs: [origin], attributes: { T: this.typeOf(id) } });
+      this.tensors.set(`${name}:0`, this.tensors.get(origin)!);
       return `${name}:0`;
     });
     return {
@@ -112,22 +118,49 @@ class Recorder {
       arguments: this.argumentNames,
       captured: this.captured,
       outputs,
+      tensors: this.tensors,
       ops: this.ops,
       constants: this.constants,
     };
   }
 
   private record(op: string, attributes: OpAttribute[], inputs: number[], made: TensorMetadata[]): void {
+    if (this.options.fold && inputs.every((id) => this.isConstant(id))) {
+      for (const tensor of made) this.keepValues(tensor);
+      return;
+    }
     const name = `op${this.ops++}`;
     this.lastOp = `op ${this.ops} (${op})`;
     const values: Record<string, AttrValue> = {};
     for (const attribute of attributes) values[attribute.name] = attrValue(this.real, attribute);
     const origins = inputs.map((id) => this.originOf(id, op));
     this.nodes.push({ name, op, inputs: origins, attributes: values });
-    made.forEach(({ id, dtype }, index) => {
-      this.origin.set(id, `${name}:${index}`);
-      this.dtypes.set(id, dtype);
-    });
+    for (const [index, { id, dtype, shape }] of made.entries()) {
+      this.remember(id, `${name}:${index}`, dtype, shape);
+    }
+  }
+
+  private remember(id: number, origin: string, dtype: number, shape: readonly number[]): void {
+    this.origin.set(id, origin);
+    this.dtypes.set(id, dtype);
+    this.tensors.set(origin, { dtype, shape });
+  }
+
+  /** Whether the tensor is the same at every call; one from outside is, since it cannot be handed in. */
+  private isConstant(id: number): boolean {
+    if (this.options.constants.has(id)) return true;
+    if (this.origin.has(id)) return false;
+    const [alias] = this.real.executeOp('Identity', [], [id], 1);
+    this.keepValues({ ...alias!, id });
+    this.real.deleteTensor(alias!.id);
+    return true;
+  }
+
+  /** Written to the graph when something that is not constant reads it. */
+  private keepValues({ id, dtype, shape }: TensorMetadata): void {
+    const read = this.real.tensorDataSync(id);
+    const values = read instanceof BigInt64Array ? new Int32Array(read.buffer) : read;
+    this.options.constants.set(id, { dtype, shape, values });
   }
 
   private typeOf(id: number): AttrValue {
@@ -139,6 +172,7 @@ class Recorder {
   private originOf(id: number, reader: string): string {
     const known = this.origin.get(id);
     if (known !== undefined) return known;
+    if (this.options.fold) this.isConstant(id);
     const constant = this.options.constants.get(id);
     if (constant) return this.writeConstant(id, constant);
     const forbidden = this.options.forbidden.get(id);
@@ -155,8 +189,7 @@ class Recorder {
       inputs: [],
       attributes: { dtype: { kind: 'type', value: dtype }, shape: { kind: 'shape', value: shape } },
     });
-    this.origin.set(id, `${name}:0`);
-    this.dtypes.set(id, dtype);
+    this.remember(id, `${name}:0`, dtype, shape);
     return `${name}:0`;
   }
 
@@ -183,9 +216,11 @@ class Recorder {
         inputs: [],
         attributes: { dtype: { kind: 'type', value: value.dtype }, value: { kind: 'tensor', value } },
       });
+      this.tensors.set(`${name}${suffix}:0`, { dtype: value.dtype, shape: value.shape });
       return `${name}${suffix}:0`;
     };
-    if (dtype !== this.real.TF_INT64 && dense.length > FILL_ABOVE && isUniform(dense)) {
+    const fills = !this.options.fold && dtype !== this.real.TF_INT64;
+    if (fills && dense.length > FILL_ABOVE && isUniform(dense)) {
       const dims = {
         dtype: this.real.TF_INT32,
         shape: [shape.length],
@@ -204,8 +239,7 @@ class Recorder {
     } else {
       constant('', { dtype, shape, content: bytesOf(dense) });
     }
-    this.origin.set(id, `${name}:0`);
-    this.dtypes.set(id, dtype);
+    this.remember(id, `${name}:0`, dtype, shape);
     return `${name}:0`;
   }
 
