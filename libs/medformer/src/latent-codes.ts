@@ -18,10 +18,12 @@ export function codeRows(keys: string[], names: string[]): { rows: Int32Array; u
   return { rows, unknown };
 }
 
-/** Rows as one-hot float32 [B, depth]; any depth from 1, which tf.oneHot does not take. */
+/** Rows as one-hot float32 [B, depth]; any depth from 1, which tf.oneHot does not take. A negative row is all zeros. */
 export function oneHotRows(rows: ArrayLike<number>, depth: number): tf.Tensor2D {
   const values = new Float32Array(rows.length * depth);
-  for (let index = 0; index < rows.length; index += 1) values[index * depth + rows[index]!] = 1;
+  for (let index = 0; index < rows.length; index += 1) {
+    if (rows[index]! >= 0) values[index * depth + rows[index]!] = 1;
+  }
   return tf.tensor2d(values, [rows.length, depth]);
 }
 

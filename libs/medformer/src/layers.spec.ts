@@ -158,10 +158,8 @@ function of(name: string): number[] {
 }
 
 function setTo(name: string, value: tf.Tensor): void {
-  parameters
-    .entries()
-    .find(([known]) => known === name)![1]
-    .assign(value);
+  const [, parameter] = parameters.entries().find(([known]) => known === name)!;
+  (parameter as tf.Variable).assign(value);
 }
 
 function rowsOf(x: tf.Tensor, width: number): number[][] {

@@ -247,9 +247,9 @@ describe('the gradient', () => {
         );
       const { value, grads } = tf.variableGrads(loss);
       const sample = SAMPLE.flatMap((pattern) => {
-        const used = model.parameters
-          .entries()
-          .filter(([name, variable]) => pattern.test(name) && grads[variable.name]);
+        const used = (model.parameters.entries() as [string, tf.Variable][]).filter(
+          ([name, variable]) => pattern.test(name) && grads[variable.name],
+        );
         expect(used.length).toBeGreaterThan(0);
         return used;
       });

@@ -35,8 +35,12 @@ export class Medformer {
     readonly config: ModelConfig,
     readonly codes: CodeKeys,
     readonly heads: TaskHead[] = [],
-    init: { seed: number; stored?: ReadonlyMap<string, StoredTensor> } = { seed: 0 },
+    init: { seed: number; stored?: ReadonlyMap<string, StoredTensor> } | Parameters = { seed: 0 },
   ) {
+    if (init instanceof Parameters) {
+      this.parameters = init;
+      return;
+    }
     this.parameters = new Parameters(init.seed, init.stored);
     try {
       this.build();
@@ -64,6 +68,11 @@ export class Medformer {
       throw error;
     }
     return model;
+  }
+
+  /** The same model over these tensors, by parameter name; they stay the caller's. */
+  reading(tensors: ReadonlyMap<string, tf.Tensor>): Medformer {
+    return new Medformer(this.config, this.codes, this.heads, Parameters.reading(tensors));
   }
 
   /** Embeddings h [B, D] of standardised images with the rows of their codes. */

@@ -84,7 +84,7 @@ it('are copied out, so that later training does not change what was stored', () 
   const parameters = make(1);
   const variable = parameters.get('weight', [2], 'zeros');
   const stored = parameters.toStored();
-  tf.tidy(() => variable.assign(tf.tensor1d([5, 5])));
+  tf.tidy(() => (variable as tf.Variable).assign(tf.tensor1d([5, 5])));
 
   expect(stored.get('weight')).toEqual({ dtype: 'F32', shape: [2], data: Float32Array.of(0, 0) });
 });
@@ -100,7 +100,7 @@ describe('disposing', () => {
   });
 });
 
-const values = (variable: tf.Variable) => [...variable.dataSync()];
+const values = (parameter: tf.Tensor) => [...parameter.dataSync()];
 
 function variance(numbers: number[]): number {
   const mean = numbers.reduce((sum, value) => sum + value, 0) / numbers.length;

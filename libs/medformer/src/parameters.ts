@@ -14,16 +14,29 @@ export type Part = (typeof PARTS)[number];
  * After `seal`, asking for an unknown name is a mistake and throws.
  */
 export class Parameters {
-  private readonly variables = new Map<string, tf.Variable>();
+  private variables = new Map<string, tf.Tensor>();
   private sealed = false;
+  private owned = true;
 
   constructor(
     private readonly seed: number,
     private readonly stored: ReadonlyMap<string, StoredTensor> = new Map(),
   ) {}
 
-  /** The variable of this name and shape, float32. */
-  get(name: string, shape: number[], initialiser: Initialiser = 'xavier'): tf.Variable {
+  /**
+   * These tensors by name in place of variables of its own, as a step sees slices of one flat vector or of its moving
+   * average. Sealed; they stay the caller's.
+   */
+  static reading(tensors: ReadonlyMap<string, tf.Tensor>): Parameters {
+    const parameters = new Parameters(0);
+    parameters.variables = new Map(tensors);
+    parameters.sealed = true;
+    parameters.owned = false;
+    return parameters;
+  }
+
+  /** The parameter of this name and shape, float32. */
+  get(name: string, shape: number[], initialiser: Initialiser = 'xavier'): tf.Tensor {
     const known = this.variables.get(name);
     if (known) return known;
     if (this.sealed) throw new MedformerError('INTERNAL', `the model has no parameter ${name}`);
@@ -46,8 +59,8 @@ export class Parameters {
       throw new MedformerError('DATA_LOSS', `checkpoint: missing ${missing.join(', ')}`);
   }
 
-  /** Every variable, in the order of its name: the order of the flat vectors the optimiser works on. */
-  entries(): [string, tf.Variable][] {
+  /** Every parameter, in the order of its name: the order of the flat vectors the optimiser works on. */
+  entries(): [string, tf.Tensor][] {
     return [...this.variables].sort(([x], [y]) => (x < y ? -1 : 1));
   }
 
@@ -67,7 +80,7 @@ export class Parameters {
   }
 
   dispose(): void {
-    for (const variable of this.variables.values()) variable.dispose();
+    if (this.owned) for (const variable of this.variables.values()) variable.dispose();
     this.variables.clear();
   }
 

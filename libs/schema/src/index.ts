@@ -5,6 +5,7 @@ export * from './records/checkpoint-record.js';
 export * from './records/dataset-manifest.js';
 export * from './records/image-record.js';
 export * from './records/model-config.js';
+export * from './records/optimiser-spec.js';
 export * from './records/primitives.js';
 export * from './records/run-spec.js';
 export * from './records/score-report.js';

@@ -1,9 +1,10 @@
 import { applyView, drawView } from '@medformer/augment';
 import { type ImageRecord, Rng, RunSpec, sha256 } from '@medformer/schema';
 import { describe, expect, it } from 'vitest';
-import { type HostBatch, makeBatch, type TrainingGroup } from './batch.js';
+import { type HostBatch, makeBatches } from './batch.js';
 import { methodOf } from './methods/registry.js';
 import { modalityGroups, takeImages } from './modality-groups.js';
+import type { TrainingGroup } from './training-group.js';
 
 const CODES = { modalities: ['ct', 'mri'], bodyParts: ['chest'], tasks: [] };
 const SIMCLR = specOf({ method: { name: 'simclr' } });
@@ -88,6 +89,30 @@ describe('a batch', () => {
   });
 });
 
+describe('a batch in parts', () => {
+  it('has the views of the whole one, its images in order', () => {
+    const group = groupOf([6, 5, 1], 8);
+    const planned = { group: 0, positions: Int32Array.of(5, 0, 2, 7, 1) };
+    const made = (accumulate: number) => {
+      const spec = specOf({ method: { name: 'simclr' }, accumulate });
+      return makeBatches(spec, [group], CODES, methodOf(spec.method).policies, 3, planned);
+    };
+    const [whole] = made(1) as [HostBatch];
+    const parts = made(2);
+
+    // The fifth image fills no part.
+    expect(parts.map(({ labels }) => labels.length)).toEqual([2, 2]);
+    for (const view of [0, 1]) {
+      for (const image of [0, 1, 2, 3]) {
+        const part = parts[Math.floor(image / 2)]!;
+        const [row, at] = [view * 2 + (image % 2), view * 5 + image];
+        expect(viewOf(part, row)).toEqual(viewOf(whole, at));
+        expect(part.modality[row]).toBe(whole.modality[at]);
+      }
+    }
+  });
+});
+
 describe('groups by modality', () => {
   it('hold every image once, in order, with its pixels', () => {
     const group = groupOf([2, 3, 1], 7);
@@ -124,7 +149,7 @@ describe('groups by modality', () => {
 
 function make(spec: RunSpec, group: TrainingGroup, step: number, positions: number[]): HostBatch {
   const planned = { group: 0, positions: Int32Array.from(positions) };
-  return makeBatch(spec, [group], CODES, methodOf(spec.method).policies, step, planned);
+  return makeBatches(spec, [group], CODES, methodOf(spec.method).policies, step, planned)[0]!;
 }
 
 function specOf(change: object): RunSpec {

@@ -2,71 +2,93 @@ import { applyView, drawView } from '@medformer/augment';
 import { type CodeKeys, codeRows, INPUT_STATISTICS, SHARED_CODE } from '@medformer/medformer';
 import { type ImageRecord, Rng, type RunSpec, type ViewPolicy } from '@medformer/schema';
 import type { PlannedBatch } from './batch-plan.js';
+import type { Arrangement, DrawnValues, HostViews } from './methods/method.js';
+import { methodOf } from './methods/registry.js';
+import type { TrainingGroup } from './training-group.js';
 
-/** Images of one shape; the training data is a list of such groups. */
-export interface TrainingGroup {
-  /** [height, width, channels] or [depth, height, width, channels]. */
-  shape: number[];
-  /** [images, ...shape], contiguous. */
-  pixels: Uint8Array | Uint16Array;
-  records: ImageRecord[];
-}
-
-/** One step's data on the host, ready to become tensors. */
+/** The data of a step, or of a part of it, on the host, ready to become tensors. */
 export interface HostBatch {
   group: number;
-  /** Standardised views [V * B, ...shape]. */
+  /** What the method made of the standardised views, [rows, ...shape]. */
   x: Float32Array;
   shape: number[];
-  /** Code rows [V * B]. */
+  /** Code rows [rows]. */
   modality: Int32Array;
   bodyPart: Int32Array;
-  /** Class of each image [B]; zeros where the method needs none. */
+  /** Class of each image [B]; zeros where the method needs none, -1 for an unlabelled one. */
   labels: Int32Array;
+  drawn: Record<string, DrawnValues>;
 }
 
-/** Draws and applies the views of a planned batch; depends on seed and step only. */
-export function makeBatch(
+/**
+ * Draws and applies the views of a planned batch, in as many equal parts as the spec asks for; images that fill no
+ * part are left out. Depends on seed and step only.
+ */
+export function makeBatches(
+  spec: RunSpec,
+  groups: readonly TrainingGroup[],
+  codes: CodeKeys,
+  policies: readonly ViewPolicy[],
+  step: number,
+  planned: PlannedBatch,
+): HostBatch[] {
+  const parts = Math.min(spec.accumulate, planned.positions.length);
+  const size = Math.floor(planned.positions.length / parts);
+  return Array.from({ length: parts }, (_, part) =>
+    makePart(spec, groups, codes, policies, step, planned, part * size, (part + 1) * size),
+  );
+}
+
+/** What the spec's method makes of views on the host; without a wish of its own, the views themselves. */
+export function arrange(spec: RunSpec, views: HostViews, step: number, from = 0): Arrangement {
+  const method = methodOf(spec.method);
+  if (!method.arrange) return { x: views.x, shape: views.shape, copies: 1, drawn: {} };
+  const rng = Rng.of(spec.seed, 'arrange', step, from);
+  return method.arrange(spec.method, views, { config: spec.model, rng });
+}
+
+function makePart(
   spec: RunSpec,
   groups: readonly TrainingGroup[],
   codes: CodeKeys,
   policies: readonly ViewPolicy[],
   step: number,
   { group, positions }: PlannedBatch,
+  from: number,
+  to: number,
 ): HostBatch {
   const { shape, pixels, records } = groups[group]!;
   const size = shape.reduce((product, edge) => product * edge, 1);
-  const batch = positions.length;
-  const x = new Float32Array(policies.length * batch * size);
-  const withheld = Rng.of(spec.seed, 'codes', step);
-  const modality: number[] = [];
-  const bodyPart: number[] = [];
+  const taken = positions.subarray(from, to);
+  const images = taken.length;
+  const x = new Float32Array(policies.length * images * size);
   policies.forEach((policy, view) => {
-    positions.forEach((position, index) => {
-      const out = x.subarray((view * batch + index) * size, (view * batch + index + 1) * size);
-      const drawn = drawView(policy, shape.length - 1, Rng.of(spec.seed, 'view', step, view, index));
+    taken.forEach((position, index) => {
+      const out = x.subarray((view * images + index) * size, (view * images + index + 1) * size);
+      const drawn = drawView(policy, shape.length - 1, Rng.of(spec.seed, 'view', step, view, from + index));
       applyView({ pixels: pixels.subarray(position * size, (position + 1) * size), shape }, drawn, out);
       for (let i = 0; i < size; i += 1) out[i] = (out[i]! - INPUT_STATISTICS.mean) / INPUT_STATISTICS.std;
-      const record = records[position]!;
-      modality.push(
-        codeOrShared(codes.modalities, record.modality, withheld.chance(spec.codeDropout.modality)),
-      );
-      bodyPart.push(
-        codeOrShared(codes.bodyParts, record.bodyPart, withheld.chance(spec.codeDropout.bodyPart)),
-      );
     });
   });
-  const task = spec.method.name === 'supervised' ? spec.method.task : undefined;
-  const labels = Int32Array.from(positions, (position) =>
-    task === undefined ? 0 : (records[position]!.labels[task] as number),
-  );
+  const arranged = arrange(spec, { x, shape, views: policies.length, images }, step, from);
+  const codeRow = (keys: string[], of: (record: ImageRecord) => string, kind: string, dropout: number) =>
+    Int32Array.from({ length: policies.length * images * arranged.copies }, (_, row) => {
+      const viewRow = Math.floor(row / arranged.copies);
+      const [view, index] = [Math.floor(viewRow / images), viewRow % images];
+      const withheld = Rng.of(spec.seed, 'codes', kind, step, view, from + index).chance(dropout);
+      return codeOrShared(keys, of(records[taken[index]!]!), withheld);
+    });
+  const task = 'task' in spec.method ? spec.method.task : undefined;
   return {
     group,
-    x,
-    shape,
-    modality: Int32Array.from(modality),
-    bodyPart: Int32Array.from(bodyPart),
-    labels,
+    x: arranged.x,
+    shape: arranged.shape,
+    modality: codeRow(codes.modalities, ({ modality }) => modality, 'modality', spec.codeDropout.modality),
+    bodyPart: codeRow(codes.bodyParts, ({ bodyPart }) => bodyPart, 'body part', spec.codeDropout.bodyPart),
+    labels: Int32Array.from(taken, (position) =>
+      task === undefined ? 0 : ((records[position]!.labels[task] as number | undefined) ?? -1),
+    ),
+    drawn: arranged.drawn,
   };
 }
 

@@ -1,5 +1,6 @@
-export { type HostBatch, makeBatch, type TrainingGroup } from './batch.js';
+export { type HostBatch, makeBatches } from './batch.js';
 export { BatchPlan } from './batch-plan.js';
 export { METHODS, methodOf } from './methods/registry.js';
 export { takeImages } from './modality-groups.js';
 export { type RunState, type StepReport, type TrainRun, trainRun } from './train-run.js';
+export type { TrainingGroup } from './training-group.js';

@@ -1,4 +1,4 @@
-import type { TrainingGroup } from './batch.js';
+import type { TrainingGroup } from './training-group.js';
 
 /** Each group split into one per modality, in the order of first appearance. */
 export function modalityGroups(groups: readonly TrainingGroup[]): TrainingGroup[] {

@@ -10,12 +10,15 @@ import {
 } from '@medformer/schema';
 import { tf, useBackend } from '@medformer/tensorflow';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { makeBatch, type TrainingGroup } from './batch.js';
+import { makeBatches } from './batch.js';
 import { BatchPlan } from './batch-plan.js';
 import { methodOf } from './methods/registry.js';
-import { learningRateAt } from './optimisers/learning-rate.js';
+import { isDecayed } from './optimisers/decayed.js';
+import { runRateAt } from './optimisers/learning-rate.js';
+import { ParameterLayout } from './parameter-layout.js';
 import { type RunState, type StepReport, type TrainRun, trainRun } from './train-run.js';
-import { isDecayed, newSlots, trainStep } from './train-step.js';
+import { trainStep } from './train-step.js';
+import type { TrainingGroup } from './training-group.js';
 
 const CODES = { modalities: ['ct', 'mri'], bodyParts: [], tasks: ['pattern'] };
 const HEADS = [{ task: 'pattern', classes: 3 }];
@@ -37,7 +40,8 @@ describe('a training run', () => {
 
     expect(reports.every(({ recorded }) => recorded)).toBe(true);
     eager.losses.forEach((loss, index) => {
-      expect(Math.abs(state.history[index]!.loss / loss - 1)).toBeLessThan(1e-4);
+      // The same function at the same weights; from then on rounding grows with the steps.
+      expect(Math.abs(state.history[index]!.loss / loss - 1)).toBeLessThan(index === 0 ? 1e-5 : 1e-3);
     });
     expect(meanSquare(state.weights, eager.weights)).toBeLessThan(1e-8);
   });
@@ -189,6 +193,47 @@ describe('a training run', () => {
     for (const [name, { data }] of body) expect(state.weights.get(name)!.data).toEqual(data);
   });
 
+  it('computes a step in parts as it computes it whole, where the loss is a mean over images', async () => {
+    const spec = { ...SUPERVISED, steps: 4 };
+    const groups = [groupOf([8, 8, 1], 20), groupOf([4, 8, 8, 1], 12)];
+    const whole = await run({ spec, groups });
+    const parts = await run({ spec: { ...spec, accumulate: 3 }, groups });
+
+    expect(parts.reports.every(({ recorded, images }) => recorded && images === 12)).toBe(true);
+    parts.state.history.forEach((entry, index) => {
+      const other = whole.state.history[index]!;
+      expect(Math.abs(entry.loss / other.loss - 1)).toBeLessThan(1e-4);
+      expect(Math.abs(entry.gradientNorm / other.gradientNorm - 1)).toBeLessThan(1e-3);
+      expect(entry.accuracy).toBeCloseTo(other.accuracy!, 5);
+    });
+    expect(meanSquare(parts.state.weights, whole.state.weights)).toBeLessThan(1e-8);
+    expect([...parts.state.optimiser.keys()]).toEqual([...whole.state.optimiser.keys()]);
+  });
+
+  it('keeps the moving average of the weights as the weights, the raw ones beside, and resumes both', async () => {
+    const spec = { ...SIMCLR, steps: 6, checkpointEvery: 2 };
+    const averaged = { ...spec, ema: { decay: 0.5 } };
+    const plain = await run({ spec });
+    const kept = await run({ spec: averaged });
+
+    // The average does not change the run: its raw weights are those of the plain one.
+    for (const [name, { data }] of plain.state.weights)
+      expect(kept.state.optimiser.get(`raw/${name}`)!.data).toEqual(data);
+    // w_avg(t) = d(t) w_avg(t - 1) + (1 - d(t)) w(t), with d(t) = min(0.5, (1 + t) / (10 + t)).
+    const name = 'body/norm/gain';
+    const model = new Medformer(spec.model, CODES, HEADS, { seed: spec.seed });
+    const before = Float32Array.from(model.parameters.toStored().get(name)!.data);
+    model.dispose();
+    const first = (await run({ spec: { ...averaged, steps: 1 } })).state;
+    const raw = first.optimiser.get(`raw/${name}`)!.data;
+    first.weights.get(name)!.data.forEach((value, at) => {
+      expect(value).toBeCloseTo((2 / 11) * before[at]! + (9 / 11) * Number(raw[at]), 6);
+    });
+    const resumed = await run({ spec: averaged, resume: throughBytes(kept.states[0]!) });
+    expect(bytesOf(resumed.state)).toEqual(bytesOf(kept.state));
+    expect(resumed.state.history).toEqual(kept.state.history);
+  });
+
   it('says when the step cannot be recorded, runs it op by op and gives the same', async () => {
     const warnings: string[] = [];
     const method = methodOf(SIMCLR.method);
@@ -245,21 +290,6 @@ describe('a training run', () => {
       message: 'checkpoint: optimiser slot v/body/norm/gain: expected F32 [24], found none',
     });
     expect(tf.memory().numTensors).toBe(before);
-  });
-});
-
-describe('weight decay', () => {
-  it('spares biases, norms, codes and latents', () => {
-    expect(['body/00/mlp/expand/weight', 'method/simclr/projection-0/weight'].every(isDecayed)).toBe(true);
-    expect(
-      [
-        'body/norm/gain',
-        'body/norm/bias',
-        'input/latents',
-        'input/modality-codes',
-        'output/shared-query',
-      ].some(isDecayed),
-    ).toBe(false);
   });
 });
 
@@ -340,30 +370,47 @@ function eagerly(spec: RunSpec): { losses: number[]; weights: Map<string, Stored
     tf.oneHot(tf.tensor1d(values, 'int32'), depth).toFloat();
   // Makes the method's own head.
   tf.tidy(() => {
-    method.loss(spec.method, model, model.prepare(tf.zeros([4, 1, 1, 1]), {}), tf.zeros([4, 3]));
+    const given = { labels: tf.zeros([2, 3]), drawn: {}, ramp: tf.scalar(1) };
+    method.loss(
+      spec.method,
+      model,
+      model.prepare(tf.zeros([2 * method.policies.length, 8, 8, 1]), {}),
+      given,
+    );
   });
-  const slots = newSlots(model);
+  const layout = new ParameterLayout(model.parameters.entries());
+  const vectors = {
+    parameters: tf.tidy(() =>
+      tf.variable(layout.flatten(model.parameters.entries().map(([, parameter]) => parameter))),
+    ),
+    slots: { m: tf.variable(layout.fill(() => 0)), v: tf.variable(layout.fill(() => 0)) },
+  };
+  const decayed = layout.fill((name) => (isDecayed(name, spec.optimiser.decayed) ? 1 : 0));
   const plan = new BatchPlan(spec.seed, [20], spec.batchSize);
   const losses: number[] = [];
   for (let step = 1; step <= spec.steps; step += 1) {
-    const batch = makeBatch(spec, groups, CODES, method.policies, step, plan.next());
+    const [batch] = makeBatches(spec, groups, CODES, method.policies, step, plan.next());
     tf.tidy(() => {
-      const results = trainStep(spec, model, slots, {
-        x: tf.tensor(batch.x, [batch.modality.length, ...batch.shape]),
-        modality: rows(batch.modality, 3),
-        bodyPart: tf.ones([batch.bodyPart.length, 1]),
-        labels: spec.method.name === 'supervised' ? rows(batch.labels, 3) : tf.ones([batch.labels.length, 1]),
+      const { x, shape, modality, bodyPart, labels } = batch!;
+      const results = trainStep({ spec, model, layout, decayed }, vectors, {
+        x: tf.tensor(x, [modality.length, ...shape]),
+        modality: rows(modality, 3),
+        bodyPart: tf.ones([bodyPart.length, 1]),
+        labels: spec.method.name === 'supervised' ? rows(labels, 3) : tf.ones([labels.length, 1]),
         schedule: tf.tensor1d([
-          learningRateAt(step, spec.steps, spec.optimiser),
+          runRateAt(spec, step),
+          0,
+          1,
           1 - spec.optimiser.beta1 ** step,
           1 - spec.optimiser.beta2 ** step,
         ]),
+        drawn: {},
       });
       losses.push(results.dataSync()[0]!);
     });
   }
-  const weights = model.parameters.toStored();
-  for (const variable of [...slots.m.values(), ...slots.v.values()]) variable.dispose();
+  const weights = layout.toStored(vectors.parameters);
+  tf.dispose([vectors.parameters, ...Object.values(vectors.slots), decayed]);
   model.dispose();
   return { losses, weights };
 }

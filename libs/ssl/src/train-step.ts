@@ -1,142 +1,167 @@
 import type { Medformer } from '@medformer/medformer';
-import { MedformerError, type OptimiserSpec, type RunSpec, type StoredTensor } from '@medformer/schema';
+import type { RunSpec } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
 import { l2Normalise } from './losses/nt-xent.js';
 import { methodOf } from './methods/registry.js';
-import { adamw } from './optimisers/adamw.js';
 import { clipNorm } from './optimisers/clip-norm.js';
+import { type Optimiser, optimiserOf } from './optimisers/optimiser.js';
+import type { ParameterLayout } from './parameter-layout.js';
 
-/** Inputs of one step, in order. Nothing that changes from step to step is baked into the step. */
+/** Inputs of one step. Nothing that changes from step to step is baked into the step. */
 export interface StepInputs {
-  /** Standardised views, float32 [V * B, ...spatial, C]. */
+  /** Standardised views, float32 [rows, ...spatial, C]. */
   x: tf.Tensor;
-  /** One-hot code rows [V * B, 1 + keys]. */
+  /** One-hot code rows [rows, 1 + keys]. */
   modality: tf.Tensor;
   bodyPart: tf.Tensor;
   /** One-hot [B, C] or [B, 1]. */
   labels: tf.Tensor;
-  /** [3]: learning rate, 1 - beta1^t, 1 - beta2^t. */
+  /** [3 + k]: learning rate, decay of the moving average, ramp of the unsupervised term, the optimiser's k scalars. */
   schedule: tf.Tensor;
+  /** What the method drew on the host. */
+  drawn: Record<string, tf.Tensor>;
 }
 
-/** First and second moments of every parameter, under the parameter's name. */
-export interface OptimiserSlots {
-  m: Map<string, tf.Variable>;
-  v: Map<string, tf.Variable>;
+/** The vectors [P] that a step changes. */
+export interface TrainVectors {
+  parameters: tf.Variable;
+  slots: Record<string, tf.Variable>;
+  /** Moving average of the parameters, where the run keeps one. */
+  average?: tf.Variable;
+  /** Gradient gathered so far, where a step is computed in parts. */
+  gathered?: tf.Variable;
 }
 
-/** What a step reports: one tensor [4], so that one read brings all: loss, gradient norm, embedding std, accuracy. */
-export const STEP_RESULTS = 4;
+/** What stays the same over all steps of a run. */
+export interface StepContext {
+  spec: RunSpec;
+  /** For its shape; a step reads its weights from the vectors. */
+  model: Medformer;
+  layout: ParameterLayout;
+  /** [P]: 1 where weight decay applies, else 0. */
+  decayed: tf.Tensor;
+}
 
 /**
- * The training step: forward, backward, clipping and AdamW, as one pure pass over tensors and variables.
+ * The training step: forward, backward, clipping and the optimiser, as one pure pass over tensors and vectors.
+ * Returns one tensor [4], so that one read brings all: loss, gradient norm, embedding std, accuracy.
  *
  * Parameters that the batch's images do not touch (the 3D patch embedding in a 2D step) get no update and no decay.
- * The optimiser works on one flat vector, so that its cost is a dozen ops, not a dozen per parameter.
  */
-export function trainStep(
-  spec: RunSpec,
-  model: Medformer,
-  slots: OptimiserSlots,
-  inputs: StepInputs,
-): tf.Tensor {
-  const method = methodOf(spec.method);
-  const { x, modality, bodyPart, labels, schedule } = inputs;
-  const named = model.parameters.entries();
-  const health: { embeddingStd?: tf.Tensor; accuracy?: tf.Tensor } = {};
-  const { value, grads } = tf.variableGrads(
-    () => {
-      const { loss, h, accuracy } = method.loss(spec.method, model, { x, modality, bodyPart }, labels);
-      health.embeddingStd = tf.keep(embeddingStd(h));
-      health.accuracy = tf.keep(accuracy ?? tf.scalar(0));
-      return loss;
-    },
-    named.map(([, variable]) => variable),
-  );
-  const touched = named.filter(([, variable]) => grads[variable.name]);
-  const gradient = flatten(touched.map(([, variable]) => grads[variable.name]!));
-  const { clipped, norm } = clipNorm(gradient, spec.optimiser.clipNorm);
-  update(touched, slots, clipped, schedule, spec.optimiser);
-  const results = tf.stack(
-    [value, norm, health.embeddingStd!, health.accuracy!].map((scalar) => tf.reshape(scalar, [])),
-  );
-  health.embeddingStd!.dispose();
-  health.accuracy!.dispose();
-  return results;
+export function trainStep(context: StepContext, vectors: TrainVectors, inputs: StepInputs): tf.Tensor {
+  const { gradient, touched, results } = batchGradient(context, vectors, inputs);
+  const norm = applyGradient(context, vectors, gradient, touched, inputs.schedule);
+  return reported(results, norm);
 }
 
 /**
- * Moments for every parameter: zero, or as a checkpoint stored them under `m/<parameter>` and `v/<parameter>`.
- * @throws MedformerError DATA_LOSS naming a moment that is missing or of another shape
+ * One part of a step's batch: adds its gradient, divided by the number of parts, to what is gathered. The gradient
+ * norm it reports is 0. `touched` says which parameters have a gradient, in the layout's order.
  */
-export function newSlots(model: Medformer, stored?: ReadonlyMap<string, StoredTensor>): OptimiserSlots {
-  const named = model.parameters.entries();
-  if (stored) for (const moment of ['m', 'v']) for (const each of named) requireMoment(moment, each, stored);
-  const moments = (moment: string) =>
-    new Map(
-      named.map(([name, { shape }]) => {
-        const values = stored?.get(`${moment}/${name}`)?.data as Float32Array | undefined;
-        const start = () => (values ? tf.tensor(values, shape, 'float32') : tf.zeros(shape));
-        return [name, tf.tidy(() => tf.variable(start(), false))];
-      }),
-    );
-  return { m: moments('m'), v: moments('v') };
+export function gatherStep(
+  context: StepContext,
+  vectors: TrainVectors,
+  inputs: StepInputs,
+): { results: tf.Tensor; touched: boolean[] } {
+  const { gradient, results, touched } = batchGradient(context, vectors, inputs);
+  const gathered = vectors.gathered!;
+  gathered.assign(tf.add(gathered, tf.div(gradient, context.spec.accumulate)));
+  return { results: reported(results, tf.scalar(0)), touched };
 }
 
-function requireMoment(
-  moment: string,
-  [name, { shape }]: [string, tf.Variable],
-  stored: ReadonlyMap<string, StoredTensor>,
-): void {
-  const found = stored.get(`${moment}/${name}`);
-  if (found?.dtype === 'F32' && found.shape.join() === shape.join()) return;
-  throw new MedformerError(
-    'DATA_LOSS',
-    `checkpoint: optimiser slot ${moment}/${name}: expected F32 [${shape}], found ${found ? `${found.dtype} [${found.shape}]` : 'none'}`,
-  );
-}
-
-/** Weight decay spares biases, norms and codes, as is usual: only matrices that mix features decay. */
-export function isDecayed(name: string): boolean {
-  return name.endsWith('/weight');
-}
-
-function update(
-  touched: [string, tf.Variable][],
-  slots: OptimiserSlots,
-  gradient: tf.Tensor,
+/** Ends a step computed in parts: updates by what is gathered, which is 0 again afterwards. Its gradient norm, [1]. */
+export function applyStep(
+  context: StepContext,
+  vectors: TrainVectors,
+  touched: readonly boolean[],
   schedule: tf.Tensor,
-  optimiser: OptimiserSpec,
-): void {
-  const decayed = flatten(touched.map(([name, { shape }]) => tf.fill(shape, isDecayed(name) ? 1 : 0)));
-  const before = {
-    parameters: flatten(touched.map(([, variable]) => variable)),
-    m: flatten(touched.map(([name]) => slots.m.get(name)!)),
-    v: flatten(touched.map(([name]) => slots.v.get(name)!)),
-  };
-  const after = adamw(
-    before,
-    gradient,
-    decayed,
-    tf.slice(schedule, [0], [1]),
-    tf.slice(schedule, [1], [2]),
-    optimiser,
-  );
-  const sizes = touched.map(([, variable]) => variable.size);
-  const [parameters, m, v] = [after.parameters, after.m, after.v].map((flat) => tf.split(flat, sizes)) as [
-    tf.Tensor[],
-    tf.Tensor[],
-    tf.Tensor[],
-  ];
-  touched.forEach(([name, variable], index) => {
-    variable.assign(tf.reshape(parameters[index]!, variable.shape));
-    slots.m.get(name)!.assign(tf.reshape(m[index]!, variable.shape));
-    slots.v.get(name)!.assign(tf.reshape(v[index]!, variable.shape));
-  });
+): tf.Tensor {
+  const gathered = vectors.gathered!;
+  const norm = applyGradient(context, vectors, gathered, touched, schedule);
+  gathered.assign(tf.zerosLike(gathered));
+  return tf.reshape(norm, [1]);
 }
 
-function flatten(tensors: tf.Tensor[]): tf.Tensor {
-  return tf.concat(tensors.map((tensor) => tf.reshape(tensor, [-1])));
+/** The gradient [P] of the method's loss, and the step's results without the gradient norm. */
+function batchGradient(
+  { spec, model, layout }: StepContext,
+  vectors: TrainVectors,
+  { x, modality, bodyPart, labels, schedule, drawn }: StepInputs,
+): {
+  gradient: tf.Tensor;
+  touched: boolean[];
+  results: { loss: tf.Tensor; std: tf.Tensor; accuracy: tf.Tensor };
+} {
+  const method = methodOf(spec.method);
+  const parameters = layout.split(vectors.parameters);
+  const student = model.reading(new Map(layout.names.map((name, index) => [name, parameters[index]!])));
+  const given = {
+    labels,
+    drawn,
+    ramp: tf.reshape(tf.slice(schedule, [2], [1]), []),
+    ...(vectors.average ? { teacher: model.reading(layout.byName(vectors.average)) } : {}),
+  };
+  const health: { std?: tf.Tensor; accuracy?: tf.Tensor } = {};
+  const { value, grads } = tf.engine().gradients(
+    () => {
+      const { loss, h, accuracy } = method.loss(spec.method, student, { x, modality, bodyPart }, given);
+      health.std = tf.keep(embeddingStd(h));
+      health.accuracy = tf.keep(accuracy ?? tf.scalar(0));
+      return loss as tf.Tensor;
+    },
+    parameters,
+    undefined,
+    true,
+  ) as { value: tf.Tensor; grads: (tf.Tensor | undefined)[] };
+  // Copies that the caller's tidy frees; the kept ones are freed here.
+  const [std, accuracy] = [health.std!, health.accuracy!].map((kept) => {
+    const copy = tf.reshape(kept, []);
+    kept.dispose();
+    return copy;
+  }) as [tf.Tensor, tf.Tensor];
+  const touched = grads.map((gradient) => gradient !== undefined && gradient !== null);
+  return { gradient: layout.flatten(grads), touched, results: { loss: value, std, accuracy } };
+}
+
+/** Clips, updates parameters, slots and moving average; the gradient's norm before clipping. */
+function applyGradient(
+  { spec, layout, decayed }: StepContext,
+  vectors: TrainVectors,
+  gradient: tf.Tensor,
+  touched: readonly boolean[],
+  schedule: tf.Tensor,
+): tf.Tensor {
+  const optimiser: Optimiser = optimiserOf(spec.optimiser);
+  const { clipped, norm } = clipNorm(gradient, spec.optimiser.clipNorm);
+  const scalar = (at: number) => tf.slice(schedule, [at], [1]);
+  const { parameters, slots } = optimiser.update(
+    { parameters: vectors.parameters, slots: vectors.slots },
+    {
+      gradient: clipped,
+      decayed,
+      layout,
+      learningRate: scalar(0),
+      scalars: tf.slice(schedule, [3], [schedule.size - 3]),
+    },
+  );
+  const mask = touched.every(Boolean) ? undefined : layout.fill((_, index) => (touched[index] ? 1 : 0));
+  const assign = (vector: tf.Variable, next: tf.Tensor) =>
+    vector.assign((mask ? tf.where(tf.greater(mask, 0), next, vector) : next) as tf.Tensor);
+  assign(vectors.parameters, parameters);
+  for (const name of optimiser.slots) assign(vectors.slots[name]!, slots[name]!);
+  if (vectors.average) {
+    const decay = scalar(1);
+    const fresh = tf.mul(vectors.parameters, tf.sub(1, decay));
+    vectors.average.assign(tf.add(tf.mul(vectors.average, decay), fresh));
+  }
+  return norm;
+}
+
+function reported(
+  { loss, std, accuracy }: { loss: tf.Tensor; std: tf.Tensor; accuracy: tf.Tensor },
+  norm: tf.Tensor,
+): tf.Tensor {
+  return tf.stack([loss, norm, std, accuracy].map((scalar) => tf.reshape(scalar, [])));
 }
 
 /**

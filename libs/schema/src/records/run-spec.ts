@@ -1,26 +1,11 @@
 import { z } from 'zod';
 import { contentAddress } from '../canonical-json.js';
 import { MODEL_PRESETS, ModelConfig } from './model-config.js';
+import { OptimiserSpec } from './optimiser-spec.js';
 import { ContentHash, Slug } from './primitives.js';
 import { ViewPolicy } from './view-policy.js';
 
 const Positive = z.number().positive();
-const Steps = z.number().int().min(0);
-
-export const OptimiserSpec = z.object({
-  name: z.enum(['adamw']).default('adamw'),
-  learningRate: Positive.default(1e-3),
-  /** Decoupled; never applied to biases, norms and codes. */
-  weightDecay: z.number().min(0).default(0.05),
-  beta1: z.number().min(0).max(1).default(0.9),
-  beta2: z.number().min(0).max(1).default(0.95),
-  /** Linear warm-up from 0, then cosine to `finalLearningRate`. */
-  warmupSteps: Steps.default(20),
-  finalLearningRate: z.number().min(0).default(1e-5),
-  /** Largest global gradient norm; 0 switches clipping off. */
-  clipNorm: z.number().min(0).default(1),
-});
-export type OptimiserSpec = z.infer<typeof OptimiserSpec>;
 
 /**
  * What a batch is made of. `by-modality`: images of one modality, so that telling images apart needs their anatomy;
@@ -72,7 +57,15 @@ export const RunSpec = z.object({
   optimiser: OptimiserSpec.prefault({}),
   /** Put over the method's own view policies, e.g. `{ cropScale: [0.3, 1] }`. */
   views: ViewPolicy.partial().strict().prefault({}),
+  /** Images of one step. */
   batchSize: z.number().int().min(2).max(65_536).default(128),
+  /**
+   * Parts that a step's batch is computed in, one after the other, their gradients averaged: less memory, and for
+   * losses that are means over images the same step. A contrastive loss sees the negatives of its part only.
+   */
+  accumulate: z.number().int().min(1).default(1),
+  /** Moving average of the weights; a checkpoint's weights are then the averaged ones, the raw ones stand beside them. */
+  ema: z.object({ decay: z.number().min(0).lt(1).default(0.99) }).optional(),
   steps: z.number().int().min(1),
   /**
    * How often an image's modality or body-part code is withheld (the shared code stands in), so that the model

@@ -1,11 +1,50 @@
 import type { Medformer, ModelInput } from '@medformer/medformer';
-import type { MethodSpec, ViewPolicy } from '@medformer/schema';
+import type { MethodSpec, ModelConfig, Rng, StoredTensor, ViewPolicy } from '@medformer/schema';
 import type { tf } from '@medformer/tensorflow';
+import type { TrainingGroup } from '../training-group.js';
+
+/** Standardised views of a batch on the host; view v of image i is row v * images + i. */
+export interface HostViews {
+  /** [views * images, ...shape]. */
+  x: Float32Array;
+  /** [...spatial, channels]. */
+  shape: number[];
+  views: number;
+  images: number;
+}
+
+/** Host values that a step takes beside its images. */
+export interface DrawnValues {
+  data: Float32Array | Int32Array;
+  shape: number[];
+}
+
+/** What a method makes of the views on the host: tiles, masks. */
+export interface Arrangement {
+  /** [views * images * copies, ...shape]: the copies of a view stand together. */
+  x: Float32Array;
+  shape: number[];
+  copies: number;
+  /** Further inputs of the loss, of equal names and shapes for equal shapes of views. */
+  drawn: Record<string, DrawnValues>;
+}
+
+/** What a loss is given beside the images. */
+export interface LossInput {
+  /** One-hot [B, C] of methods that use labels, an unlabelled image's row all zeros; [B, 1] of nothing else. */
+  labels: tf.Tensor;
+  /** What `arrange` drew. */
+  drawn: Record<string, tf.Tensor>;
+  /** The model with the moving average of its weights, where the run keeps one. */
+  teacher?: Medformer;
+  /** Weight of the method's unsupervised term at this step, scalar. */
+  ramp: tf.Tensor;
+}
 
 /** What a method computes from one batch. */
 export interface MethodLoss {
   loss: tf.Scalar;
-  /** Embeddings of all views, [V * B, D], for the run's health. */
+  /** Embeddings of all rows, [rows, D], for the run's health. */
   h: tf.Tensor;
   /** Share of the batch that is predicted right, where the method predicts. */
   accuracy?: tf.Scalar;
@@ -19,8 +58,21 @@ export interface Method<Spec extends MethodSpec = MethodSpec> {
   name: Spec['name'];
   /** One policy per view. */
   policies: readonly ViewPolicy[];
-  /** @param labels one-hot [B, C] of supervised training, [B, 1] of nothing else */
-  loss(spec: Spec, model: Medformer, input: ModelInput, labels: tf.Tensor): MethodLoss;
+  /** Constants found from the data before the first step, kept as parameters `method/<name>/...` without a gradient. */
+  fit?(
+    spec: Spec,
+    groups: readonly TrainingGroup[],
+    config: ModelConfig,
+    seed: number,
+  ): Map<string, StoredTensor>;
+  /** Turns views into what the loss takes, on the host; random only by `rng`, which depends on seed and step. */
+  arrange?(spec: Spec, views: HostViews, context: { config: ModelConfig; rng: Rng }): Arrangement;
+  /** The step's graph: it reads no tensor on the host and draws nothing. */
+  loss(spec: Spec, model: Medformer, input: ModelInput, given: LossInput): MethodLoss;
+  /** Weight of the unsupervised term at a step counted from 1; 1 when absent. */
+  ramp?(spec: Spec, step: number, steps: number): number;
+  /** Features [B, D] that probes and kNN read, where they are not the model's embedding. */
+  embed?(spec: Spec, model: Medformer, input: ModelInput): tf.Tensor;
   /** The loss before anything is learnt and the least it can be, where a closed form is known. */
   expected(spec: Spec, batch: number, classes: number): { start?: number; floor?: number };
 }

@@ -47,7 +47,11 @@ describe.each(Object.values(SPECS))('$name', (spec) => {
         [views, 8, 8, 1],
       );
       const labels = tf.oneHot(tf.tensor1d([0, 1, 2, 0, 1, 2], 'int32'), 3).toFloat();
-      const { loss, h, accuracy } = method.loss(spec, model, model.prepare(pixels, {}), labels);
+      const { loss, h, accuracy } = method.loss(spec, model, model.prepare(pixels, {}), {
+        labels,
+        drawn: {},
+        ramp: tf.scalar(1),
+      });
 
       expect(loss.shape).toEqual([]);
       expect(Number.isFinite(loss.dataSync()[0])).toBe(true);

@@ -8,7 +8,7 @@ import type { Method } from './method.js';
 export const supervised: Method<Extract<MethodSpec, { name: 'supervised' }>> = {
   name: 'supervised',
   policies: VIEW_POLICIES.supervised,
-  loss(spec, model, input, labels) {
+  loss(spec, model, input, { labels }) {
     const logits = model.classify(input, spec.task);
     const right = tf.equal(tf.argMax(logits, 1), tf.argMax(labels, 1));
     return {

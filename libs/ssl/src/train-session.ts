@@ -1,0 +1,287 @@
+import { type CodeKeys, Medformer, oneHotRows, type TaskHead } from '@medformer/medformer';
+import type { RunSpec, StoredTensor } from '@medformer/schema';
+import { type RecordedStep, recordStep, tf } from '@medformer/tensorflow';
+import { arrange, type HostBatch } from './batch.js';
+import { methodOf } from './methods/registry.js';
+import { emaDecayAt } from './optimisers/ema-decay.js';
+import { isDecayed } from './optimisers/decayed.js';
+import { runRateAt } from './optimisers/learning-rate.js';
+import { optimiserOf } from './optimisers/optimiser.js';
+import { ParameterLayout } from './parameter-layout.js';
+import {
+  applyStep,
+  gatherStep,
+  type StepContext,
+  type StepInputs,
+  type TrainVectors,
+  trainStep,
+} from './train-step.js';
+import type { TrainingGroup } from './training-group.js';
+
+/** What a session starts from. */
+export interface SessionStart {
+  spec: RunSpec;
+  groups: readonly TrainingGroup[];
+  codes: CodeKeys;
+  heads: TaskHead[];
+  /** Weights and optimiser slots of a run that goes on, as `stored` gave them. */
+  resume?: StoredState;
+  /** Start from these weights where names and shapes agree. */
+  initialWeights?: ReadonlyMap<string, StoredTensor>;
+  onWarning(message: string): void;
+}
+
+/** Everything a session keeps, by name. */
+export interface StoredState {
+  /** What the model is used with: the moving average where the run keeps one. */
+  weights: Map<string, StoredTensor>;
+  /** `<slot>/<parameter>`, and `raw/<parameter>` where `weights` are the moving average. */
+  optimiser: Map<string, StoredTensor>;
+}
+
+export interface StepOutcome {
+  /** Loss, gradient norm, embedding std, accuracy. */
+  results: [number, number, number, number];
+  /** The step ran as recorded functions; false: op by op. */
+  recorded: boolean;
+}
+
+type TensorFunction = (inputs: tf.Tensor[]) => tf.Tensor;
+
+/** The tensors of a run, and its step recorded once per shape of batch. */
+export class TrainSession {
+  private readonly model: Medformer;
+  private readonly context: StepContext;
+  private readonly vectors: TrainVectors;
+  private readonly recorded = new Map<string, RecordedStep | 'eager'>();
+  /** Which parameters batches of a shape touch; known once the step ran. */
+  private readonly touched = new Map<string, boolean[]>();
+
+  constructor(private readonly start: SessionStart) {
+    const { spec, codes, heads, groups, resume, initialWeights } = start;
+    const fitted = resume
+      ? undefined
+      : methodOf(spec.method).fit?.(spec.method, groups, spec.model, spec.seed);
+    const stored = resume?.weights ?? new Map([...(initialWeights ?? []), ...(fitted ?? [])]);
+    this.model = new Medformer(spec.model, codes, heads, { seed: spec.seed, stored });
+    try {
+      this.buildHead();
+      this.model.parameters.seal();
+      if (resume) this.model.parameters.requireStored();
+      const layout = new ParameterLayout(this.model.parameters.entries());
+      this.vectors = newVectors(spec, this.model, layout, resume);
+      const decayed = tf.keep(layout.fill((name) => (isDecayed(name, spec.optimiser.decayed) ? 1 : 0)));
+      this.context = { spec, model: this.model, layout, decayed };
+    } catch (error) {
+      this.model.dispose();
+      throw error;
+    }
+    // From here on the vectors hold the weights; the model gives only its shape.
+    this.model.parameters.dispose();
+  }
+
+  /** One step over the parts of its batch, one after the other. */
+  async step(step: number, parts: readonly HostBatch[]): Promise<StepOutcome> {
+    const outcomes: StepOutcome[] = [];
+    for (const part of parts) {
+      const inputs = this.inputs(step, part);
+      const { names, values } = listed(inputs);
+      const shape = values.map((value) => value.shape.join()).join(' ');
+      try {
+        outcomes.push(
+          await this.run(shape, values, (given) => {
+            if (parts.length === 1) return trainStep(this.context, this.vectors, unlisted(names, given));
+            const { results, touched } = gatherStep(this.context, this.vectors, unlisted(names, given));
+            this.touched.set(shape, touched);
+            return results;
+          }),
+        );
+        if (parts.length > 1 && outcomes.length === parts.length) {
+          const touched = this.touched.get(shape)!;
+          const { results } = await this.run(
+            `apply ${touched.map(Number).join('')}`,
+            [inputs.schedule],
+            ([schedule]) => applyStep(this.context, this.vectors, touched, schedule!),
+          );
+          return meanOutcome(outcomes, results[0]);
+        }
+      } finally {
+        tf.dispose(values);
+      }
+    }
+    return outcomes[0]!;
+  }
+
+  stored(): StoredState {
+    const { layout } = this.context;
+    const { parameters, slots, average } = this.vectors;
+    const optimiser = new Map<string, StoredTensor>();
+    const add = (tensors: Map<string, StoredTensor>) => {
+      for (const [name, tensor] of tensors) optimiser.set(name, tensor);
+    };
+    for (const [slot, vector] of Object.entries(slots)) add(layout.toStored(vector, `${slot}/`));
+    if (average) add(layout.toStored(parameters, 'raw/'));
+    return { weights: layout.toStored(average ?? parameters), optimiser };
+  }
+
+  dispose(): void {
+    for (const recorded of this.recorded.values()) if (recorded !== 'eager') recorded.dispose();
+    this.context.decayed.dispose();
+    for (const vector of this.allVectors()) vector.dispose();
+  }
+
+  private allVectors(): tf.Variable[] {
+    const { parameters, slots, average, gathered } = this.vectors;
+    return [
+      parameters,
+      ...Object.values(slots),
+      ...(average ? [average] : []),
+      ...(gathered ? [gathered] : []),
+    ];
+  }
+
+  private async run(key: string, values: tf.Tensor[], compute: TensorFunction): Promise<StepOutcome> {
+    const recorded = this.record(key, values, compute);
+    const output = recorded ? (await recorded.run(values))[0]! : tf.tidy(() => compute(values));
+    const results = [...output.dataSync()] as StepOutcome['results'];
+    output.dispose();
+    return { results, recorded: recorded !== undefined };
+  }
+
+  /** The computation as one TensorFlow function, or undefined where it cannot be recorded. */
+  private record(key: string, values: tf.Tensor[], compute: TensorFunction): RecordedStep | undefined {
+    let known = this.recorded.get(key);
+    if (!known) {
+      try {
+        known = recordStep((inputs) => [compute(inputs)], values, this.allVectors());
+      } catch (cause) {
+        this.start.onWarning(
+          `the training step runs op by op, because it cannot be recorded: ${(cause as Error).message}`,
+        );
+        known = 'eager';
+      }
+      this.recorded.set(key, known);
+    }
+    return known === 'eager' ? undefined : known;
+  }
+
+  private inputs(step: number, batch: HostBatch): StepInputs {
+    const { spec, codes, heads } = this.start;
+    const method = methodOf(spec.method);
+    return {
+      x: tf.tensor(batch.x, [batch.modality.length, ...batch.shape], 'float32'),
+      modality: oneHotRows(batch.modality, codes.modalities.length + 1),
+      bodyPart: oneHotRows(batch.bodyPart, codes.bodyParts.length + 1),
+      labels: oneHotRows(batch.labels, 'task' in spec.method ? heads[0]!.classes : 1),
+      schedule: tf.tensor1d([
+        runRateAt(spec, step),
+        spec.ema ? emaDecayAt(step, spec.ema) : 0,
+        method.ramp?.(spec.method, step, spec.steps) ?? 1,
+        ...optimiserOf(spec.optimiser).scalars(step),
+      ]),
+      drawn: Object.fromEntries(
+        Object.entries(batch.drawn).map(([name, { data, shape }]) => [
+          name,
+          tf.tensor(data, shape, data instanceof Int32Array ? 'int32' : 'float32'),
+        ]),
+      ),
+    };
+  }
+
+  /** Makes the method's own parameters by computing one loss on the smallest batch of each dimensionality. */
+  private buildHead(): void {
+    const { spec, heads, groups } = this.start;
+    const method = methodOf(spec.method);
+    const images = 2;
+    for (const shape of new Map(groups.map((group) => [group.shape.length, group.shape])).values()) {
+      const views = method.policies.length;
+      const size = shape.reduce((product, edge) => product * edge, 1);
+      const blank = { x: new Float32Array(views * images * size), shape, views, images };
+      const { x, shape: arranged, copies, drawn } = arrange(spec, blank, 0);
+      tf.tidy(() => {
+        const input = this.model.prepare(tf.tensor(x, [views * images * copies, ...arranged]), {});
+        const tensors = Object.entries(drawn).map(([name, { data, shape: of }]) => [
+          name,
+          tf.tensor(data, of, data instanceof Int32Array ? 'int32' : 'float32'),
+        ]);
+        method.loss(spec.method, this.model, input, {
+          labels: tf.zeros([images, heads[0]?.classes ?? 1]),
+          drawn: Object.fromEntries(tensors),
+          teacher: this.model,
+          ramp: tf.scalar(1),
+        });
+      });
+    }
+  }
+}
+
+/** @throws MedformerError DATA_LOSS naming a slot that is missing or of another shape */
+function newVectors(
+  spec: RunSpec,
+  model: Medformer,
+  layout: ParameterLayout,
+  resume: StoredState | undefined,
+): TrainVectors {
+  const made: tf.Variable[] = [];
+  const variable = (values: () => tf.Tensor) => {
+    const vector = tf.tidy(() => tf.variable(values(), false));
+    made.push(vector);
+    return vector;
+  };
+  const weights = () => layout.flatten(model.parameters.entries().map(([, parameter]) => parameter));
+  const zeros = () => layout.fill(() => 0);
+  try {
+    return {
+      parameters: variable(() =>
+        resume && spec.ema ? layout.fromStored(resume.optimiser, 'raw/') : weights(),
+      ),
+      slots: Object.fromEntries(
+        optimiserOf(spec.optimiser).slots.map((slot) => [
+          slot,
+          variable(() => (resume ? layout.fromStored(resume.optimiser, `${slot}/`) : zeros())),
+        ]),
+      ),
+      ...(spec.ema ? { average: variable(weights) } : {}),
+      ...(spec.accumulate > 1 ? { gathered: variable(zeros) } : {}),
+    };
+  } catch (error) {
+    tf.dispose(made);
+    throw error;
+  }
+}
+
+/** The inputs in one order, those the method drew last. */
+function listed({ x, modality, bodyPart, labels, schedule, drawn }: StepInputs): {
+  names: string[];
+  values: tf.Tensor[];
+} {
+  const names = Object.keys(drawn).sort();
+  return { names, values: [x, modality, bodyPart, labels, schedule, ...names.map((name) => drawn[name]!)] };
+}
+
+function unlisted(names: readonly string[], values: readonly tf.Tensor[]): StepInputs {
+  const [x, modality, bodyPart, labels, schedule, ...drawn] = values as [
+    tf.Tensor,
+    tf.Tensor,
+    tf.Tensor,
+    tf.Tensor,
+    tf.Tensor,
+    ...tf.Tensor[],
+  ];
+  return {
+    x,
+    modality,
+    bodyPart,
+    labels,
+    schedule,
+    drawn: Object.fromEntries(names.map((name, index) => [name, drawn[index]!])),
+  };
+}
+
+function meanOutcome(outcomes: readonly StepOutcome[], gradientNorm: number): StepOutcome {
+  const mean = (at: number) => outcomes.reduce((sum, { results }) => sum + results[at]!, 0) / outcomes.length;
+  return {
+    results: [mean(0), gradientNorm, mean(2), mean(3)],
+    recorded: outcomes.every(({ recorded }) => recorded),
+  };
+}

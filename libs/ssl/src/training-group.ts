@@ -1,0 +1,10 @@
+import type { ImageRecord } from '@medformer/schema';
+
+/** Images of one shape; the training data is a list of such groups. */
+export interface TrainingGroup {
+  /** [height, width, channels] or [depth, height, width, channels]. */
+  shape: number[];
+  /** [images, ...shape], contiguous. */
+  pixels: Uint8Array | Uint16Array;
+  records: ImageRecord[];
+}
