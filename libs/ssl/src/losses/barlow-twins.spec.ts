@@ -56,6 +56,21 @@ describe('the loss of Barlow Twins', () => {
     expect(Math.abs(losses.reduce((sum, loss) => sum + loss, 0) / draws / expected - 1)).toBeLessThan(0.03);
   });
 
+  it('never sees a correlation above (N - 1) / N by the sample deviation: like views cost D / N^2', () => {
+    // The columns of a Hadamard matrix, less the constant one: uncorrelated, so nothing is left off the diagonal.
+    const features = [
+      [1, 1, 1],
+      [-1, 1, -1],
+      [1, -1, -1],
+      [-1, -1, 1],
+    ];
+
+    expect(numberOf(barlowTwins(tf.tensor2d([...features, ...features]), LAMBDA, 'sample'))).toBeCloseTo(
+      3 / 4 ** 2,
+      5,
+    );
+  });
+
   it('counts a feature that is the negative of itself in the other view as 4', () => {
     const one = random(10, 1);
 
@@ -79,13 +94,15 @@ describe('the loss of Barlow Twins', () => {
   it('is D for features that are constant, and its gradient finite', () => {
     const z = tf.ones([8, 5]);
 
-    expect(numberOf(barlowTwins(z, LAMBDA))).toBeCloseTo(5, 6);
-    const gradient = tf.grad((x: tf.Tensor) => barlowTwins(x, LAMBDA))(z);
-    expect([...gradient.dataSync()].every(Number.isFinite)).toBe(true);
+    for (const normalisation of ['batch', 'sample'] as const) {
+      expect(numberOf(barlowTwins(z, LAMBDA, normalisation))).toBeCloseTo(5, 6);
+      const gradient = tf.grad((x: tf.Tensor) => barlowTwins(x, LAMBDA, normalisation))(z);
+      expect([...gradient.dataSync()].every(Number.isFinite)).toBe(true);
+    }
   });
 
-  it('has the gradient of finite differences', () => {
-    const { worst, largest } = gradientError((z) => barlowTwins(z, 0.2), random(10, 3), 3e-3);
+  it.each(['batch', 'sample'] as const)('has the gradient of finite differences, %s', (normalisation) => {
+    const { worst, largest } = gradientError((z) => barlowTwins(z, 0.2, normalisation), random(10, 3), 3e-3);
 
     expect(largest).toBeGreaterThan(0.1);
     expect(worst).toBeLessThan(3e-3 * largest);

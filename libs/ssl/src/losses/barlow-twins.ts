@@ -1,21 +1,29 @@
 import { tf } from '@medformer/tensorflow';
 
-const NORM_EPSILON = 1e-5;
+/**
+ * What a feature is divided by. `batch`: its deviation over the batch, sqrt(variance / N + 1e-5), as batch normalisation
+ * does it: the paper's code and lightly. `sample`: its sample deviation, sqrt(variance / (N - 1)) + 1e-6, while the
+ * correlation is still a sum over N: MONAI. Then C_ii reaches (N - 1) / N at most and like views cost D / N^2.
+ */
+export type BarlowNormalisation = 'batch' | 'sample';
 
 /**
  * The redundancy-reduction loss of Barlow Twins (Zbontar et al. 2021, equation 1, algorithm 1):
  * sum_i (1 - C_ii)^2 + lambda sum_{i != j} C_ij^2, with C the cross-correlation of the two views' features over the
  * batch. `z` is [2N, D]: row i and row i + N are two views of one image.
  *
- * Convention: features are normalised as batch normalisation does (divide by N, epsilon 1e-5 inside the root), as in
- * the paper's code and lightly; MONAI divides by N - 1. Independent views give D (1 + 1/N) + lambda D (D - 1) / N.
+ * Normalised by `batch`, independent views give D (1 + 1/N) + lambda D (D - 1) / N.
  */
-export function barlowTwins(z: tf.Tensor, lambda: number): tf.Scalar {
+export function barlowTwins(
+  z: tf.Tensor,
+  lambda: number,
+  normalisation: BarlowNormalisation = 'batch',
+): tf.Scalar {
   return tf.tidy(() => {
     const images = z.shape[0]! / 2;
     const width = z.shape[1]!;
-    const view0 = standardise(tf.slice(z, [0, 0], [images, width]));
-    const view1 = standardise(tf.slice(z, [images, 0], [images, width]));
+    const view0 = standardise(tf.slice(z, [0, 0], [images, width]), normalisation);
+    const view1 = standardise(tf.slice(z, [images, 0], [images, width]), normalisation);
     const correlation = tf.div(tf.matMul(view0 as tf.Tensor2D, view1 as tf.Tensor2D, true, false), images); // [D, D]
     const identity = tf.eye(width);
     const weights = tf.add(tf.mul(identity, 1 - lambda), lambda); // 1 on the diagonal, lambda off it
@@ -23,8 +31,12 @@ export function barlowTwins(z: tf.Tensor, lambda: number): tf.Scalar {
   });
 }
 
-/** Each feature to mean 0 and variance 1 over the batch: [N, D] -> [N, D]. */
-function standardise(x: tf.Tensor): tf.Tensor {
+/** Each feature to mean 0 and deviation 1 over the batch: [N, D] -> [N, D]. */
+function standardise(x: tf.Tensor, normalisation: BarlowNormalisation): tf.Tensor {
+  const images = x.shape[0]!;
   const centred = tf.sub(x, tf.mean(x, 0, true));
-  return tf.mul(centred, tf.rsqrt(tf.add(tf.mean(tf.square(centred), 0, true), NORM_EPSILON)));
+  const squares = tf.sum(tf.square(centred), 0, true);
+  if (normalisation === 'batch') return tf.mul(centred, tf.rsqrt(tf.add(tf.div(squares, images), 1e-5)));
+  // The inner epsilon keeps the root's gradient finite for a constant feature; it is far below the outer one.
+  return tf.div(centred, tf.add(tf.sqrt(tf.add(tf.div(squares, images - 1), 1e-20)), 1e-6));
 }

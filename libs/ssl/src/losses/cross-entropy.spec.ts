@@ -2,7 +2,7 @@ import { Rng } from '@medformer/schema';
 import { tf, useBackend } from '@medformer/tensorflow';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { gradientError, tensorsLeft } from '../testing/gradient-check.js';
-import { crossEntropy } from './cross-entropy.js';
+import { accuracyOf, crossEntropy } from './cross-entropy.js';
 
 beforeAll(async () => {
   await useBackend();
@@ -43,6 +43,37 @@ describe('cross entropy', () => {
     expect(numberOf(crossEntropy(logits, tf.tensor2d([[0, 0, 1]])))).toBe(2000);
   });
 
+  it.each([0, 0.3])('is the mean over the rows that have a label, with smoothing %d', (smoothing) => {
+    const logits = tf.tensor2d([
+      [2, 0, 1],
+      [5, -3, 4],
+      [0, 1, -1],
+    ]);
+    const labels = tf.tensor2d([
+      [1, 0, 0],
+      [0, 0, 0],
+      [0, 0, 1],
+    ]);
+    const labelled = (x: tf.Tensor) => tf.concat([tf.slice(x, [0, 0], [1, 3]), tf.slice(x, [2, 0], [1, 3])]);
+
+    const loss = crossEntropy(logits, labels, smoothing);
+
+    expect(numberOf(loss)).toBeCloseTo(
+      numberOf(crossEntropy(labelled(logits), labelled(labels), smoothing)),
+      6,
+    );
+    const gradient = tf.grad((x: tf.Tensor) => crossEntropy(x, labels, smoothing))(logits);
+    expect([...tf.slice(gradient, [1, 0], [1, 3]).dataSync()].every((value) => value === 0)).toBe(true);
+  });
+
+  it('is 0 without a gradient where no row has a label', () => {
+    const [logits, labels] = [tf.ones([2, 3]), tf.zeros([2, 3])];
+
+    expect(numberOf(crossEntropy(logits, labels))).toBeCloseTo(0, 9);
+    const gradient = tf.grad((x: tf.Tensor) => crossEntropy(x, labels))(logits);
+    expect([...gradient.dataSync()].every((value) => value === 0)).toBe(true);
+  });
+
   it.each([0, 0.2])('has the gradient of finite differences with smoothing %d', (smoothing) => {
     const rng = Rng.of('cross-entropy');
     const logits = tf.tensor2d(
@@ -57,6 +88,26 @@ describe('cross entropy', () => {
     expect(worst).toBeLessThan(1e-3 * largest);
     expect(tensorsLeft(() => crossEntropy(logits, labels, smoothing))).toBe(0);
     expect(tensorsLeft(() => tf.grad((x: tf.Tensor) => crossEntropy(x, labels, smoothing))(logits))).toBe(0);
+  });
+});
+
+describe('accuracy', () => {
+  it('counts the labelled rows only, and is 0 without any', () => {
+    const logits = tf.tensor2d([
+      [2, 0],
+      [2, 0],
+      [0, 1],
+      [2, 0],
+    ]);
+    const labels = tf.tensor2d([
+      [1, 0],
+      [0, 1],
+      [0, 1],
+      [0, 0],
+    ]);
+
+    expect(numberOf(accuracyOf(logits, labels))).toBeCloseTo(2 / 3, 6);
+    expect(numberOf(accuracyOf(logits, tf.zeros([4, 2])))).toBe(0);
   });
 });
 

@@ -30,6 +30,27 @@ describe('NT-Xent', () => {
     }
   });
 
+  it('is twice ln(2N - 1) on collapse where both halves are added', () => {
+    const z = tf.tile(tf.tensor2d([[0.3, -0.8, 0.1]]), [10, 1]);
+
+    expect(numberOf(ntXent(z, 0.5, 'sum'))).toBeCloseTo(2 * Math.log(9), 4);
+  });
+
+  it.each([2, 5])(
+    'falls to the floor of likeness 1 and unlikeness -1 / (N - 1) at best, N = %i',
+    (images) => {
+      // A simplex: views agree, and images are as far apart as N directions can be.
+      const simplex = tf.sub(tf.eye(images), 1 / images);
+      const temperature = 0.5;
+      const [like, unlike] = [1 / temperature, -1 / (images - 1) / temperature];
+
+      expect(numberOf(ntXent(tf.concat([simplex, simplex]), temperature))).toBeCloseTo(
+        Math.log(1 + (2 * images - 2) * Math.exp(unlike - like)),
+        5,
+      );
+    },
+  );
+
   const grid = [1, 2, 5, 16].flatMap((images) =>
     [2, 8, 64].flatMap((width) => [0.05, 0.2, 1].map((temperature) => [images, width, temperature] as const)),
   );

@@ -3,14 +3,18 @@ import { tf } from '@medformer/tensorflow';
 /** Larger than any similarity over any temperature in use; exp(-this) is 0 in float32. */
 const MASKED = 1e9;
 
+/** `mean` over all 2N views, as in lightly and MONAI; `sum` of both halves' means, as in google-research/simclr. */
+export type NtXentReduction = 'mean' | 'sum';
+
 /**
- * The normalised temperature-scaled cross entropy of SimCLR (Chen et al. 2020, equation 1), mean over all 2N views.
+ * The normalised temperature-scaled cross entropy of SimCLR (Chen et al. 2020, equation 1), mean over all 2N views;
+ * with `sum` twice that.
  *
  * `z` is [2N, D]: row i and row i + N are two views of one image. Starts, and stays on collapse, at ln(2N - 1).
- * Computed by log-softmax, so that small temperatures do not overflow (as in google-research/simclr and lightly;
- * the former reports the sum of both halves, twice this value).
+ * Computed by log-softmax, so that small temperatures do not overflow (as in google-research/simclr and lightly; MONAI
+ * takes exponentials first).
  */
-export function ntXent(z: tf.Tensor, temperature: number): tf.Scalar {
+export function ntXent(z: tf.Tensor, temperature: number, reduction: NtXentReduction = 'mean'): tf.Scalar {
   return tf.tidy(() => {
     const views = z.shape[0]!;
     const images = views / 2;
@@ -25,7 +29,12 @@ export function ntXent(z: tf.Tensor, temperature: number): tf.Scalar {
       views,
     ); // [2N, 2N]
     const logProbability = tf.logSoftmax(tf.sub(similarity, tf.mul(self, MASKED)));
-    return tf.neg(tf.div(tf.sum(tf.mul(logProbability, tf.cast(positive, 'float32'))), views)) as tf.Scalar;
+    return tf.neg(
+      tf.div(
+        tf.sum(tf.mul(logProbability, tf.cast(positive, 'float32'))),
+        reduction === 'sum' ? images : views,
+      ),
+    ) as tf.Scalar;
   });
 }
 
