@@ -16,13 +16,23 @@ export interface ModelInput {
   bodyPart: tf.Tensor;
 }
 
+/** Subtracted from the logits of hidden tokens: exp(-this) is 0 in float32. */
+const HIDDEN = 1e9;
+
 /**
  * Images of any size, 2D or 3D, to a fixed number of latents: [B, ...] -> [B, latents, D].
  *
  * Patch tokens carry Fourier position codes and the codes of their modality and body part. Trained latents read
  * them by cross-attention (Jaegle et al. 2021), so the body's cost does not grow with the image.
+ * @param visible [B, N], 0 for patch tokens that no latent may read and 1 for the others, one of them at least;
+ *   absent: all are read
  */
-export function inputAdaptformer(parameters: Parameters, config: ModelConfig, input: ModelInput): tf.Tensor {
+export function inputAdaptformer(
+  parameters: Parameters,
+  config: ModelConfig,
+  input: ModelInput,
+  visible?: tf.Tensor,
+): tf.Tensor {
   const { width, latents: latentCount, heads } = config;
   const axes = input.x.shape.length - 2;
   const batch = input.x.shape[0]!;
@@ -48,18 +58,20 @@ export function inputAdaptformer(parameters: Parameters, config: ModelConfig, in
 
   const trained = parameters.get('input/latents', [latentCount, width], { normal: 0.02 });
   const latents = tf.add(tf.zeros([batch, 1, 1]), tf.reshape(trained, [1, latentCount, width])); // [B, latents, D]
+  const places = latentPlaces(parameters, latentCount, heads, grid); // [H, latents, N]
+  const hidden = visible && tf.mul(tf.sub(tf.reshape(visible, [batch, 1, 1, -1]), 1), HIDDEN);
   const { read } = attention(
     parameters,
     'input/cross-attention',
     layerNorm(parameters, 'input/latent-norm', latents),
     tokens,
     heads,
-    latentPlaces(parameters, latentCount, heads, grid),
+    hidden ? tf.add(hidden, places) : places,
   );
   const reading = tf.add(latents, read);
-  const hidden = Math.round(width * config.mlpRatio);
+  const mlpWidth = Math.round(width * config.mlpRatio);
   return tf.add(
     reading,
-    mlp(parameters, 'input/mlp', layerNorm(parameters, 'input/mlp-norm', reading), hidden),
+    mlp(parameters, 'input/mlp', layerNorm(parameters, 'input/mlp-norm', reading), mlpWidth),
   );
 }

@@ -12,16 +12,18 @@ const INITIAL_REACH = 0.5;
  * plateau for hundreds of steps.
  *
  * Places are 3D and spread evenly at the start; a 2D image is the plane through the middle of the first axis.
+ * @param focusAt name of the parameter focus [H]; a decoder that reads the latents at their places has its own
  */
 export function latentPlaces(
   parameters: Parameters,
   latents: number,
   heads: number,
   grid: number[],
+  focusAt = 'input/latent-focus',
 ): tf.Tensor {
   const axes = grid.length;
   const places = parameters.get('input/latent-places', [latents, 3], { values: evenPlaces(latents) });
-  const focus = parameters.get('input/latent-focus', [heads], {
+  const focus = parameters.get(focusAt, [heads], {
     values: new Float32Array(heads).fill(1 / INITIAL_REACH),
   });
   const centres = tf.tensor2d(patchCentres(grid), [grid.reduce((product, edge) => product * edge, 1), axes]);

@@ -39,7 +39,7 @@ export function mlp(parameters: Parameters, at: string, x: tf.Tensor, hidden: nu
 
 /**
  * Multi-head scaled dot-product attention (Vaswani et al. 2017, section 3.2): queries [B, Nq, D] read
- * tokens [B, Nk, D] -> [B, Nq, D], `bias` [H, Nq, Nk] added to the logits; and the attention weights [B, H, Nq, Nk] for inspection.
+ * tokens [B, Nk, D'] -> [B, Nq, D], `bias` [H, Nq, Nk] or [B, H, Nq, Nk] added to the logits; and the attention weights [B, H, Nq, Nk] for inspection.
  */
 export function attention(
   parameters: Parameters,

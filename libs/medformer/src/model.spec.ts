@@ -98,6 +98,31 @@ describe('latent codes', () => {
   });
 });
 
+describe('hidden tokens', () => {
+  it.each([[[2, 16, 16, 1]], [[1, 12, 8, 8, 2]]])('are not read, and the others are, on %j', (shape) => {
+    const tokens = shape.slice(1, -1).reduce((product, edge) => product * (edge / 4), 1);
+    // Only the first token may be read: no pixel of the last patch reaches it through the stem.
+    const visible = tf.tensor2d(
+      Array.from({ length: shape[0]! }, () => Array.from({ length: tokens }, (_, at) => (at === 0 ? 1 : 0))),
+    );
+    const image = pixels(shape);
+    const at = (moved: tf.Tensor, seen?: tf.Tensor) => [
+      ...model.latents(model.prepare(moved, {}), seen ? { visible: seen } : {}).dataSync(),
+    ];
+    const changed = (corner: 'first' | 'last') => {
+      const edges = shape.slice(1, -1);
+      const one = pixels([1, ...edges.map(() => 2), shape.at(-1)!]);
+      const padding = edges.map((edge) => (corner === 'first' ? [0, edge - 2] : [edge - 2, 0]));
+      return tf.add(image, tf.pad(one, [[0, 0], ...padding, [0, 0]] as [number, number][]));
+    };
+
+    expect(at(changed('last'), visible)).toEqual(at(image, visible));
+    expect(distance(at(changed('first'), visible), at(image, visible))).toBeGreaterThan(1e-4);
+    expect(distance(at(changed('last')), at(image))).toBeGreaterThan(1e-4);
+    expect(at(image, tf.onesLike(visible))).toEqual(at(image));
+  });
+});
+
 describe('weights', () => {
   it('are the same bytes for the same seed, others for another', () => {
     const [again, other] = [1, 2].map((seed) => new Medformer(CONFIG, CODES, HEADS, { seed }));

@@ -77,7 +77,21 @@ export class Medformer {
 
   /** Embeddings h [B, D] of standardised images with the rows of their codes. */
   encode(input: ModelInput): tf.Tensor {
-    return outputAdaptformer(this.parameters, this.config, this.latents(input));
+    return this.pool(this.latents(input));
+  }
+
+  /**
+   * The body's latents [B, latents, D], for methods that decode them.
+   * @param visible [B, N], 0 for patch tokens that are hidden from the model; their pixels still reach neighbouring
+   *   tokens through the stem, so blank them as well
+   */
+  latents(input: ModelInput, { visible }: { visible?: tf.Tensor } = {}): tf.Tensor {
+    return body(this.parameters, this.config, inputAdaptformer(this.parameters, this.config, input, visible));
+  }
+
+  /** Embeddings h [B, D] of the body's latents [B, latents, D]. */
+  pool(latents: tf.Tensor): tf.Tensor {
+    return outputAdaptformer(this.parameters, this.config, latents);
   }
 
   /** Logits [B, classes] of a task's own head. */
@@ -120,10 +134,6 @@ export class Medformer {
       modality: oneHot(this.codes.modalities, names.modality),
       bodyPart: oneHot(this.codes.bodyParts, names.bodyPart),
     };
-  }
-
-  private latents(input: ModelInput): tf.Tensor {
-    return body(this.parameters, this.config, inputAdaptformer(this.parameters, this.config, input));
   }
 
   /** Makes every parameter by running the smallest colour image and volume once through every end. */

@@ -12,7 +12,7 @@ interface Golden {
   }[];
 }
 
-// Written by tools/golden/ssl-pretext.py.
+// Written by tools/golden/ssl_pretext.py.
 const golden: Golden = JSON.parse(
   readFileSync(new URL('../../golden/ssl-pretext.json', import.meta.url), 'utf8'),
 );

@@ -4,7 +4,7 @@ The algorithms are those of bbrattoli/JigsawPuzzlePytorch (select_permutations.p
 facebookresearch/mae (models_mae.py: patchify, forward_loss), run in NumPy and PyTorch.
 
     python -m venv /tmp/golden && /tmp/golden/bin/pip install torch==2.15.0 numpy==2.4.6
-    /tmp/golden/bin/python tools/golden/ssl-pretext.py
+    /tmp/golden/bin/python tools/golden/ssl_pretext.py
 """
 
 import importlib.metadata
