@@ -1,17 +1,41 @@
-import type { ModelConfig } from '@medformer/schema';
+import { badInput, type ModelConfig } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
 import { attention, layerNorm, mlp } from './layers.js';
 import type { Parameters } from './parameters.js';
 
 /** The main body: pre-norm transformer blocks (Xiong et al. 2020) over the latents, [B, latents, D] -> the same. */
 export function body(parameters: Parameters, config: ModelConfig, latents: tf.Tensor): tf.Tensor {
+  return bodyStates(parameters, config, latents, [config.depth])[0]!;
+}
+
+/**
+ * What the body holds of any tokens [B, N, D] after each of these numbers of blocks, [B, N, D] each: normalised as the
+ * next block reads it, after the last block by the body's own norm. Blocks behind the last number asked for do not run.
+ * @param bias added to the attention's logits, to broadcast to [B, heads, N, N]: a mask
+ * @throws MedformerError INVALID_ARGUMENT for a number of blocks that the body does not have
+ */
+export function bodyStates(
+  parameters: Parameters,
+  config: ModelConfig,
+  tokens: tf.Tensor,
+  afterBlocks: readonly number[],
+  bias?: tf.Tensor,
+): tf.Tensor[] {
+  const { depth, heads } = config;
+  const beyond = afterBlocks.find((blocks) => !Number.isInteger(blocks) || blocks < 0 || blocks > depth);
+  if (beyond !== undefined)
+    throw badInput({ file: 'spec', field: 'layer', expected: `0 to ${depth}`, found: `${beyond}` });
   const hidden = Math.round(config.width * config.mlpRatio);
-  let h = latents;
-  for (let block = 0; block < config.depth; block += 1) {
+  const last = Math.max(...afterBlocks);
+  const states = new Map<number, tf.Tensor>();
+  let h = tokens;
+  for (let block = 0; block <= last; block += 1) {
     const at = `body/${String(block).padStart(2, '0')}`;
-    const normed = layerNorm(parameters, `${at}/attention-norm`, h);
-    h = tf.add(h, attention(parameters, `${at}/attention`, normed, normed, config.heads).read);
+    const normed = layerNorm(parameters, block === depth ? 'body/norm' : `${at}/attention-norm`, h);
+    states.set(block, normed);
+    if (block === last) break;
+    h = tf.add(h, attention(parameters, `${at}/attention`, normed, normed, heads, bias).read);
     h = tf.add(h, mlp(parameters, `${at}/mlp`, layerNorm(parameters, `${at}/mlp-norm`, h), hidden));
   }
-  return layerNorm(parameters, 'body/norm', h);
+  return afterBlocks.map((blocks) => states.get(blocks)!);
 }

@@ -5,5 +5,6 @@ export { attention, dense, gelu, layerNorm, mlp } from './layers.js';
 export { type CodeNames, headOf, INPUT_STATISTICS, Medformer, type TaskHead } from './model.js';
 export { type Initialiser, PARTS, Parameters, type Part } from './parameters.js';
 export { patchGrid } from './patch-embed.js';
+export { cutPatches, type SequenceReading } from './patch-sequence.js';
 export { fourierPositionCodes } from './position-codes.js';
 export { transferredWeights } from './transferred-weights.js';

@@ -38,23 +38,7 @@ export function inputAdaptformer(
   const batch = input.x.shape[0]!;
   const patch = axes === 3 ? config.patch3d : config.patch2d;
   const grid = patchGrid(input.x.shape.slice(1, -1), patch);
-  const { values, features } = fourierPositionCodes(grid, config.frequencies);
-  const positions = dense(
-    parameters,
-    `input/position-codes-${axes}d`,
-    tf.tensor2d(values, [values.length / features, features]),
-    width,
-  ); // [N, D]
-  const codes = tf.add(
-    latentCodes(parameters, 'modality-codes', input.modality, width),
-    latentCodes(parameters, 'body-part-codes', input.bodyPart, width),
-  ); // [B, D]
-  const patchTokens = patchEmbed(parameters, input.x, patch, width);
-  const tokens = layerNorm(
-    parameters,
-    'input/token-norm',
-    tf.add(tf.add(patchTokens, positions), tf.reshape(codes, [batch, 1, width])),
-  ); // [B, N, D]
+  const tokens = codedTokens(parameters, config, patchEmbed(parameters, input.x, patch, width), grid, input); // [B, N, D]
 
   const trained = parameters.get('input/latents', [latentCount, width], { normal: 0.02 });
   const latents = tf.add(tf.zeros([batch, 1, 1]), tf.reshape(trained, [1, latentCount, width])); // [B, latents, D]
@@ -73,5 +57,31 @@ export function inputAdaptformer(
   return tf.add(
     reading,
     mlp(parameters, 'input/mlp', layerNorm(parameters, 'input/mlp-norm', reading), mlpWidth),
+  );
+}
+
+/** Patch contents [B, N, D] with the position codes of their grid and the codes of their images, normalised. */
+export function codedTokens(
+  parameters: Parameters,
+  { width, frequencies }: ModelConfig,
+  contents: tf.Tensor,
+  grid: number[],
+  { modality, bodyPart }: Pick<ModelInput, 'modality' | 'bodyPart'>,
+): tf.Tensor {
+  const { values, features } = fourierPositionCodes(grid, frequencies);
+  const positions = dense(
+    parameters,
+    `input/position-codes-${grid.length}d`,
+    tf.tensor2d(values, [values.length / features, features]),
+    width,
+  ); // [N, D]
+  const codes = tf.add(
+    latentCodes(parameters, 'modality-codes', modality, width),
+    latentCodes(parameters, 'body-part-codes', bodyPart, width),
+  ); // [B, D]
+  return layerNorm(
+    parameters,
+    'input/token-norm',
+    tf.add(tf.add(contents, positions), tf.reshape(codes, [-1, 1, width])),
   );
 }

@@ -12,6 +12,7 @@ import { type CodeKeys, codeRows, oneHotRows } from './latent-codes.js';
 import { dense } from './layers.js';
 import { outputAdaptformer } from './output-adaptformer.js';
 import { Parameters } from './parameters.js';
+import { causalStates, type SequenceReading } from './patch-sequence.js';
 
 /** Pixels in [0, 1] enter the model as (x - mean) / std; MedMNIST's own recipe. */
 export const INPUT_STATISTICS = { mean: 0.5, std: 0.5 } as const;
@@ -94,8 +95,18 @@ export class Medformer {
     return outputAdaptformer(this.parameters, this.config, latents);
   }
 
+  /** States of the body over the image's patches as a sequence, none of which sees a later one; see `causalStates`. */
+  causalStates(input: ModelInput, reading: SequenceReading): tf.Tensor[] {
+    return causalStates(this.parameters, this.config, input, reading);
+  }
+
   /** Logits [B, classes] of a task's own head. */
   classify(input: ModelInput, task: string): tf.Tensor {
+    return this.score(this.latents(input), task);
+  }
+
+  /** Logits [B, classes] of the body's latents [B, latents, D]. */
+  score(latents: tf.Tensor, task: string): tf.Tensor {
     const head = this.heads.find((known) => known.task === task);
     if (!head) {
       const known = this.heads.map((other) => other.task).join(', ') || 'none';
@@ -104,7 +115,7 @@ export class Medformer {
         `the model has no head for task ${task}; it has: ${known}`,
       );
     }
-    const h = outputAdaptformer(this.parameters, this.config, this.latents(input), task);
+    const h = outputAdaptformer(this.parameters, this.config, latents, task);
     return dense(this.parameters, `output/heads/${task}`, h, head.classes);
   }
 
