@@ -12,6 +12,7 @@ export const LAYERS = {
   phantom: 'pure',
   augment: 'pure',
   medformer: 'pure',
+  export: 'pure',
   ssl: 'pure',
   evaluators: 'pure',
   report: 'pure',

@@ -45,14 +45,14 @@ export function recordForward(
       run: () => backend.getInputTensorIds(compute(inputs)),
     });
     const placeholders = traced.arguments.map((name) => `${name}:0`);
-    return { nodes: live(nodes, [...outputs, ...placeholders]), inputs: placeholders, outputs, tensors };
+    return { nodes: liveNodes(nodes, [...outputs, ...placeholders]), inputs: placeholders, outputs, tensors };
   } finally {
     tf.engine().endScope();
   }
 }
 
-/** The nodes that some of these tensors come from. */
-function live(nodes: GraphNode[], tensors: string[]): GraphNode[] {
+/** The nodes that some of these tensors come from, in their order. */
+export function liveNodes(nodes: readonly GraphNode[], tensors: readonly string[]): GraphNode[] {
   const read = new Set(tensors.map(nodeOf));
   // Readers stand after what they read.
   for (const node of nodes.toReversed()) {
@@ -61,4 +61,5 @@ function live(nodes: GraphNode[], tensors: string[]): GraphNode[] {
   return nodes.filter((node) => read.has(node.name));
 }
 
-const nodeOf = (tensor: string): string => tensor.split(':')[0]!;
+/** The node of a tensor `node:output`. */
+export const nodeOf = (tensor: string): string => tensor.slice(0, tensor.lastIndexOf(':'));

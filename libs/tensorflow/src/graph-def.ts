@@ -16,6 +16,9 @@ export type AttrValue =
   | { kind: 'shape'; value: readonly number[] }
   | { kind: 'tensor'; value: TensorValue };
 
+/** The numbers of TF_DataType, which is also the proto's DataType. */
+export const DATA_TYPES = { float32: 1, int32: 3, int64: 9, bool: 10 } as const;
+
 /** Dense values in the machine's (little-endian) layout. */
 export interface TensorValue {
   /** A TF_DataType. */
@@ -98,7 +101,7 @@ function writeTensor(writer: BinaryWriter, tensor: TensorValue): void {
 }
 
 /** TensorShapeProto: dim 2, each with size 1. */
-function writeShape(writer: BinaryWriter, shape: readonly number[]): void {
+export function writeShape(writer: BinaryWriter, shape: readonly number[]): void {
   for (const size of shape) {
     writer.tag(2, WireType.LengthDelimited).fork();
     writer.tag(1, WireType.Varint).int64(size).join();

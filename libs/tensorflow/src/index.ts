@@ -1,7 +1,15 @@
 export * from './backend.js';
 export * from './doctor.js';
 export * from './forward-graph.js';
-export * from './graph-def.js';
+export {
+  type AttrValue,
+  DATA_TYPES,
+  encodeGraphDef,
+  encodeNode,
+  type GraphNode,
+  type TensorValue,
+} from './graph-def.js';
 export * from './native-backend.js';
 export * from './recorded-step.js';
+export * from './saved-model.js';
 export * from './tf.js';
