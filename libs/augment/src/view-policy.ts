@@ -21,6 +21,31 @@ const BASE: ViewPolicy = {
   noise: [0, 0.04],
 };
 
+/**
+ * Upright and whole: where a tile belongs is told by the body's own order, head above foot and left beside right, which
+ * mirroring and strong turning take away. Grey values vary as in every other method.
+ */
+const UPRIGHT: ViewPolicy = { ...BASE, rotation: [-10, 10], flip: [0, 0] };
+
+/** Crop, turn and mirror, as in He et al. 2022, section 4: masking does the rest, and noise cannot be predicted. */
+const PLAIN: ViewPolicy = {
+  ...BASE,
+  contrast: [1, 1],
+  brightness: [0, 0],
+  gamma: [1, 1],
+  biasField: [0, 0],
+  blur: 0,
+  noise: [0, 0],
+};
+
+/** Little more than the image itself: what a teacher is asked about. */
+const WEAK: ViewPolicy = {
+  ...PLAIN,
+  cropScale: [0.8, 1],
+  rotation: [-5, 5],
+  flip: [0, 0],
+};
+
 /** One policy per view; Barlow Twins draws its two unequally, as in its paper. */
 export const VIEW_POLICIES = {
   simclr: [BASE, BASE],
@@ -28,5 +53,10 @@ export const VIEW_POLICIES = {
     { ...BASE, blur: 0.2 },
     { ...BASE, blur: 0 },
   ],
+  jigsaw: [UPRIGHT],
+  mae: [PLAIN],
+  'image-gpt': [PLAIN],
+  /** The student's view, then its teacher's. */
+  consistency: [BASE, WEAK],
   supervised: [BASE],
 } as const satisfies Record<string, readonly ViewPolicy[]>;

@@ -6,6 +6,7 @@ import { ContentHash, Slug } from './primitives.js';
 import { ViewPolicy } from './view-policy.js';
 
 const Positive = z.number().positive();
+const Cells = z.number().int().min(1).max(8);
 
 /**
  * What a batch is made of. `by-modality`: images of one modality, so that telling images apart needs their anatomy;
@@ -17,6 +18,8 @@ export const MethodSpec = z.discriminatedUnion('name', [
   z.object({
     name: z.literal('simclr'),
     temperature: Positive.default(0.2),
+    /** Peers disagree. `mean` over all views (lightly, MONAI), or `sum` of both halves' means (google-research/simclr). */
+    reduction: z.enum(['mean', 'sum']).default('mean'),
     projection: z.array(z.number().int().min(1)).min(1).default([256, 64]),
     batching: Batching.default('by-modality'),
   }),
@@ -24,8 +27,68 @@ export const MethodSpec = z.discriminatedUnion('name', [
     name: z.literal('barlow-twins'),
     /** Weight of the off-diagonal (redundancy) term; 0.0051 in the paper's code. */
     lambda: Positive.default(0.0051),
+    /** Peers disagree. Features over their `batch` deviation (the paper's code, lightly) or `sample` deviation (MONAI). */
+    normalisation: z.enum(['batch', 'sample']).default('batch'),
     projection: z.array(z.number().int().min(1)).min(1).default([256, 256]),
     batching: Batching.default('by-modality'),
+  }),
+  z.object({
+    name: z.literal('jigsaw'),
+    /** Tiles per axis of an image and of a volume. */
+    grid2d: z.tuple([Cells, Cells]).default([3, 3]),
+    grid3d: z.tuple([Cells, Cells, Cells]).default([2, 2, 2]),
+    /** Share of a cell's edge that its tile leaves out, at a random place. */
+    gap: z.number().min(0).max(0.9).default(0.25),
+    /** Classes: permutations far from each other, of all that the tiles have. */
+    permutations: z.number().int().min(2).max(10_000).default(100),
+    /** Width of the layer between the tiles' embeddings and the classes. */
+    hidden: z.number().int().min(1).default(256),
+    batching: Batching.default('mixed'),
+  }),
+  z.object({
+    name: z.literal('mae'),
+    /** Share of the patch tokens that is hidden and predicted. */
+    maskRatio: z.number().gt(0).lt(1).default(0.75),
+    /** Predict each patch at mean 0 and variance 1. */
+    normPix: z.boolean().default(true),
+    /** Blocks in which the patches' places read the latents, and their width; a multiple of the model's heads. */
+    decoder: z
+      .object({ depth: z.number().int().min(1).default(2), width: z.number().int().min(1).default(96) })
+      .prefault({}),
+    batching: Batching.default('mixed'),
+  }),
+  z.object({
+    name: z.literal('image-gpt'),
+    /** Edge of a token in pixels or voxels, at most the model's own patch; that when absent. 1: a palette of pixels. */
+    patch: z.union([1, 2, 4, 8, 16, 32].map((edge) => z.literal(edge))).optional(),
+    /** Codes of the codebook that tokens are told by: the classes. */
+    codes: z.number().int().min(2).max(8192).default(256),
+    /** Patches of training images that the codebook is fitted on. */
+    codebookPatches: z.number().int().min(2).default(4096),
+    /** Blocks of the body after which probes read the features; half of them when absent. */
+    layer: z.number().int().min(0).optional(),
+    batching: Batching.default('mixed'),
+  }),
+  z.object({
+    name: z.literal('consistency'),
+    task: Slug,
+    /** This many images per class show their label, drawn by `labelSeed`; all that have one when absent. */
+    labelsPerClass: z.number().int().min(1).optional(),
+    labelSeed: z.number().int().default(0),
+    labelSmoothing: z.number().min(0).max(0.9).default(0),
+    /** Share of a batch that is labelled images. */
+    labelledShare: z.number().gt(0).max(1).default(0.25),
+    /** `ema`: the moving average of the weights, which the run then has to keep; `none`: the model itself. */
+    teacher: z.enum(['ema', 'none']).default('ema'),
+    /** Between the student's and the teacher's probabilities: mean squared error, or Kullback-Leibler divergence. */
+    distance: z.enum(['mse', 'kl']).default('mse'),
+    /** Of the consistency of predictions, once the ramp is through. */
+    weight: z.number().min(0).default(10),
+    /** Of the cosine consistency of embeddings. */
+    embeddingWeight: z.number().min(0).default(0),
+    /** Share of the steps over which both weights rise. */
+    rampShare: z.number().min(0).max(1).default(0.3),
+    batching: Batching.default('mixed'),
   }),
   z.object({
     name: z.literal('supervised'),
@@ -65,7 +128,13 @@ export const RunSpec = z.object({
    */
   accumulate: z.number().int().min(1).default(1),
   /** Moving average of the weights; a checkpoint's weights are then the averaged ones, the raw ones stand beside them. */
-  ema: z.object({ decay: z.number().min(0).lt(1).default(0.99) }).optional(),
+  ema: z
+    .strictObject({
+      decay: z.number().min(0).lt(1).default(0.99),
+      /** The decay over the run: low at first, `decay` throughout, or from `decay` to 1. */
+      ramp: z.enum(['warm-up', 'constant', 'cosine']).default('warm-up'),
+    })
+    .optional(),
   steps: z.number().int().min(1),
   /**
    * How often an image's modality or body-part code is withheld (the shared code stands in), so that the model

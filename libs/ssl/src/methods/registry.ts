@@ -1,5 +1,9 @@
 import type { MethodSpec } from '@medformer/schema';
 import { barlowTwins } from './barlow-twins.js';
+import { consistency } from './consistency.js';
+import { imageGpt } from './image-gpt.js';
+import { jigsaw } from './jigsaw.js';
+import { mae } from './mae.js';
 import type { Method } from './method.js';
 import { simclr } from './simclr.js';
 import { supervised } from './supervised.js';
@@ -8,6 +12,10 @@ import { supervised } from './supervised.js';
 export const METHODS: { [Name in MethodSpec['name']]: Method<Extract<MethodSpec, { name: Name }>> } = {
   simclr,
   'barlow-twins': barlowTwins,
+  jigsaw,
+  mae,
+  'image-gpt': imageGpt,
+  consistency,
   supervised,
 };
 
