@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { MedformerError } from '@medformer/schema';
+import { faultsOf, MedformerError } from '@medformer/schema';
 import { parse, YAMLParseError } from 'yaml';
 import type { z } from 'zod';
 
@@ -24,7 +24,7 @@ export function checkSpec(schema: z.ZodType, spec: Spec, fill: Spec, what: strin
   const parsed = schema.safeParse({ ...spec, ...fill });
   const faults = parsed.success
     ? unknownKeys(spec, parsed.data).map((key) => `${key}: no such key`)
-    : parsed.error.issues.map((issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`);
+    : faultsOf(parsed.error);
   if (faults.length > 0) throw invalid(`${what}: ${faults.join('; ')}`);
 }
 

@@ -12,6 +12,16 @@ export function parseRecord<Schema extends z.ZodType>(
 ): z.output<Schema> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`);
-  throw new MedformerError('INVALID_ARGUMENT', `${what}: ${faults.join('; ')}`, { cause: parsed.error });
+  throw new MedformerError('INVALID_ARGUMENT', `${what}: ${faultsOf(parsed.error).join('; ')}`, {
+    cause: parsed.error,
+  });
+}
+
+/** Each fault as `path.of.key: what is wrong`. */
+export function faultsOf({ issues }: z.ZodError): string[] {
+  return issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => `${[...issue.path, key].join('.')}: no such key`)
+      : [`${issue.path.join('.') || '(root)'}: ${issue.message}`],
+  );
 }

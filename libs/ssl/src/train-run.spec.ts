@@ -61,6 +61,34 @@ describe('a training run', () => {
     }
   });
 
+  it.each([
+    ['adam', ['m', 'v']],
+    ['sgd', ['momentum']],
+    ['lars', ['momentum']],
+  ])('trains by %s, and goes on to the same bytes', async (name, slots) => {
+    const warnings: string[] = [];
+    const onWarning = (text: string) => warnings.push(text);
+    const spec = specOf({ ...SIMCLR, optimiser: { name, warmupSteps: 0 }, steps: 4, checkpointEvery: 2 });
+    const unbroken = await run({ spec, onWarning });
+    const resumed = await run({ spec, resume: throughBytes(unbroken.states[0]!), onWarning });
+
+    expect(new Set([...unbroken.state.optimiser.keys()].map((key) => key.split('/')[0]))).toEqual(
+      new Set(slots),
+    );
+    expect(bytesOf(unbroken.states[0]!)).not.toEqual(bytesOf(unbroken.state));
+    expect(bytesOf(resumed.state)).toEqual(bytesOf(unbroken.state));
+    expect(warnings).toEqual([]);
+  });
+
+  it('refuses a pattern of weight decay that fits no parameter', async () => {
+    const spec = specOf({ ...SIMCLR, optimiser: { decayed: ['*/weight', '!*/wieght'] } });
+
+    await expect(run({ spec })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: 'optimiser.decayed.1: !*/wieght fits no parameter',
+    });
+  });
+
   it('is done at once when it resumes at its end', async () => {
     const { state } = await run({ spec: { ...SIMCLR, steps: 2 } });
 
@@ -212,7 +240,7 @@ describe('a training run', () => {
 
   it('keeps the moving average of the weights as the weights, the raw ones beside, and resumes both', async () => {
     const spec = { ...SIMCLR, steps: 6, checkpointEvery: 2 };
-    const averaged = { ...spec, ema: { decay: 0.5 } };
+    const averaged = { ...spec, ema: { decay: 0.5, ramp: 'warm-up' as const } };
     const plain = await run({ spec });
     const kept = await run({ spec: averaged });
 

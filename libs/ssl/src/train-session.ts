@@ -1,10 +1,10 @@
 import { type CodeKeys, Medformer, oneHotRows, type TaskHead } from '@medformer/medformer';
-import type { RunSpec, StoredTensor } from '@medformer/schema';
+import { MedformerError, type RunSpec, type StoredTensor } from '@medformer/schema';
 import { type RecordedStep, recordStep, tf } from '@medformer/tensorflow';
 import { arrange, type HostBatch } from './batch.js';
 import { methodOf } from './methods/registry.js';
+import { isDecayed, unusedPatterns } from './optimisers/decayed.js';
 import { emaDecayAt } from './optimisers/ema-decay.js';
-import { isDecayed } from './optimisers/decayed.js';
 import { runRateAt } from './optimisers/learning-rate.js';
 import { optimiserOf } from './optimisers/optimiser.js';
 import { ParameterLayout } from './parameter-layout.js';
@@ -69,6 +69,7 @@ export class TrainSession {
       this.model.parameters.seal();
       if (resume) this.model.parameters.requireStored();
       const layout = new ParameterLayout(this.model.parameters.entries());
+      requireDecayPatterns(layout, spec.optimiser.decayed);
       this.vectors = newVectors(spec, this.model, layout, resume);
       const decayed = tf.keep(layout.fill((name) => (isDecayed(name, spec.optimiser.decayed) ? 1 : 0)));
       this.context = { spec, model: this.model, layout, decayed };
@@ -175,7 +176,7 @@ export class TrainSession {
       labels: oneHotRows(batch.labels, 'task' in spec.method ? heads[0]!.classes : 1),
       schedule: tf.tensor1d([
         runRateAt(spec, step),
-        spec.ema ? emaDecayAt(step, spec.ema) : 0,
+        spec.ema ? emaDecayAt(step, spec.steps, spec.ema) : 0,
         method.ramp?.(spec.method, step, spec.steps) ?? 1,
         ...optimiserOf(spec.optimiser).scalars(step),
       ]),
@@ -188,7 +189,7 @@ export class TrainSession {
     };
   }
 
-  /** Makes the method's own parameters by computing one loss on the smallest batch of each dimensionality. */
+  /** Makes the method's own parameters by one loss on the smallest batch per number of axes and channels. */
   private buildHead(): void {
     const { spec, heads, groups } = this.start;
     const method = methodOf(spec.method);
@@ -213,6 +214,16 @@ export class TrainSession {
       });
     }
   }
+}
+
+/** @throws MedformerError INVALID_ARGUMENT naming the first pattern that fits no parameter: misspelt, it would spare all */
+function requireDecayPatterns({ names }: ParameterLayout, patterns: readonly string[]): void {
+  const [unused] = unusedPatterns(names, patterns);
+  if (unused === undefined) return;
+  throw new MedformerError(
+    'INVALID_ARGUMENT',
+    `optimiser.decayed.${patterns.indexOf(unused)}: ${unused} fits no parameter`,
+  );
 }
 
 /** @throws MedformerError DATA_LOSS naming a slot that is missing or of another shape */

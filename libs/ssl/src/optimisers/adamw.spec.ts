@@ -1,7 +1,8 @@
 import { Rng } from '@medformer/schema';
 import { tf, useBackend } from '@medformer/tensorflow';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type AdamwState, adamw } from './adamw.js';
+import type { AdamState } from './adam-moments.js';
+import { adamw } from './adamw.js';
 
 const SETTINGS = { beta1: 0.9, beta2: 0.95, weightDecay: 0.1 };
 
@@ -15,7 +16,7 @@ describe('AdamW', () => {
     const rng = Rng.of('adamw');
     const decayed = [1, 1, 1, 0, 0, 0];
     const expected = { parameters: normals(rng, size), m: Array(size).fill(0), v: Array(size).fill(0) };
-    let state: AdamwState = {
+    let state: AdamState = {
       parameters: tf.tensor1d(expected.parameters),
       m: tf.zeros([size]),
       v: tf.zeros([size]),

@@ -1,7 +1,13 @@
+import { RunSpec, type ScheduleSpec } from '@medformer/schema';
 import { describe, expect, it } from 'vitest';
-import { learningRateAt } from './learning-rate.js';
+import { batchFactor, learningRateAt, runRateAt } from './learning-rate.js';
 
-const RATES = { learningRate: 1, finalLearningRate: 0.1, warmupSteps: 10 };
+const RATES = {
+  learningRate: 1,
+  finalLearningRate: 0.1,
+  warmupSteps: 10,
+  schedule: { name: 'cosine' as const },
+};
 
 describe('the learning rate', () => {
   it.each([
@@ -40,5 +46,34 @@ describe('the learning rate', () => {
 
     expect(short).toEqual([1 / 3, 2 / 3, 1, 0.1]);
     expect(learningRateAt(1, 1, RATES)).toBe(0.1);
+  });
+
+  it('falls by a factor after each share of the steps, and stays at its peak when constant', () => {
+    const rates = (schedule: ScheduleSpec) =>
+      [1, 2, 50, 51, 75, 76, 100].map((step) =>
+        learningRateAt(step, 100, { ...RATES, warmupSteps: 2, schedule }),
+      );
+
+    const falling = rates({ name: 'steps', at: [0.5, 0.75], factor: 0.1 });
+    [0.5, 1, 1, 0.1, 0.1, 0.01, 0.01].forEach((rate, index) => {
+      expect(falling[index]).toBeCloseTo(rate, 12);
+    });
+    expect(rates({ name: 'constant' })).toEqual([0.5, 1, 1, 1, 1, 1, 1]);
+  });
+
+  it('grows with the batch, or with its root, where the run says so', () => {
+    expect(['none', 'linear', 'sqrt'].map((scaling) => batchFactor(scaling as 'none', 1024))).toEqual([
+      1, 4, 2,
+    ]);
+
+    const spec = RunSpec.parse({
+      dataset: '0'.repeat(64),
+      method: { name: 'simclr' },
+      steps: 10,
+      batchSize: 64,
+      optimiser: { learningRate: 1, warmupSteps: 1, rateScaling: 'linear' },
+      codeVersion: 'unset',
+    });
+    expect(runRateAt(spec, 1)).toBe(0.25);
   });
 });
