@@ -6,6 +6,14 @@ export interface PlannedBatch {
   positions: Int32Array;
 }
 
+/** The data order of a run, step by step. */
+export interface StepPlan {
+  /** The batch of the next step, counted from 1. */
+  next(): PlannedBatch;
+  /** Goes past the first `steps` steps, as a resumed run does. */
+  skip(steps: number): void;
+}
+
 /**
  * The data order of a run, known from its seed alone: a resumed run asks for step n and gets what the unbroken run got.
  *
@@ -13,8 +21,8 @@ export interface PlannedBatch {
  * current epoch; an epoch is a random order of the group without repetition. A batch may span two epochs: then the
  * images that it already has come later in the new one.
  */
-export class BatchPlan {
-  private readonly orders: GroupOrder[];
+export class BatchPlan implements StepPlan {
+  private readonly orders: PoolOrder[];
   private nextStep = 1;
 
   constructor(
@@ -22,7 +30,9 @@ export class BatchPlan {
     private readonly sizes: readonly number[],
     private readonly batchSize: number,
   ) {
-    this.orders = sizes.map((_, group) => new GroupOrder(seed, group, sizes[group]!, this.sizeOf(group)));
+    this.orders = sizes.map(
+      (images, group) => new PoolOrder([seed, 'epoch', group], images, this.sizeOf(group)),
+    );
   }
 
   /** Batch size of this group: never more than the group has, so that no image meets itself in a batch. */
@@ -30,37 +40,38 @@ export class BatchPlan {
     return Math.min(this.batchSize, this.sizes[group]!);
   }
 
-  /** The batch of the next step, counted from 1. */
   next(): PlannedBatch {
-    const group = this.draw(this.nextStep);
+    const group = drawGroup(this.seed, this.nextStep, this.sizes);
     this.nextStep += 1;
     return { group, positions: this.orders[group]!.next() };
   }
 
-  /** Goes past the first `steps` steps, as a resumed run does. */
   skip(steps: number): void {
     for (let done = 0; done < steps; done += 1) this.next();
   }
-
-  private draw(step: number): number {
-    const total = this.sizes.reduce((sum, size) => sum + size, 0);
-    let at = Rng.of(this.seed, 'group', step).integer(total);
-    return this.sizes.findIndex((size) => {
-      at -= size;
-      return at < 0;
-    });
-  }
 }
 
-/** The order of one group's images, batch after batch. */
-class GroupOrder {
+/** The group that a step takes, with probability proportional to its images. */
+export function drawGroup(seed: number, step: number, sizes: readonly number[]): number {
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  let at = Rng.of(seed, 'group', step).integer(total);
+  return sizes.findIndex((size) => {
+    at -= size;
+    return at < 0;
+  });
+}
+
+/**
+ * The order of a pool of images, batch after batch: places in the pool. `key` belongs to the pool; `batch` is at most its
+ * size.
+ */
+export class PoolOrder {
   private epoch = -1;
   private order = new Int32Array();
   private taken = 0;
 
   constructor(
-    private readonly seed: number,
-    private readonly group: number,
+    private readonly key: readonly (string | number)[],
     private readonly images: number,
     private readonly batch: number,
   ) {}
@@ -78,7 +89,7 @@ class GroupOrder {
   /** Starts the next epoch; its first images are none of `present`, which its first batch already has. */
   private begin(present: ReadonlySet<number>): void {
     this.epoch += 1;
-    const order = Rng.of(this.seed, 'epoch', this.group, this.epoch).permutation(this.images);
+    const order = Rng.of(...this.key, this.epoch).permutation(this.images);
     const missing = this.batch - present.size;
     const first = order.filter((position) => !present.has(position)).subarray(0, missing);
     const used = new Set(first);

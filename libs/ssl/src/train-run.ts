@@ -7,10 +7,11 @@ import {
   type ViewPolicy,
 } from '@medformer/schema';
 import { makeBatches } from './batch.js';
-import { BatchPlan } from './batch-plan.js';
+import { BatchPlan, type StepPlan } from './batch-plan.js';
 import { methodOf } from './methods/registry.js';
 import { modalityGroups } from './modality-groups.js';
 import { runRateAt } from './optimisers/learning-rate.js';
+import { poolsOf, SemiSupervisedPlan } from './semi-supervised-plan.js';
 import { type StoredState, TrainSession } from './train-session.js';
 import type { TrainingGroup } from './training-group.js';
 
@@ -59,11 +60,7 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
   );
   const session = new TrainSession({ ...run, groups });
   const history = [...(run.resume?.history ?? [])];
-  const plan = new BatchPlan(
-    spec.seed,
-    groups.map(({ records }) => records.length),
-    spec.batchSize,
-  );
+  const plan = planOf(spec, groups);
   const start = run.resume?.step ?? 0;
   plan.skip(start);
   const produce = (step: number) => makeBatches(spec, groups, codes, policies, step, plan.next());
@@ -109,4 +106,14 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
   } finally {
     session.dispose();
   }
+}
+
+function planOf({ seed, method, batchSize }: RunSpec, groups: readonly TrainingGroup[]): StepPlan {
+  if (method.name === 'consistency')
+    return new SemiSupervisedPlan(seed, poolsOf(method, groups), batchSize, method.labelledShare);
+  return new BatchPlan(
+    seed,
+    groups.map(({ records }) => records.length),
+    batchSize,
+  );
 }

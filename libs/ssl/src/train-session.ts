@@ -194,7 +194,8 @@ export class TrainSession {
     const { spec, heads, groups } = this.start;
     const method = methodOf(spec.method);
     const images = 2;
-    for (const shape of new Map(groups.map((group) => [group.shape.length, group.shape])).values()) {
+    const kinds = new Map(groups.map(({ shape }) => [`${shape.length} ${shape[shape.length - 1]}`, shape]));
+    for (const shape of kinds.values()) {
       const views = method.policies.length;
       const size = shape.reduce((product, edge) => product * edge, 1);
       const blank = { x: new Float32Array(views * images * size), shape, views, images };

@@ -14,13 +14,19 @@ export const barlowTwins: Method<Extract<MethodSpec, { name: 'barlow-twins' }>> 
       loss: barlowTwinsLoss(
         projectionHead(model.parameters, 'barlow-twins', h, spec.projection),
         spec.lambda,
+        spec.normalisation,
       ),
       h,
     };
   },
-  expected({ projection, lambda }, batch) {
+  expected({ projection, lambda, normalisation }, batch) {
     const width = projection[projection.length - 1]!;
-    const redundancy = (lambda * width * (width - 1)) / batch;
-    return { start: width * (1 + 1 / batch) + redundancy, floor: redundancy };
+    // By the sample's deviation every correlation is smaller by this factor, so like views keep a distance from 1.
+    const scale = normalisation === 'sample' ? (batch - 1) / batch : 1;
+    const redundancy = (scale ** 2 * lambda * width * (width - 1)) / batch;
+    return {
+      start: width * (1 + scale ** 2 / batch) + redundancy,
+      floor: width * (1 - scale) ** 2 + redundancy,
+    };
   },
 };

@@ -11,9 +11,13 @@ export const simclr: Method<Extract<MethodSpec, { name: 'simclr' }>> = {
   loss(spec, model, input) {
     const h = model.encode(input);
     return {
-      loss: ntXent(projectionHead(model.parameters, 'simclr', h, spec.projection), spec.temperature),
+      loss: ntXent(
+        projectionHead(model.parameters, 'simclr', h, spec.projection),
+        spec.temperature,
+        spec.reduction,
+      ),
       h,
     };
   },
-  expected: (_spec, batch) => ({ start: Math.log(2 * batch - 1) }),
+  expected: ({ reduction }, batch) => ({ start: (reduction === 'sum' ? 2 : 1) * Math.log(2 * batch - 1) }),
 };

@@ -1,7 +1,6 @@
 import { VIEW_POLICIES } from '@medformer/augment';
 import type { MethodSpec } from '@medformer/schema';
-import { tf } from '@medformer/tensorflow';
-import { crossEntropy } from '../losses/cross-entropy.js';
+import { accuracyOf, crossEntropy } from '../losses/cross-entropy.js';
 import type { Method } from './method.js';
 
 /** Normal training on labels, the comparison every pretext task has to beat. */
@@ -10,11 +9,10 @@ export const supervised: Method<Extract<MethodSpec, { name: 'supervised' }>> = {
   policies: VIEW_POLICIES.supervised,
   loss(spec, model, input, { labels }) {
     const logits = model.classify(input, spec.task);
-    const right = tf.equal(tf.argMax(logits, 1), tf.argMax(labels, 1));
     return {
       loss: crossEntropy(logits, labels, spec.labelSmoothing),
       h: logits,
-      accuracy: tf.mean(tf.cast(right, 'float32')) as tf.Scalar,
+      accuracy: accuracyOf(logits, labels),
     };
   },
   expected: (_spec, _batch, classes) => ({ start: Math.log(classes) }),

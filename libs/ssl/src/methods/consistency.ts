@@ -1,0 +1,78 @@
+import { VIEW_POLICIES } from '@medformer/augment';
+import type { Medformer, ModelInput } from '@medformer/medformer';
+import { MedformerError, type MethodSpec } from '@medformer/schema';
+import { tf } from '@medformer/tensorflow';
+import { consistency as consistencyLoss, embeddingConsistency, rampUp } from '../losses/consistency.js';
+import { accuracyOf, crossEntropy } from '../losses/cross-entropy.js';
+import type { Method } from './method.js';
+
+type ConsistencySpec = Extract<MethodSpec, { name: 'consistency' }>;
+
+/**
+ * Consistency regularisation: labelled images teach the class, and all images, labelled or not, that a prediction does
+ * not change with the view. The student sees the stronger view, its teacher the weaker one: the moving average of its
+ * weights (Mean Teacher, Tarvainen and Valpola 2017), or itself (the Pi model, Laine and Aila 2017), never with a
+ * gradient. Loss = cross entropy of the labelled rows + weight ramp(t) consistency(student, teacher).
+ */
+export const consistency: Method<ConsistencySpec> = {
+  name: 'consistency',
+  policies: VIEW_POLICIES.consistency,
+  loss(spec, model, input, { labels, teacher, ramp }) {
+    const images = labels.shape[0]!;
+    const student = predictions(spec, model, rows(input, 0, images));
+    const supervised = crossEntropy(student.logits, labels, spec.labelSmoothing);
+    const unsupervised = agreement(spec, student, () =>
+      predictions(spec, teacherOf(spec, model, teacher), rows(input, images, images)),
+    );
+    return {
+      loss: unsupervised ? (tf.add(supervised, tf.mul(ramp, unsupervised)) as tf.Scalar) : supervised,
+      h: student.logits,
+      accuracy: accuracyOf(student.logits, labels),
+    };
+  },
+  ramp: ({ rampShare }, step, steps) => rampUp(step, rampShare * steps),
+  expected: (_spec, _batch, classes) => ({ start: Math.log(classes) }),
+};
+
+interface Predictions {
+  logits: tf.Tensor;
+  /** Where the embeddings are to agree as well. */
+  h?: tf.Tensor;
+}
+
+function predictions(spec: ConsistencySpec, model: Medformer, input: ModelInput): Predictions {
+  const latents = model.latents(input);
+  return {
+    logits: model.score(latents, spec.task),
+    ...(spec.embeddingWeight > 0 ? { h: model.pool(latents) } : {}),
+  };
+}
+
+/** The weighted disagreement with the teacher; undefined, and no teacher is asked, where it has no weight. */
+function agreement(
+  { weight, embeddingWeight, distance }: ConsistencySpec,
+  student: Predictions,
+  askTeacher: () => Predictions,
+): tf.Tensor | undefined {
+  if (weight === 0 && embeddingWeight === 0) return undefined;
+  const teacher = askTeacher();
+  const cost = tf.mul(consistencyLoss(student.logits, tf.softmax(teacher.logits), distance), weight);
+  if (embeddingWeight === 0) return cost;
+  return tf.add(cost, tf.mul(embeddingConsistency(student.h!, teacher.h!), embeddingWeight));
+}
+
+function teacherOf(spec: ConsistencySpec, student: Medformer, average: Medformer | undefined): Medformer {
+  if (spec.teacher === 'none') return student;
+  if (average) return average;
+  throw new MedformerError(
+    'FAILED_PRECONDITION',
+    'spec: ema: the teacher is the moving average of the weights, and the run keeps none',
+  );
+}
+
+/** The images of one view. */
+function rows({ x, modality, bodyPart }: ModelInput, from: number, count: number): ModelInput {
+  const of = (tensor: tf.Tensor) =>
+    tf.slice(tensor, [from, ...tensor.shape.slice(1).map(() => 0)], [count, ...tensor.shape.slice(1)]);
+  return { x: of(x), modality: of(modality), bodyPart: of(bodyPart) };
+}
