@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ModelConfig } from './model-config.js';
+import { OnlineScores } from './monitor-spec.js';
 import { ContentHash, Slug } from './primitives.js';
 import { RunSpec } from './run-spec.js';
 
@@ -14,6 +15,8 @@ export const HistoryEntry = z.object({
   /** Mean over features of the standard deviation of the normalised embeddings in the batch; near 0 = collapse. */
   embeddingStd: z.number().optional(),
   accuracy: z.number().optional(),
+  /** Where the run's `monitor` scored its features after this step. */
+  online: OnlineScores.optional(),
 });
 export type HistoryEntry = z.infer<typeof HistoryEntry>;
 
