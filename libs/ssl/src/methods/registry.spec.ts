@@ -107,8 +107,6 @@ describe.each(Object.keys(METHODS) as Name[])('%s is complete: it has', (name) =
 });
 
 describe.each(Object.values(SPECS))('$name', (spec) => {
-  const method = methodOf(spec);
-
   it.each(SHAPES)('computes a finite loss of %s, and every parameter it makes is its own', (_, shape) => {
     const { model, before, loss } = prepared(spec, shape);
     tf.tidy(() => {
