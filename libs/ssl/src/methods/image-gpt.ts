@@ -34,28 +34,42 @@ export const imageGpt: Method<ImageGptSpec> = {
     );
   },
   loss(spec, model, input) {
-    const { parameters, config } = model;
-    const kind = kindOf(input.x.shape.slice(1));
-    const patch = patchOf(spec, config, input.x.shape.length - 2);
-    const [middle, last] = states(spec, model, input, [layerOf(spec, config), config.depth]);
-    const patches = cutPatches(input.x, patch);
-    const width = patches.size / patches.shape[0]!;
-    const codebook = parameters.get(codebookName(kind), [spec.codes, width], 'zeros');
-    const ids = nearestCodes(tf.reshape(patches, [-1, width]), codebook);
-    // Zeros, as in the reference code: the loss starts at ln V exactly.
-    const output = parameters.get(
-      `method/image-gpt/output-${kind}/weight`,
-      [config.width, spec.codes],
-      'zeros',
-    );
-    const logits = tf.matMul(tf.reshape(last!, [-1, config.width]), output as tf.Tensor2D);
-    const [batch, tokens] = last!.shape as [number, number];
-    const { loss, accuracy } = nextToken(tf.reshape(logits, [batch, tokens, spec.codes]), ids);
-    return { loss, accuracy, h: tf.mean(middle!, 1) };
+    const { logits, ids, middle } = foretold(spec, model, input);
+    return { ...nextToken(logits, ids), h: tf.mean(middle, 1) };
   },
   embed: (spec, model, input) => tf.mean(states(spec, model, input, [layerOf(spec, model.config)])[0]!, 1),
   expected: ({ codes }) => ({ start: Math.log(codes) }),
 };
+
+/**
+ * What the model says of each token from those before it, [B, N, codes], the tokens themselves, int32 [B * N], and the
+ * states of its middle layer [B, N, D].
+ */
+export function foretold(
+  spec: ImageGptSpec,
+  model: Medformer,
+  input: ModelInput,
+): { logits: tf.Tensor; ids: tf.Tensor1D; middle: tf.Tensor } {
+  const { parameters, config } = model;
+  const kind = kindOf(input.x.shape.slice(1));
+  const patches = cutPatches(input.x, patchOf(spec, config, input.x.shape.length - 2));
+  const width = patches.size / patches.shape[0]!;
+  const codebook = parameters.get(codebookName(kind), [spec.codes, width], 'zeros');
+  const ids = nearestCodes(tf.reshape(patches, [-1, width]), codebook);
+  const [middle, last] = states(spec, model, input, [layerOf(spec, config), config.depth]) as [
+    tf.Tensor,
+    tf.Tensor,
+  ];
+  // Zeros, as in the reference code: the loss starts at ln V exactly.
+  const output = parameters.get(
+    `method/image-gpt/output-${kind}/weight`,
+    [config.width, spec.codes],
+    'zeros',
+  );
+  const rows = tf.matMul(tf.reshape(last, [-1, config.width]), output as tf.Tensor2D);
+  const [batch, tokens] = last.shape as [number, number];
+  return { logits: tf.reshape(rows, [batch, tokens, spec.codes]), ids, middle };
+}
 
 function states(spec: ImageGptSpec, model: Medformer, input: ModelInput, afterBlocks: number[]): tf.Tensor[] {
   const { parameters, config } = model;

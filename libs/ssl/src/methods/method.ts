@@ -44,7 +44,7 @@ export interface LossInput {
 /** What a method computes from one batch. */
 export interface MethodLoss {
   loss: tf.Scalar;
-  /** Embeddings of all rows, [rows, D], for the run's health. */
+  /** Embeddings of the rows that have a gradient, [rows, D], for the run's health. */
   h: tf.Tensor;
   /** Share of the batch that is predicted right, where the method predicts. */
   accuracy?: tf.Scalar;
