@@ -3,6 +3,7 @@ import {
   type DatasetManifest,
   type MetricSummary,
   MODEL_PRESETS,
+  MonitorSpec,
   RunSpec,
   type ScoreReport,
   sha256,
@@ -159,6 +160,26 @@ describe('renderReport', () => {
     expect(rows.map((row) => row.querySelector('th')?.textContent)).toEqual(['SimCLR', 'From scratch']);
     expect(rows[0]?.textContent).toContain('91.0 ± 1.0');
     expect([...document.querySelectorAll('td.best')].map((cell) => cell.textContent)).toContain('81.0 ± 1.0');
+  });
+
+  it('draws what a run scored while it trained, and nothing for a run that did not', () => {
+    const scored: CheckpointRecord = {
+      ...checkpoint,
+      spec: { ...spec, monitor: MonitorSpec.parse({ task: 'region', labelsPerClass: 10 }) },
+      history: checkpoint.history.map((entry, index) =>
+        index === 0 ? entry : { ...entry, online: { knn: { accuracy: 0.3 + index / 10, auc: 0.8 } } },
+      ),
+    };
+    const charts = (record: CheckpointRecord) =>
+      [
+        ...page({ checkpoints: new Map([[CHECKPOINT, record]]) }).document.querySelectorAll('#training svg'),
+      ].map((svg) => svg.textContent ?? '');
+    const [online] = charts(scored).filter((text) => text.includes('online accuracy'));
+
+    expect(online).toContain(
+      'Accuracy on validation images of region while training, 10 labels per class. knn: from 0.400 to 0.500.',
+    );
+    expect(charts(checkpoint).some((text) => text.includes('online accuracy'))).toBe(false);
   });
 
   it('calls synthetic data a synthetic phantom at the top and in the table, and real data not', () => {

@@ -1,4 +1,9 @@
-import type { CheckpointRecord, HistoryEntry, ScoreReport } from '@medformer/schema';
+import {
+  type CheckpointRecord,
+  type HistoryEntry,
+  OnlineProtocol,
+  type ScoreReport,
+} from '@medformer/schema';
 import * as Plot from '@observablehq/plot';
 import { chart } from '../chart.js';
 import { type Html, html } from '../html.js';
@@ -8,6 +13,10 @@ import { type ReferenceLoss, referenceLosses } from '../reference-losses.js';
 const METHOD_NAMES: Record<CheckpointRecord['spec']['method']['name'], string> = {
   simclr: 'SimCLR, NT-Xent loss',
   'barlow-twins': 'Barlow Twins loss',
+  jigsaw: 'jigsaw, cross entropy over permutations',
+  'image-gpt': 'image GPT, cross entropy over codes',
+  mae: 'masked autoencoding, squared error',
+  consistency: 'consistency regularisation',
   supervised: 'cross entropy',
 };
 
@@ -50,6 +59,7 @@ function curves({ label, records }: Panel, classes: number): Html {
     <figcaption><strong>${label}</strong><span class="muted"> ${METHOD_NAMES[spec.method.name]}, ${plural(step, 'step')} of ${spec.batchSize}${runs}</span></figcaption>
     ${lossCurve(label, records, classes)}
     ${spread}
+    ${onlineScores(label, records)}
   </figure>`;
 }
 
@@ -119,6 +129,58 @@ function embeddingSpread(label: string, records: CheckpointRecord[]): Html | und
     {
       title: `${label}: embedding spread`,
       description: `Spread of the normalised embeddings over steps, 1 when even and 0 when collapsed, from ${values[0]!.toFixed(4)} to ${values.at(-1)!.toFixed(4)}.`,
+    },
+  );
+}
+
+/** What the run's monitor scored while it trained, one line per run and protocol. */
+function onlineScores(label: string, records: CheckpointRecord[]): Html | undefined {
+  const protocols = OnlineProtocol.options.filter((protocol) =>
+    records.some(({ history }) => history.some(({ online }) => online?.[protocol])),
+  );
+  const points = protocols.flatMap((protocol) =>
+    pointsOf(records, ({ online }) => online?.[protocol]?.accuracy).map((point) => ({ ...point, protocol })),
+  );
+  if (points.length < 2) return undefined;
+  const of = (protocol: OnlineProtocol) => points.filter((point) => point.protocol === protocol);
+  const { task, labelsPerClass } = records.find(({ spec }) => spec.monitor)!.spec.monitor!;
+  const labels = labelsPerClass === undefined ? 'all labels' : `${plural(labelsPerClass, 'label')} per class`;
+  return chart(
+    {
+      width: 560,
+      height: 150,
+      marginLeft: 48,
+      x: { label: 'step' },
+      y: { label: `online accuracy, ${task}`, domain: [0, 1], grid: true, ticks: 3 },
+      marks: protocols.flatMap((protocol, index) => [
+        Plot.lineY(of(protocol), {
+          x: 'step',
+          y: 'value',
+          z: 'run',
+          stroke: index === 0 ? 'var(--accent)' : 'var(--accent-2)',
+          strokeWidth: 1.6,
+          marker: 'dot',
+        }),
+        Plot.text(of(protocol).slice(-1), {
+          x: 'step',
+          y: 'value',
+          text: 'protocol',
+          textAnchor: 'end',
+          dy: index === 0 ? -9 : 11,
+          fill: 'currentColor',
+          stroke: 'var(--card)',
+          strokeWidth: 4,
+        }),
+      ]),
+    },
+    {
+      title: `${label}: online accuracy`,
+      description: `Accuracy on validation images of ${task} while training, ${labels}.${protocols
+        .map((protocol) => {
+          const values = of(protocol).map(({ value }) => value);
+          return ` ${protocol}: from ${values[0]!.toFixed(3)} to ${values.at(-1)!.toFixed(3)}.`;
+        })
+        .join('')}`,
     },
   );
 }
