@@ -7,4 +7,5 @@ export { type Initialiser, PARTS, Parameters, type Part } from './parameters.js'
 export { patchGrid } from './patch-embed.js';
 export { cutPatches, type SequenceReading } from './patch-sequence.js';
 export { fourierPositionCodes } from './position-codes.js';
+export { type Forward, type PixelGroup, type RunOptions, runModel } from './run-model.js';
 export { transferredWeights } from './transferred-weights.js';

@@ -1,9 +1,8 @@
 import type { LoadedCheckpoint } from '@medformer/checkpoint';
-import { knownCodes, type Matrix, takeRows } from '@medformer/evaluators';
-import { Medformer } from '@medformer/medformer';
+import { codeNames, knownCodes, type Matrix, takeRows } from '@medformer/evaluators';
+import { type Forward, Medformer, type RunOptions, runModel } from '@medformer/medformer';
 import { tf } from '@medformer/tensorflow';
 import { type LabelledImages, selectImages } from './labelled-images.js';
-import { type Forward, runModel } from './run-model.js';
 
 /** Which of a checkpoint's outputs the entries need. */
 export interface NeededFeatures {
@@ -30,7 +29,7 @@ export async function computeFeatures(
   { signal, onBatch }: { signal: AbortSignal; onBatch(images: number): void },
 ): Promise<CheckpointFeatures> {
   const codes = knownCodes(record.spec, train.records, train.labels);
-  const options = { codes, signal, onBatch };
+  const options: RunOptions = { namesOf: (records) => codeNames(codes, records), signal, onBatch };
   const model = Medformer.fromCheckpoint(record, weights);
   const embed: Forward = (pixels, names) => model.embed(pixels, names);
   const classify: Forward = (pixels, names) => tf.softmax(model.predict(pixels, task, names));
