@@ -1,6 +1,7 @@
 export { type HostBatch, makeBatches } from './batch.js';
 export { BatchPlan } from './batch-plan.js';
-export { METHODS, methodOf } from './methods/registry.js';
+export { features, METHODS, methodOf } from './methods/registry.js';
 export { takeImages } from './modality-groups.js';
+export type { MonitoredImages } from './online-evaluation.js';
 export { type RunState, type StepReport, type TrainRun, trainRun } from './train-run.js';
 export type { TrainingGroup } from './training-group.js';

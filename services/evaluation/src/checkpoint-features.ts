@@ -1,6 +1,7 @@
 import type { LoadedCheckpoint } from '@medformer/checkpoint';
 import { codeNames, knownCodes, type Matrix, takeRows } from '@medformer/evaluators';
 import { type Forward, Medformer, type RunOptions, runModel } from '@medformer/medformer';
+import { features } from '@medformer/ssl';
 import { tf } from '@medformer/tensorflow';
 import { type LabelledImages, selectImages } from './labelled-images.js';
 
@@ -31,7 +32,7 @@ export async function computeFeatures(
   const codes = knownCodes(record.spec, train.records, train.labels);
   const options: RunOptions = { namesOf: (records) => codeNames(codes, records), signal, onBatch };
   const model = Medformer.fromCheckpoint(record, weights);
-  const embed: Forward = (pixels, names) => model.embed(pixels, names);
+  const embed: Forward = (pixels, names) => features(record.spec.method, model, pixels, names);
   const classify: Forward = (pixels, names) => tf.softmax(model.predict(pixels, task, names));
   try {
     const drawn = await runModel(selectImages(train, needed.train).groups, embed, options);

@@ -80,8 +80,8 @@ function expectHead(
       'INVALID_ARGUMENT',
       `${entry}: protocol head: expected ${expected}, found checkpoint ${checkpoint} ${found}`,
     );
-  if (method.name !== 'supervised') {
-    throw refuse('a supervised checkpoint', `of ${method.name}, which has no task head`);
+  if (!('task' in method)) {
+    throw refuse('a checkpoint trained on labels', `of ${method.name}, which has no task head`);
   }
   if (!record.codes.tasks.includes(task)) {
     throw refuse(`a head for task ${task}`, `with heads for: ${record.codes.tasks.join(', ') || 'none'}`);

@@ -1,11 +1,11 @@
 import { type DatasetManifest, type LabelSpace, MedformerError, type RunSpec } from '@medformer/schema';
 
 /**
- * The classes that a supervised run learns; undefined for another method.
+ * The classes that a run with labels learns; undefined for another method.
  * @throws MedformerError INVALID_ARGUMENT when the dataset has no such task, or none with one class per image
  */
 export function labelSpaceOf({ method }: RunSpec, manifest: DatasetManifest): LabelSpace | undefined {
-  if (method.name !== 'supervised') return undefined;
+  if (!('task' in method)) return undefined;
   const space = manifest.labelSpaces.find(({ task }) => task === method.task);
   const known = manifest.labelSpaces.map(({ task }) => task).join(', ') || 'none';
   if (!space) {
@@ -17,7 +17,7 @@ export function labelSpaceOf({ method }: RunSpec, manifest: DatasetManifest): La
   if (space.kind === 'multi-label') {
     throw new MedformerError(
       'INVALID_ARGUMENT',
-      `method.task: ${space.task} is multi-label; supervised training takes one class per image`,
+      `method.task: ${space.task} is multi-label; training on labels takes one class per image`,
     );
   }
   return space;

@@ -1,7 +1,7 @@
 import { type ImageRecord, MethodSpec, sha256 } from '@medformer/schema';
 import type { TrainingGroup } from '@medformer/ssl';
 import { expect, it } from 'vitest';
-import { labelledSubset } from './labelled-subset.js';
+import { labelledSubset, withOtherLabelsHidden } from './labelled-subset.js';
 
 const SPACE = { task: 'finding', kind: 'binary' as const, classes: ['absent', 'present'] };
 
@@ -52,6 +52,24 @@ it('says which class has too few labelled images', () => {
       message: expect.stringContaining('absent has 1'),
     }),
   );
+});
+
+it('hides every other label from a semi-supervised run, and shows the same ones', () => {
+  const groups = [groupOf([1, 0, undefined, 1, 0, 0, 1]), groupOf([undefined, 1])];
+  const spec = MethodSpec.parse({ name: 'consistency', task: 'finding', labelsPerClass: 2, labelSeed: 3 });
+  if (spec.name !== 'consistency') throw new Error('not consistency');
+
+  const hidden = withOtherLabelsHidden(groups, spec, SPACE);
+
+  const kept = labelledSubset(groups, method({ labelsPerClass: 2, labelSeed: 3 }), SPACE);
+  const shown = hidden.map(({ records }) => records.filter(({ labels }) => labels.finding !== undefined));
+  expect(shown.flat()).toEqual(kept.flatMap(({ records }) => records));
+  expect(hidden.map(({ records }) => records.length)).toEqual([7, 2]);
+  hidden.forEach((group, at) => {
+    expect(group.pixels).toBe(groups[at]!.pixels);
+  });
+  // The images given are as they were.
+  expect(groups[0]!.records.filter(({ labels }) => labels.finding !== undefined).length).toBe(6);
 });
 
 function method(change: object) {

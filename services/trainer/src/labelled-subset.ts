@@ -2,15 +2,51 @@ import { drawLabelled, labelledDraw } from '@medformer/evaluators';
 import type { LabelSpace, MethodSpec } from '@medformer/schema';
 import { type TrainingGroup, takeImages } from '@medformer/ssl';
 
+type LabelledMethod = Extract<MethodSpec, { task: string }>;
+
 /**
  * The groups reduced to the images that carry a label for the task, or to the few of them that the run may see. The
  * draw's key is the one that evaluation uses, so that a linear probe with the same seed learns from the same images.
  */
 export function labelledSubset(
   groups: TrainingGroup[],
-  { task, labelsPerClass, labelSeed }: Extract<MethodSpec, { name: 'supervised' }>,
+  method: LabelledMethod,
   space: LabelSpace,
 ): TrainingGroup[] {
+  const taken = labelledPlaces(groups, method, space);
+  return groups.flatMap((group, at) => {
+    const positions = taken[at]!;
+    if (positions.length === group.records.length) return [group];
+    return positions.length > 0 ? [takeImages(group, positions)] : [];
+  });
+}
+
+/**
+ * All images, of which only those that `labelledSubset` would keep still carry a label for the task: what a
+ * semi-supervised run may know.
+ */
+export function withOtherLabelsHidden(
+  groups: TrainingGroup[],
+  method: LabelledMethod,
+  space: LabelSpace,
+): TrainingGroup[] {
+  const shown = labelledPlaces(groups, method, space).map((positions) => new Set(positions));
+  return groups.map((group, at) => ({
+    ...group,
+    records: group.records.map((record, position) => {
+      if (shown[at]!.has(position)) return record;
+      const { [method.task]: _, ...labels } = record.labels;
+      return { ...record, labels };
+    }),
+  }));
+}
+
+/** Positions of the images whose label the run may see, per group. */
+function labelledPlaces(
+  groups: TrainingGroup[],
+  { task, labelsPerClass, labelSeed }: LabelledMethod,
+  space: LabelSpace,
+): number[][] {
   const labelled = groups.flatMap(({ records }, group) =>
     records.flatMap(({ labels }, position) => {
       const label = labels[task];
@@ -26,9 +62,5 @@ export function labelledSubset(
           labelsPerClass,
           labelledDraw(task, labelSeed),
         ).map((at) => labelled[at]!);
-  return groups.flatMap((group, at) => {
-    const positions = taken.flatMap((place) => (place.group === at ? [place.position] : []));
-    if (positions.length === group.records.length) return [group];
-    return positions.length > 0 ? [takeImages(group, positions)] : [];
-  });
+  return groups.map((_, at) => taken.flatMap(({ group, position }) => (group === at ? [position] : [])));
 }

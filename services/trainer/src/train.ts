@@ -7,11 +7,18 @@ import {
 import { loadImages, resolveDataset } from '@medformer/dataset';
 import { type CodeKeys, headOf, INPUT_STATISTICS, transferredWeights } from '@medformer/medformer';
 import { type ObjectStore, openObjectStore } from '@medformer/object-store';
-import { badInput, type ModelConfig, type RunSpec, runId } from '@medformer/schema';
-import { type StepReport, trainRun } from '@medformer/ssl';
+import {
+  badInput,
+  type LabelSpace,
+  type MethodSpec,
+  type ModelConfig,
+  type RunSpec,
+  runId,
+} from '@medformer/schema';
+import { type StepReport, type TrainingGroup, trainRun } from '@medformer/ssl';
 import { useBackend } from '@medformer/tensorflow';
 import { labelSpaceOf } from './label-space.js';
-import { labelledSubset } from './labelled-subset.js';
+import { labelledSubset, withOtherLabelsHidden } from './labelled-subset.js';
 import type { TrainingCalls, TrainingEvent } from './training-calls.js';
 
 /** Checkpoints of a run that are kept; one more than needed, so that a reader of the last but one is not cut off. */
@@ -33,8 +40,7 @@ export async function train(
   const { manifest } = await resolveDataset(store, spec.dataset);
   const space = labelSpaceOf(spec, manifest);
   const images = await loadImages(store, manifest, { split: 'train', dimensions: spec.dimensions, signal });
-  const groups =
-    spec.method.name === 'supervised' && space ? labelledSubset(images, spec.method, space) : images;
+  const groups = imagesFor(spec.method, images, space);
   const { modality, bodyPart } = spec.codeDropout;
   // A code that is always withheld is never trained: it does not exist.
   const codes = {
@@ -72,6 +78,18 @@ export async function train(
     },
   });
   return { checkpoint };
+}
+
+/** What a method may see: labelled images only, all images with few labels shown, or all. */
+function imagesFor(
+  method: MethodSpec,
+  images: TrainingGroup[],
+  space: LabelSpace | undefined,
+): TrainingGroup[] {
+  if (!space || !('task' in method)) return images;
+  return method.name === 'supervised'
+    ? labelledSubset(images, method, space)
+    : withOtherLabelsHidden(images, method, space);
 }
 
 /** What this run's model takes over from another run's checkpoint. */

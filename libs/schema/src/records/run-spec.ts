@@ -163,7 +163,11 @@ export const RunSpec = z
       return !online || monitor?.protocols.includes(online.protocol);
     },
     { path: ['earlyStop', 'metric'], error: 'expected loss, or a protocol that monitor.protocols has' },
-  );
+  )
+  .refine(({ method, ema }) => ema || method.name !== 'consistency' || method.teacher === 'none', {
+    path: ['ema'],
+    error: 'expected { decay: ... }: the moving average is the teacher, unless method.teacher is none',
+  });
 export type RunSpec = z.infer<typeof RunSpec>;
 
 /** The run's id: what it computes, and with which code. */

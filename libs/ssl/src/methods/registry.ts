@@ -1,4 +1,6 @@
+import type { CodeNames, Medformer } from '@medformer/medformer';
 import type { MethodSpec } from '@medformer/schema';
+import { tf } from '@medformer/tensorflow';
 import { barlowTwins } from './barlow-twins.js';
 import { consistency } from './consistency.js';
 import { imageGpt } from './image-gpt.js';
@@ -22,4 +24,15 @@ export const METHODS: { [Name in MethodSpec['name']]: Method<Extract<MethodSpec,
 /** The method of this spec; the spec's own type is known to fit by the table above. */
 export function methodOf(spec: MethodSpec): Method {
   return METHODS[spec.name] as unknown as Method;
+}
+
+/**
+ * Features [B, D] of pixels in [0, 1] that probes and kNN read: the method's own where it has some, else the model's
+ * embedding.
+ */
+export function features(spec: MethodSpec, model: Medformer, pixels: tf.Tensor, names: CodeNames): tf.Tensor {
+  return tf.tidy(() => {
+    const input = model.prepare(pixels, names);
+    return methodOf(spec).embed?.(spec, model, input) ?? model.encode(input);
+  });
 }
