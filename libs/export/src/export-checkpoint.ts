@@ -1,12 +1,13 @@
 import { Medformer } from '@medformer/medformer';
 import { recordForward, tf } from '@medformer/tensorflow';
-import { type ExportRequest, parseExportRequest } from './export-request.js';
+import { type ExportRequest, type FunctionRequest, parseExportRequest } from './export-request.js';
 import type { ExportedFile } from './files.js';
 import { type ExportGraph, named } from './graph.js';
 import { lineageOf, type SourceCheckpoint } from './lineage.js';
 import { nameWeights } from './name-weights.js';
 import { toOnnx } from './onnx-model.js';
 import { openBatch } from './open-batch.js';
+import { safetensorsFiles } from './safetensors-files.js';
 import { savedModelFiles } from './saved-model-files.js';
 import { simplify } from './simplify.js';
 
@@ -14,9 +15,11 @@ import { simplify } from './simplify.js';
 const BATCHES = [2, 3] as const;
 
 /**
- * The checkpoint as a model of another runtime: `pixels` float32 [batch, ...shape] in [0, 1] to `embedding`
- * [batch, width] and, if a task is named, its `logits` [batch, classes]. Standardisation and the codes of modality
- * and body part are part of the model. ONNX: one file, `model.onnx`; SavedModel: a folder's files.
+ * The checkpoint's files in another format.
+ *
+ * `onnx` and `saved-model`: the function `pixels` float32 [batch, ...shape] in [0, 1] to `embedding` [batch, width]
+ * and, if a task is named, its `logits` [batch, classes]; standardisation and the codes of modality and body part are
+ * part of it. Needs the native backend. `safetensors`: the weights with a sidecar.
  *
  * @throws MedformerError INVALID_ARGUMENT for a shape or a code name that does not fit, FAILED_PRECONDITION for a task
  *   without a head, UNIMPLEMENTED naming an op without conversion, DATA_LOSS for weights that lack a tensor
@@ -24,6 +27,7 @@ const BATCHES = [2, 3] as const;
 export function exportCheckpoint(source: SourceCheckpoint, options: ExportRequest): ExportedFile[] {
   const { record, weights } = source;
   const request = parseExportRequest(options, record.codes);
+  if (request.format === 'safetensors') return safetensorsFiles(source);
   const model = Medformer.fromCheckpoint(record, weights);
   try {
     const graph = nameWeights(simplify(graphOf(model, request)), weights);
@@ -37,7 +41,7 @@ export function exportCheckpoint(source: SourceCheckpoint, options: ExportReques
 }
 
 /** The model's function for one shape of image, at a fixed batch size or at any. */
-function graphOf(model: Medformer, request: ExportRequest): ExportGraph {
+function graphOf(model: Medformer, request: FunctionRequest): ExportGraph {
   if (request.batch) return atBatch(model, request, request.batch);
   const [one, other] = BATCHES.map((batch) => ({ batch, graph: atBatch(model, request, batch) }));
   return openBatch(one!, other!);
@@ -45,7 +49,7 @@ function graphOf(model: Medformer, request: ExportRequest): ExportGraph {
 
 function atBatch(
   model: Medformer,
-  { shape, modality, bodyPart, task }: ExportRequest,
+  { shape, modality, bodyPart, task }: FunctionRequest,
   batch: number,
 ): ExportGraph {
   const names = {

@@ -2,11 +2,11 @@ import type { CodeKeys } from '@medformer/medformer';
 import { badInput, ImageShape, MedformerError, parseRecord, Slug } from '@medformer/schema';
 import { z } from 'zod';
 
-/** Values of one image that an exported model may take: its function is run once to be written down. */
+/** Values that an exported function may take: it is run once to be written down. */
 const MAX_VALUES = 2 ** 26;
 
-/** What is to be exported: one function of the model, for one shape of image. */
-export const ExportRequest = z.object({
+/** One function of the model, for one shape of image. */
+const FunctionRequest = z.strictObject({
   format: z.enum(['onnx', 'saved-model']),
   /** `[...spatial, channels]`. */
   shape: ImageShape,
@@ -18,20 +18,21 @@ export const ExportRequest = z.object({
   /** Also give the logits of this task's head. */
   task: Slug.optional(),
 });
+export type FunctionRequest = z.infer<typeof FunctionRequest>;
+
+/** What a checkpoint is to be exported as: one function of it, or its weights. */
+export const ExportRequest = z.discriminatedUnion('format', [
+  FunctionRequest,
+  z.strictObject({ format: z.literal('safetensors') }),
+]);
 export type ExportRequest = z.infer<typeof ExportRequest>;
 
 /** @throws MedformerError INVALID_ARGUMENT naming the field, FAILED_PRECONDITION for a task without a head */
 export function parseExportRequest(value: unknown, codes: CodeKeys): ExportRequest {
   const request = parseRecord(ExportRequest, value, 'export');
+  if (request.format === 'safetensors') return request;
   const values = request.shape.reduce((product, edge) => product * edge, request.batch ?? 1);
-  if (values > MAX_VALUES) {
-    throw badInput({
-      file: 'export',
-      field: 'shape',
-      expected: `at most ${MAX_VALUES} values`,
-      found: String(values),
-    });
-  }
+  if (values > MAX_VALUES) throw refused('shape', `at most ${MAX_VALUES} values`, String(values));
   requireKnown('modality', request.modality, codes.modalities);
   requireKnown('bodyPart', request.bodyPart, codes.bodyParts);
   if (request.task !== undefined && !codes.tasks.includes(request.task)) {
@@ -45,10 +46,8 @@ export function parseExportRequest(value: unknown, codes: CodeKeys): ExportReque
 
 function requireKnown(field: string, name: string | undefined, known: string[]): void {
   if (name === undefined || known.includes(name)) return;
-  throw badInput({
-    file: 'export',
-    field,
-    expected: `${[...known, 'none'].join(', ')} (none: the shared code)`,
-    found: name,
-  });
+  throw refused(field, `${[...known, 'none'].join(', ')} (none: the shared code)`, name);
 }
+
+const refused = (field: string, expected: string, found: string): MedformerError =>
+  badInput({ file: 'export', field, expected, found });

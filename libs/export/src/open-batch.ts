@@ -93,6 +93,10 @@ class BatchOpener {
   private openConstant(node: GraphNode, value: TensorValue, other: TensorValue): void {
     const tensor = `${node.name}:0`;
     const readers = this.readers.get(tensor) ?? [];
+    if (agree(value, other)) {
+      this.put(node);
+      return;
+    }
     const rest = this.rest(readers, value, other);
     if (rest) {
       this.put(constNode(node.name, rest));
@@ -141,14 +145,15 @@ class BatchOpener {
     const [rows, otherRows] = [value.shape[0], other.shape[0]];
     if (rows === undefined || otherRows === undefined || !this.isMultiple(rows, otherRows)) return undefined;
     const bytes = value.content.length / this.one.batch;
-    const block = value.content.subarray(0, bytes);
-    const repeats = ({ content }: TensorValue) =>
-      content.length % bytes === 0 &&
-      Array.from({ length: content.length / bytes }).every(
-        (_, index) => Buffer.compare(content.subarray(index * bytes, (index + 1) * bytes), block) === 0,
-      );
     const shape = [rows / this.one.batch, ...value.shape.slice(1)];
-    return repeats(value) && repeats(other) ? { ...value, shape, content: block } : undefined;
+    const rowsOf = ({ content }: TensorValue): TensorValue[] =>
+      Array.from({ length: content.length / bytes }, (_, index) => ({
+        ...value,
+        shape,
+        content: content.subarray(index * bytes, (index + 1) * bytes),
+      }));
+    const [row, ...repeated] = [...rowsOf(value), ...rowsOf(other)];
+    return repeated.every((each) => agree(row!, each)) ? row : undefined;
   }
 
   /** Whether this reader broadcasts a single row to the batch, which its other input has. */
@@ -234,6 +239,21 @@ class BatchOpener {
   private isMultiple(size: number, other: number): boolean {
     return size % this.one.batch === 0 && size * this.other.batch === other * this.one.batch;
   }
+}
+
+/** Of the largest element: what products of other sizes differ by when they sum in another order. */
+const ROUNDING = 1e-5;
+
+/** Whether two constants are the same but for float32's rounding. */
+function agree(one: TensorValue, other: TensorValue): boolean {
+  if (one.dtype !== other.dtype || one.shape.join() !== other.shape.join()) return false;
+  if (one.dtype !== DATA_TYPES.float32) return Buffer.compare(one.content, other.content) === 0;
+  const [values, others] = [one, other].map(({ content }) => new Float32Array(content.slice().buffer)) as [
+    Float32Array,
+    Float32Array,
+  ];
+  const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  return values.every((value, index) => Math.abs(value - others[index]!) <= ROUNDING * largest);
 }
 
 const describe = ({ name, op }: GraphNode): string => `${op} (${name})`;

@@ -2,6 +2,8 @@ import { resolveDataset } from '@medformer/dataset';
 import {
   type CancelRunRequest,
   type CancelRunResponse,
+  type ExportCheckpointRequest,
+  type ExportCheckpointResponse,
   type GetRunRequest,
   type GetRunResponse,
   type ListRunsRequest,
@@ -14,9 +16,11 @@ import {
 } from '@medformer/gen/trainer';
 import type { ObjectStore } from '@medformer/object-store';
 import { type CallContext, OBJECT_STORE, RpcController } from '@medformer/rpc';
-import { badInput, parseRecord, RunSpec } from '@medformer/schema';
+import { badInput, ContentHash, parseRecord, RunSpec } from '@medformer/schema';
 import { codeVersion } from '@medformer/telemetry';
 import { Controller, Inject } from '@nestjs/common';
+import { CheckpointExports } from './checkpoint-exports.js';
+import { exportRequest } from './export-request.js';
 import { labelSpaceOf } from './label-space.js';
 import { TrainingRuns } from './training-runs.js';
 
@@ -26,6 +30,7 @@ export class TrainerController {
   constructor(
     @Inject(OBJECT_STORE) private readonly store: ObjectStore,
     @Inject(TrainingRuns) private readonly runs: TrainingRuns,
+    @Inject(CheckpointExports) private readonly exports: CheckpointExports,
   ) {}
 
   async startRun({ spec }: StartRunRequest): Promise<StartRunResponse> {
@@ -61,5 +66,28 @@ export class TrainerController {
 
   async listRuns(_: ListRunsRequest): Promise<ListRunsResponse> {
     return { runs: await this.runs.list() };
+  }
+
+  async *exportCheckpoint(
+    request: ExportCheckpointRequest,
+    { signal }: CallContext,
+  ): AsyncIterable<ExportCheckpointResponse> {
+    const wanted = exportRequest(request);
+    const checkpoint = await this.checkpointOf(request);
+    for await (const part of this.exports.export(checkpoint, wanted, signal)) {
+      if ('chunk' in part) yield { event: { $case: 'chunk', value: Buffer.from(part.chunk) } };
+      else {
+        const files = part.files.map((file) => ({ ...file, bytes: BigInt(file.bytes) }));
+        yield { event: { $case: 'manifest', value: { checkpoint, files } } };
+      }
+    }
+  }
+
+  private async checkpointOf({ source }: ExportCheckpointRequest): Promise<string> {
+    if (source?.$case === 'run') {
+      await this.runs.get(source.value);
+      return this.exports.newestOf(source.value);
+    }
+    return parseRecord(ContentHash, source?.value ?? '', 'checkpoint');
   }
 }

@@ -2,20 +2,24 @@ import type { ObjectStore } from '@medformer/object-store';
 import { LOGGER, OBJECT_STORE, objectStoreConfig } from '@medformer/rpc';
 import type { Logger } from '@medformer/telemetry';
 import { type DynamicModule, Inject, Module, type OnModuleDestroy } from '@nestjs/common';
+import { CheckpointExports } from './checkpoint-exports.js';
 import type { TrainerConfig } from './config.js';
 import { TrainerController } from './trainer.controller.js';
 import { TrainingRuns } from './training-runs.js';
 
 @Module({})
 export class TrainerModule implements OnModuleDestroy {
-  constructor(@Inject(TrainingRuns) private readonly runs: TrainingRuns) {}
+  constructor(
+    @Inject(TrainingRuns) private readonly runs: TrainingRuns,
+    @Inject(CheckpointExports) private readonly exports: CheckpointExports,
+  ) {}
 
   static with(this: void, config: TrainerConfig): DynamicModule {
-    const options = {
+    const exporting = {
       store: objectStoreConfig(config),
-      concurrency: config.trainerConcurrency,
       ...(config.trainerThreads ? { threads: config.trainerThreads } : {}),
     };
+    const training = { ...exporting, concurrency: config.trainerConcurrency };
     return {
       module: TrainerModule,
       controllers: [TrainerController],
@@ -23,7 +27,12 @@ export class TrainerModule implements OnModuleDestroy {
         {
           provide: TrainingRuns,
           inject: [OBJECT_STORE, LOGGER],
-          useFactory: (store: ObjectStore, logger: Logger) => new TrainingRuns(store, options, logger),
+          useFactory: (store: ObjectStore, logger: Logger) => new TrainingRuns(store, training, logger),
+        },
+        {
+          provide: CheckpointExports,
+          inject: [OBJECT_STORE],
+          useFactory: (store: ObjectStore) => new CheckpointExports(store, exporting),
         },
       ],
     };
@@ -31,6 +40,6 @@ export class TrainerModule implements OnModuleDestroy {
 
   /** Runs end with a checkpoint before the process does. */
   async onModuleDestroy(): Promise<void> {
-    await this.runs.stop();
+    await Promise.all([this.runs.stop(), this.exports.stop()]);
   }
 }
