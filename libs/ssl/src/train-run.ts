@@ -1,6 +1,8 @@
 import type { CodeKeys, TaskHead } from '@medformer/medformer';
 import {
+  EarlyStop,
   type HistoryEntry,
+  isDone,
   MedformerError,
   type RunSpec,
   type StoredTensor,
@@ -10,6 +12,7 @@ import { makeBatches } from './batch.js';
 import { BatchPlan, type StepPlan } from './batch-plan.js';
 import { methodOf } from './methods/registry.js';
 import { modalityGroups } from './modality-groups.js';
+import { type MonitoredImages, OnlineEvaluation } from './online-evaluation.js';
 import { runRateAt } from './optimisers/learning-rate.js';
 import { poolsOf, SemiSupervisedPlan } from './semi-supervised-plan.js';
 import { type StoredState, TrainSession } from './train-session.js';
@@ -26,6 +29,8 @@ export interface StepReport extends HistoryEntry {
   /** Time this thread took to make the next step's views, while TensorFlow's threads ran this one. */
   viewsMs: number;
   images: number;
+  /** Time the step's online evaluation took, after the step. */
+  onlineMs?: number;
   /** The step ran as one recorded function; false: op by op. */
   recorded: boolean;
 }
@@ -35,6 +40,8 @@ export interface TrainRun {
   groups: TrainingGroup[];
   codes: CodeKeys;
   heads: TaskHead[];
+  /** What `spec.monitor` scores features by. */
+  monitored?: MonitoredImages;
   /** Continue from here. */
   resume?: RunState;
   /** Start from these weights where names and shapes agree (another run's input Adaptformer, body and ends). */
@@ -47,7 +54,8 @@ export interface TrainRun {
 }
 
 /**
- * Trains to the last step, or until the signal fires; then the state reached is handed to `onCheckpoint` first.
+ * Trains to the last step or to where the spec ends the run early, or until the signal fires; then the state reached is
+ * handed to `onCheckpoint` first.
  * @throws MedformerError CANCELLED, or FAILED_PRECONDITION naming step and loss when the loss is not finite
  */
 export async function trainRun(run: TrainRun): Promise<RunState> {
@@ -58,8 +66,11 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
   const policies = methodOf(spec.method).policies.map(
     (policy) => ({ ...policy, ...spec.views }) as ViewPolicy,
   );
+  const online = onlineOf(run);
   const session = new TrainSession({ ...run, groups });
   const history = [...(run.resume?.history ?? [])];
+  const early = spec.earlyStop && new EarlyStop(spec.earlyStop);
+  for (const entry of history) early?.after(entry);
   const plan = planOf(spec, groups);
   const start = run.resume?.step ?? 0;
   plan.skip(start);
@@ -67,7 +78,7 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
   const stateAt = (step: number): RunState => ({ step, ...session.stored(), history: [...history] });
   try {
     let stored = start;
-    let prepared = start < spec.steps ? produce(start + 1) : undefined;
+    let prepared = isDone(spec, { step: start, history }) ? undefined : produce(start + 1);
     for (let step = start + 1; prepared && step <= spec.steps; step += 1) {
       const began = performance.now();
       const running = session.step(step, prepared);
@@ -88,13 +99,17 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
       }
       const entry: HistoryEntry = { step, loss, learningRate, gradientNorm, embeddingStd };
       if ('task' in spec.method) entry.accuracy = accuracy;
+      if (online?.isDue(step)) entry.online = await online.score((...given) => session.embed(...given));
+      const onlineMs = entry.online ? { onlineMs: performance.now() - ended } : {};
       history.push(entry);
-      run.onStep({ ...entry, stepMs: ended - began, viewsMs, images, recorded });
-      if (step % spec.checkpointEvery === 0 || step === spec.steps || signal.aborted) {
+      const last = early?.after(entry) || step === spec.steps;
+      run.onStep({ ...entry, stepMs: ended - began, viewsMs, images, ...onlineMs, recorded });
+      if (step % spec.checkpointEvery === 0 || last || signal.aborted) {
         await run.onCheckpoint(stateAt(step));
         stored = step;
       }
-      if (signal.aborted && step < spec.steps) {
+      if (last) return stateAt(step);
+      if (signal.aborted) {
         throw new MedformerError(
           'CANCELLED',
           `stopped after step ${stored} of ${spec.steps}; start it again to go on`,
@@ -102,10 +117,16 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
       }
       prepared = next;
     }
-    return stateAt(spec.steps);
+    return stateAt(start);
   } finally {
     session.dispose();
   }
+}
+
+function onlineOf({ spec, monitored }: TrainRun): OnlineEvaluation | undefined {
+  if (!spec.monitor) return undefined;
+  if (!monitored) throw new MedformerError('INTERNAL', 'the run was given no images to monitor');
+  return new OnlineEvaluation(spec, spec.monitor, monitored);
 }
 
 function planOf({ seed, method, batchSize }: RunSpec, groups: readonly TrainingGroup[]): StepPlan {

@@ -1,4 +1,4 @@
-import { type CodeKeys, Medformer, oneHotRows, type TaskHead } from '@medformer/medformer';
+import { type CodeKeys, type CodeNames, Medformer, oneHotRows, type TaskHead } from '@medformer/medformer';
 import { MedformerError, type RunSpec, type StoredTensor } from '@medformer/schema';
 import { type RecordedStep, recordStep, tf } from '@medformer/tensorflow';
 import { arrange, type HostBatch } from './batch.js';
@@ -111,6 +111,14 @@ export class TrainSession {
       }
     }
     return outcomes[0]!;
+  }
+
+  /** Features [B, D] of pixels in [0, 1], as a checkpoint of now would give them. */
+  embed(pixels: tf.Tensor, names: CodeNames): tf.Tensor {
+    const { spec, model, layout } = this.context;
+    const reader = model.reading(layout.byName(this.vectors.average ?? this.vectors.parameters));
+    const input = reader.prepare(pixels, names);
+    return methodOf(spec.method).embed?.(spec.method, reader, input) ?? reader.encode(input);
   }
 
   stored(): StoredState {

@@ -1,0 +1,127 @@
+import {
+  accuracy,
+  auc,
+  codeNames,
+  type KnownCodes,
+  knownCodes,
+  linearProbe,
+  type Matrix,
+  standardisedKnn,
+} from '@medformer/evaluators';
+import { type Forward, runModel } from '@medformer/medformer';
+import {
+  type ImageRecord,
+  type LabelSpace,
+  MedformerError,
+  type MonitorSpec,
+  type OnlineProtocol,
+  type OnlineScores,
+  Rng,
+  type RunSpec,
+} from '@medformer/schema';
+import { takeImages } from './modality-groups.js';
+import type { TrainingGroup } from './training-group.js';
+
+/** The images that a run's monitor scores features by; each carries a label for its task. */
+export interface MonitoredImages {
+  space: LabelSpace;
+  train: TrainingGroup[];
+  validation: TrainingGroup[];
+}
+
+const never = new AbortController().signal;
+
+/**
+ * How well features tell a task's classes apart while training goes on: the protocols of an evaluation, on validation
+ * images. It draws nothing from the run's generators and changes none of its tensors, so that a run is the same with it
+ * and without.
+ */
+export class OnlineEvaluation {
+  private readonly validation: TrainingGroup[];
+  private readonly codes: KnownCodes;
+  private readonly labels: { train: Int32Array; validation: Int32Array };
+
+  /** @throws MedformerError FAILED_PRECONDITION where there is nothing to learn from or to score */
+  constructor(
+    private readonly spec: RunSpec,
+    private readonly monitor: MonitorSpec,
+    private readonly images: MonitoredImages,
+  ) {
+    this.validation = drawImages(images.validation, monitor);
+    this.labels = {
+      train: labelsOf(images.train, images.space),
+      validation: labelsOf(this.validation, images.space),
+    };
+    requireClasses(this.labels.train, 'train', monitor);
+    requireClasses(this.labels.validation, 'val', monitor);
+    this.codes = knownCodes(spec, recordsOf(images.train), this.labels.train);
+  }
+
+  /** Whether the run has an evaluation after this step. */
+  isDue(step: number): boolean {
+    return step % this.monitor.every === 0 || step === this.spec.steps;
+  }
+
+  /** @param embed features of pixels in [0, 1], by the present weights */
+  async score(embed: Forward): Promise<OnlineScores> {
+    const namesOf = (records: ImageRecord[]) => codeNames(this.codes, records);
+    // Not cut short by a cancellation: the step it belongs to is done, and has to be recorded with its scores.
+    const options = { namesOf, signal: never };
+    const train = await runModel(this.images.train, embed, options);
+    const validation = await runModel(this.validation, embed, options);
+    const { kind } = this.images.space;
+    if (kind === 'multi-label')
+      throw new MedformerError('UNIMPLEMENTED', 'multi-label tasks are not monitored');
+    const truth = { kind, classes: this.labels.validation };
+    return Object.fromEntries(
+      this.monitor.protocols.map((protocol) => {
+        const scores = this.scoresBy(protocol, train, validation);
+        return [protocol, { accuracy: accuracy(scores, truth), auc: auc(scores, truth) }];
+      }),
+    );
+  }
+
+  private scoresBy(protocol: OnlineProtocol, train: Matrix, validation: Matrix): Matrix {
+    const options = { classes: this.images.space.classes.length };
+    return protocol === 'knn'
+      ? standardisedKnn(train, this.labels.train, validation, options)
+      : linearProbe(train, this.labels.train, validation, options).scores;
+  }
+}
+
+/** At most `images` of them, the same ones in every run that monitors this task. */
+function drawImages(groups: readonly TrainingGroup[], { task, images }: MonitorSpec): TrainingGroup[] {
+  const places = groups.flatMap(({ records }, group) => records.map((_, position) => ({ group, position })));
+  if (places.length <= images) return [...groups];
+  const order = Rng.of('monitor', task).permutation(places.length);
+  const drawn = Array.from({ length: images }, (_, at) => order[at]!).sort((x, y) => x - y);
+  return groups.flatMap((group, at) => {
+    const positions = drawn.flatMap((place) =>
+      places[place]!.group === at ? [places[place]!.position] : [],
+    );
+    return positions.length > 0 ? [takeImages(group, positions)] : [];
+  });
+}
+
+const recordsOf = (groups: readonly TrainingGroup[]) => groups.flatMap(({ records }) => records);
+
+/** @throws MedformerError DATA_LOSS for a label beyond the label space */
+function labelsOf(groups: readonly TrainingGroup[], { task, classes }: LabelSpace): Int32Array {
+  return Int32Array.from(recordsOf(groups), ({ id, labels }) => {
+    const label = labels[task];
+    if (typeof label === 'number' && label < classes.length) return label;
+    throw new MedformerError(
+      'DATA_LOSS',
+      `image ${id}: label ${task}: expected an integer below ${classes.length}, found ${label}`,
+    );
+  });
+}
+
+function requireClasses(labels: Int32Array, split: 'train' | 'val', { task }: MonitorSpec): void {
+  const found = new Set(labels).size;
+  if (found > 1) return;
+  throw new MedformerError(
+    'FAILED_PRECONDITION',
+    `monitor.task: ${task}: expected labelled images of at least two classes in the ${split} split, found ${found}`,
+  );
+}
