@@ -4,6 +4,7 @@ import { registerDemo } from './commands/demo.js';
 import { registerDoctor } from './commands/doctor.js';
 import { registerEncode } from './commands/encode.js';
 import { registerEvaluate } from './commands/evaluate.js';
+import { registerExport } from './commands/export.js';
 import { registerIngest } from './commands/ingest.js';
 import { registerReport } from './commands/report.js';
 import { registerRuns } from './commands/runs.js';
@@ -50,6 +51,7 @@ ${EXIT_CODE_HELP}`,
     registerReport,
     registerViews,
     registerEncode,
+    registerExport,
   ]) {
     register(program, bind);
   }
