@@ -29,6 +29,11 @@ export const CONVERTERS: Readonly<Record<string, Converter>> = {
       Cos: 'Cos',
     }).map(([from, to]): [string, Converter] => [from, (node) => node.emit(to, node.inputs)]),
   ),
+  // Channels are the last axis here, as everywhere but in the convolutions.
+  BiasAdd(node) {
+    node.require('data_format', 'NHWC');
+    return node.emit('Add', node.inputs);
+  },
   Identity: (node) => node.input(0),
   Square: (node) => node.emit('Mul', [node.input(0), node.input(0)]),
   Rsqrt: (node) => node.emit('Reciprocal', [node.emit('Sqrt', [node.input(0)])]),

@@ -1,6 +1,6 @@
 import { badInput, type ModelConfig } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
-import { attention, layerNorm, mlp } from './layers.js';
+import { applied, attention, mlp, normalise } from './layers.js';
 import type { Parameters } from './parameters.js';
 
 /** The main body: pre-norm transformer blocks (Xiong et al. 2020) over the latents, [B, latents, D] -> the same. */
@@ -31,11 +31,11 @@ export function bodyStates(
   let h = tokens;
   for (let block = 0; block <= last; block += 1) {
     const at = `body/${String(block).padStart(2, '0')}`;
-    const normed = layerNorm(parameters, block === depth ? 'body/norm' : `${at}/attention-norm`, h);
-    states.set(block, normed);
+    const normed = normalise(parameters, block === depth ? 'body/norm' : `${at}/attention-norm`, h);
+    if (afterBlocks.includes(block)) states.set(block, applied(normed));
     if (block === last) break;
     h = tf.add(h, attention(parameters, `${at}/attention`, normed, normed, heads, bias).read);
-    h = tf.add(h, mlp(parameters, `${at}/mlp`, layerNorm(parameters, `${at}/mlp-norm`, h), hidden));
+    h = tf.add(h, mlp(parameters, `${at}/mlp`, normalise(parameters, `${at}/mlp-norm`, h), hidden));
   }
   return afterBlocks.map((blocks) => states.get(blocks)!);
 }

@@ -2,7 +2,7 @@ import type { ModelConfig } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
 import { latentCodes } from './latent-codes.js';
 import { latentPlaces } from './latent-places.js';
-import { attention, dense, layerNorm, mlp } from './layers.js';
+import { attention, dense, layerNorm, mlp, normalise } from './layers.js';
 import type { Parameters } from './parameters.js';
 import { patchEmbed, patchGrid } from './patch-embed.js';
 import { fourierPositionCodes } from './position-codes.js';
@@ -38,16 +38,17 @@ export function inputAdaptformer(
   const batch = input.x.shape[0]!;
   const patch = axes === 3 ? config.patch3d : config.patch2d;
   const grid = patchGrid(input.x.shape.slice(1, -1), patch);
-  const tokens = codedTokens(parameters, config, patchEmbed(parameters, input.x, patch, width), grid, input); // [B, N, D]
+  const contents = patchEmbed(parameters, input.x, patch, width);
+  const tokens = normalise(parameters, 'input/token-norm', coded(parameters, config, contents, grid, input)); // [B, N, D]
 
   const trained = parameters.get('input/latents', [latentCount, width], { normal: 0.02 });
-  const latents = tf.add(tf.zeros([batch, 1, 1]), tf.reshape(trained, [1, latentCount, width])); // [B, latents, D]
+  const latents = tf.reshape(trained, [1, latentCount, width]); // the same for all images
   const places = latentPlaces(parameters, latentCount, heads, grid); // [H, latents, N]
   const hidden = visible && tf.mul(tf.sub(tf.reshape(visible, [batch, 1, 1, -1]), 1), HIDDEN);
   const { read } = attention(
     parameters,
     'input/cross-attention',
-    layerNorm(parameters, 'input/latent-norm', latents),
+    normalise(parameters, 'input/latent-norm', latents),
     tokens,
     heads,
     hidden ? tf.add(hidden, places) : places,
@@ -56,12 +57,22 @@ export function inputAdaptformer(
   const mlpWidth = Math.round(width * config.mlpRatio);
   return tf.add(
     reading,
-    mlp(parameters, 'input/mlp', layerNorm(parameters, 'input/mlp-norm', reading), mlpWidth),
+    mlp(parameters, 'input/mlp', normalise(parameters, 'input/mlp-norm', reading), mlpWidth),
   );
 }
 
 /** Patch contents [B, N, D] with the position codes of their grid and the codes of their images, normalised. */
 export function codedTokens(
+  parameters: Parameters,
+  config: ModelConfig,
+  contents: tf.Tensor,
+  grid: number[],
+  codes: Pick<ModelInput, 'modality' | 'bodyPart'>,
+): tf.Tensor {
+  return layerNorm(parameters, 'input/token-norm', coded(parameters, config, contents, grid, codes));
+}
+
+function coded(
   parameters: Parameters,
   { width, frequencies }: ModelConfig,
   contents: tf.Tensor,
@@ -79,9 +90,5 @@ export function codedTokens(
     latentCodes(parameters, 'modality-codes', modality, width),
     latentCodes(parameters, 'body-part-codes', bodyPart, width),
   ); // [B, D]
-  return layerNorm(
-    parameters,
-    'input/token-norm',
-    tf.add(tf.add(contents, positions), tf.reshape(codes, [-1, 1, width])),
-  );
+  return tf.add(tf.add(contents, positions), tf.reshape(codes, [-1, 1, width]));
 }

@@ -18,7 +18,7 @@ export function outputAdaptformer(
   const query = task
     ? tf.add(shared, parameters.get(`output/task-queries/${task}`, [width], 'zeros'))
     : shared;
-  const queries = tf.add(tf.zeros([batch, 1, 1]), tf.reshape(query, [1, 1, width])); // [B, 1, D]
+  const queries = tf.reshape(query, [1, 1, width]); // the same for all images
   const { read } = attention(parameters, 'output/cross-attention', queries, latents, config.heads);
   const pooled = tf.add(tf.mean(latents, 1), tf.reshape(read, [batch, width]));
   return layerNorm(parameters, 'output/norm', pooled);

@@ -1,4 +1,4 @@
-import { tf } from '@medformer/tensorflow';
+import { biasAdd, tf } from '@medformer/tensorflow';
 import { gelu } from './layers.js';
 import type { Parameters } from './parameters.js';
 
@@ -56,7 +56,7 @@ function convolution(parameters: Parameters, at: string, x: tf.Tensor, width: nu
     axes === 3
       ? tf.conv3d(x as tf.Tensor5D, weight as tf.Tensor5D, 2, 'same')
       : tf.conv2d(x as tf.Tensor4D, weight as tf.Tensor4D, 2, 'same');
-  return tf.add(convolved, bias);
+  return biasAdd(convolved, bias);
 }
 
 function channel(x: tf.Tensor, index: number): tf.Tensor {

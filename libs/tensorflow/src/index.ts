@@ -1,6 +1,7 @@
 export * from './backend.js';
 export * from './doctor.js';
 export * from './forward-graph.js';
+export * from './fused-ops.js';
 export {
   type AttrValue,
   DATA_TYPES,
