@@ -98,7 +98,7 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
         );
       }
       const entry: HistoryEntry = { step, loss, learningRate, gradientNorm, embeddingStd };
-      if ('task' in spec.method) entry.accuracy = accuracy;
+      if (!Number.isNaN(accuracy)) entry.accuracy = accuracy;
       if (online?.isDue(step)) entry.online = await online.score((...given) => session.embed(...given));
       const onlineMs = entry.online ? { onlineMs: performance.now() - ended } : {};
       history.push(entry);

@@ -2,7 +2,7 @@ import { type CodeKeys, type CodeNames, Medformer, oneHotRows, type TaskHead } f
 import { MedformerError, type RunSpec, type StoredTensor } from '@medformer/schema';
 import { type RecordedStep, recordStep, tf } from '@medformer/tensorflow';
 import { arrange, type HostBatch } from './batch.js';
-import { methodOf } from './methods/registry.js';
+import { features, methodOf } from './methods/registry.js';
 import { isDecayed, unusedPatterns } from './optimisers/decayed.js';
 import { emaDecayAt } from './optimisers/ema-decay.js';
 import { runRateAt } from './optimisers/learning-rate.js';
@@ -40,7 +40,7 @@ export interface StoredState {
 }
 
 export interface StepOutcome {
-  /** Loss, gradient norm, embedding std, accuracy. */
+  /** Loss, gradient norm, embedding std, accuracy; NaN where the method predicts nothing. */
   results: [number, number, number, number];
   /** The step ran as recorded functions; false: op by op. */
   recorded: boolean;
@@ -117,8 +117,7 @@ export class TrainSession {
   embed(pixels: tf.Tensor, names: CodeNames): tf.Tensor {
     const { spec, model, layout } = this.context;
     const reader = model.reading(layout.byName(this.vectors.average ?? this.vectors.parameters));
-    const input = reader.prepare(pixels, names);
-    return methodOf(spec.method).embed?.(spec.method, reader, input) ?? reader.encode(input);
+    return features(spec.method, reader, pixels, names);
   }
 
   stored(): StoredState {

@@ -44,7 +44,8 @@ export interface StepContext {
 
 /**
  * The training step: forward, backward, clipping and the optimiser, as one pure pass over tensors and vectors.
- * Returns one tensor [4], so that one read brings all: loss, gradient norm, embedding std, accuracy.
+ * Returns one tensor [4], so that one read brings all: loss, gradient norm, embedding std, accuracy; NaN where the method
+ * predicts nothing.
  *
  * Parameters that the batch's images do not touch (the 3D patch embedding in a 2D step) get no update and no decay.
  */
@@ -106,7 +107,7 @@ function batchGradient(
     () => {
       const { loss, h, accuracy } = method.loss(spec.method, student, { x, modality, bodyPart }, given);
       health.std = tf.keep(embeddingStd(h));
-      health.accuracy = tf.keep(accuracy ?? tf.scalar(0));
+      health.accuracy = tf.keep(accuracy ?? tf.scalar(Number.NaN));
       return loss as tf.Tensor;
     },
     parameters,
