@@ -59,9 +59,14 @@ export async function writeCheckpoint(
   return checkpoint;
 }
 
+/** What a checkpoint says of itself, without its tensors. @throws MedformerError as `loadCheckpoint` */
+export async function getCheckpointRecord(store: ObjectStore, checkpoint: string): Promise<CheckpointRecord> {
+  return getRecord(store, CheckpointRecord, checkpoint, 'checkpoint');
+}
+
 /** @throws MedformerError NOT_FOUND, DATA_LOSS when bytes do not give their hash, INVALID_ARGUMENT for another record. */
 export async function loadCheckpoint(store: ObjectStore, checkpoint: string): Promise<LoadedCheckpoint> {
-  const record = await getRecord(store, CheckpointRecord, checkpoint, 'checkpoint');
+  const record = await getCheckpointRecord(store, checkpoint);
   const bytes = await getBlob(store, record.weights.sha256);
   return { record, weights: decodeSafetensors(bytes, `checkpoint ${checkpoint} weights`).tensors };
 }

@@ -1,5 +1,6 @@
 export {
   type CheckpointContent,
+  getCheckpointRecord,
   type LoadedCheckpoint,
   loadCheckpoint,
   loadNewestCheckpoint,

@@ -5,19 +5,30 @@ import { type DatasetManifest, type LabelSpace, MedformerError, type RunSpec } f
  * @throws MedformerError INVALID_ARGUMENT when the dataset has no such task, or none with one class per image
  */
 export function labelSpaceOf({ method }: RunSpec, manifest: DatasetManifest): LabelSpace | undefined {
-  if (!('task' in method)) return undefined;
-  const space = manifest.labelSpaces.find(({ task }) => task === method.task);
+  return 'task' in method ? labelSpace(manifest, method.task, 'method.task') : undefined;
+}
+
+/**
+ * The classes that a run's monitor tells apart; undefined for a run without one.
+ * @throws MedformerError INVALID_ARGUMENT when the dataset has no such task, or none with one class per image
+ */
+export function monitoredSpaceOf({ monitor }: RunSpec, manifest: DatasetManifest): LabelSpace | undefined {
+  return monitor && labelSpace(manifest, monitor.task, 'monitor.task');
+}
+
+function labelSpace(manifest: DatasetManifest, wanted: string, field: string): LabelSpace {
+  const space = manifest.labelSpaces.find(({ task }) => task === wanted);
   const known = manifest.labelSpaces.map(({ task }) => task).join(', ') || 'none';
   if (!space) {
     throw new MedformerError(
       'INVALID_ARGUMENT',
-      `method.task: dataset ${manifest.name} has no task ${method.task}; it has: ${known}`,
+      `${field}: dataset ${manifest.name} has no task ${wanted}; it has: ${known}`,
     );
   }
   if (space.kind === 'multi-label') {
     throw new MedformerError(
       'INVALID_ARGUMENT',
-      `method.task: ${space.task} is multi-label; training on labels takes one class per image`,
+      `${field}: ${space.task} is multi-label; one class per image is needed`,
     );
   }
   return space;

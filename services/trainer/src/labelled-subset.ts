@@ -2,7 +2,11 @@ import { drawLabelled, labelledDraw } from '@medformer/evaluators';
 import type { LabelSpace, MethodSpec } from '@medformer/schema';
 import { type TrainingGroup, takeImages } from '@medformer/ssl';
 
-type LabelledMethod = Extract<MethodSpec, { task: string }>;
+/** Which labels may be used: those of a task, or few of them. */
+type LabelledDraw = Pick<
+  Extract<MethodSpec, { name: 'supervised' }>,
+  'task' | 'labelsPerClass' | 'labelSeed'
+>;
 
 /**
  * The groups reduced to the images that carry a label for the task, or to the few of them that the run may see. The
@@ -10,7 +14,7 @@ type LabelledMethod = Extract<MethodSpec, { task: string }>;
  */
 export function labelledSubset(
   groups: TrainingGroup[],
-  method: LabelledMethod,
+  method: LabelledDraw,
   space: LabelSpace,
 ): TrainingGroup[] {
   const taken = labelledPlaces(groups, method, space);
@@ -27,7 +31,7 @@ export function labelledSubset(
  */
 export function withOtherLabelsHidden(
   groups: TrainingGroup[],
-  method: LabelledMethod,
+  method: LabelledDraw,
   space: LabelSpace,
 ): TrainingGroup[] {
   const shown = labelledPlaces(groups, method, space).map((positions) => new Set(positions));
@@ -44,7 +48,7 @@ export function withOtherLabelsHidden(
 /** Positions of the images whose label the run may see, per group. */
 function labelledPlaces(
   groups: TrainingGroup[],
-  { task, labelsPerClass, labelSeed }: LabelledMethod,
+  { task, labelsPerClass, labelSeed }: LabelledDraw,
   space: LabelSpace,
 ): number[][] {
   const labelled = groups.flatMap(({ records }, group) =>

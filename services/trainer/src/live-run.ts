@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import { type Run, RunState, type TrainProgress, type WatchRunResponse } from '@medformer/gen/trainer';
+import type { OnlineScores } from '@medformer/schema';
+import { onlineScores } from './online-scores.js';
 
 const TERMINAL = new Set([
   RunState.RUN_STATE_SUCCEEDED,
@@ -15,6 +17,7 @@ export class LiveRun {
   private readonly changes = new EventTarget();
   private version = 1;
   private progress: TrainProgress | undefined;
+  private online: Pick<TrainProgress, 'online' | 'onlineStep'> = { online: [], onlineStep: 0n };
 
   constructor(private current: Run) {}
 
@@ -24,6 +27,12 @@ export class LiveRun {
 
   get ended(): boolean {
     return TERMINAL.has(this.current.state);
+  }
+
+  /** The newest online scores, this step's or older: a watcher that missed their step still learns of them. */
+  newestOnline({ step, online }: { step: number; online?: OnlineScores | undefined }): typeof this.online {
+    if (online) this.online = { online: onlineScores(online), onlineStep: BigInt(step) };
+    return this.online;
   }
 
   update(change: Partial<Run>): void {

@@ -9,15 +9,17 @@ import { type CodeKeys, headOf, INPUT_STATISTICS, transferredWeights } from '@me
 import { type ObjectStore, openObjectStore } from '@medformer/object-store';
 import {
   badInput,
+  type DatasetManifest,
+  isDone,
   type LabelSpace,
   type MethodSpec,
   type ModelConfig,
   type RunSpec,
   runId,
 } from '@medformer/schema';
-import { type StepReport, type TrainingGroup, trainRun } from '@medformer/ssl';
+import { type MonitoredImages, type StepReport, type TrainingGroup, trainRun } from '@medformer/ssl';
 import { useBackend } from '@medformer/tensorflow';
-import { labelSpaceOf } from './label-space.js';
+import { labelSpaceOf, monitoredSpaceOf } from './label-space.js';
 import { labelledSubset, withOtherLabelsHidden } from './labelled-subset.js';
 import type { TrainingCalls, TrainingEvent } from './training-calls.js';
 
@@ -26,16 +28,17 @@ const KEPT_CHECKPOINTS = 2;
 
 /**
  * One training run from store to store: resumes from the newest checkpoint, and finds a finished run finished.
- * @returns the address of the final checkpoint
+ * @returns the address of the final checkpoint and its step, which is not the last where the run ended early
  */
 export async function train(
   { store: storeConfig, spec, threads }: TrainingCalls['train']['input'],
   { signal, progress }: { signal: AbortSignal; progress(event: TrainingEvent): void },
-): Promise<{ checkpoint: string }> {
+): Promise<TrainingCalls['train']['output']> {
   const store = await openObjectStore(storeConfig);
   const run = runId(spec);
   const newest = await loadNewestCheckpoint(store, run);
-  if (newest && newest.record.step >= spec.steps) return { checkpoint: newest.checkpoint };
+  if (newest && isDone(spec, newest.record))
+    return { checkpoint: newest.checkpoint, step: newest.record.step };
 
   const { manifest } = await resolveDataset(store, spec.dataset);
   const space = labelSpaceOf(spec, manifest);
@@ -62,11 +65,12 @@ export async function train(
   await useBackend(threads ? { threads } : {});
   let checkpoint = newest?.checkpoint ?? '';
   const rate = new StepRate(spec.steps);
-  await trainRun({
+  const { step } = await trainRun({
     spec,
     groups,
     codes,
     heads: space ? [headOf(space)] : [],
+    ...(await monitored(store, manifest, spec, images, signal)),
     ...start,
     signal,
     onStep: (report) => progress({ type: 'step', report, ...rate.after(report) }),
@@ -77,7 +81,29 @@ export async function train(
       progress({ type: 'checkpoint', step: state.step, checkpoint });
     },
   });
-  return { checkpoint };
+  return { checkpoint, step };
+}
+
+/** The images that the run's monitor scores features by. */
+async function monitored(
+  store: ObjectStore,
+  manifest: DatasetManifest,
+  spec: RunSpec,
+  images: TrainingGroup[],
+  signal: AbortSignal,
+): Promise<{ monitored?: MonitoredImages }> {
+  const space = monitoredSpaceOf(spec, manifest);
+  if (!spec.monitor || !space) return {};
+  const { dimensions } = spec;
+  const validation = await loadImages(store, manifest, { split: 'val', dimensions, signal });
+  const all = { task: spec.monitor.task, labelSeed: 0 };
+  return {
+    monitored: {
+      space,
+      train: labelledSubset(images, spec.monitor, space),
+      validation: labelledSubset(validation, all, space),
+    },
+  };
 }
 
 /** What a method may see: labelled images only, all images with few labels shown, or all. */

@@ -21,7 +21,7 @@ import { codeVersion } from '@medformer/telemetry';
 import { Controller, Inject } from '@nestjs/common';
 import { CheckpointExports } from './checkpoint-exports.js';
 import { exportRequest } from './export-request.js';
-import { labelSpaceOf } from './label-space.js';
+import { labelSpaceOf, monitoredSpaceOf } from './label-space.js';
 import { TrainingRuns } from './training-runs.js';
 
 @RpcController(TrainerServiceService)
@@ -46,6 +46,7 @@ export class TrainerController {
     const { hash, manifest } = await resolveDataset(this.store, spec.dataset);
     const record = parseRecord(RunSpec, { ...spec, dataset: hash, codeVersion: codeVersion() }, 'spec');
     labelSpaceOf(record, manifest);
+    monitoredSpaceOf(record, manifest);
     return { run: await this.runs.start(record) };
   }
 
@@ -61,7 +62,7 @@ export class TrainerController {
 
   async getRun({ run: id }: GetRunRequest): Promise<GetRunResponse> {
     const { run, spec } = await this.runs.get(id);
-    return { run, spec };
+    return { run, spec, result: await this.runs.result(run) };
   }
 
   async listRuns(_: ListRunsRequest): Promise<ListRunsResponse> {

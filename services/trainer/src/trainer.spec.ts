@@ -6,7 +6,13 @@ import { pathToFileURL } from 'node:url';
 import { credentials, status } from '@grpc/grpc-js';
 import { listCheckpoints, loadCheckpoint } from '@medformer/checkpoint';
 import { type DatasetImage, writeDataset } from '@medformer/dataset';
-import { type Run, RunState, TrainerServiceClient, type WatchRunResponse } from '@medformer/gen/trainer';
+import {
+  type GetRunResponse,
+  type Run,
+  RunState,
+  TrainerServiceClient,
+  type WatchRunResponse,
+} from '@medformer/gen/trainer';
 import { type ObjectStore, openObjectStore } from '@medformer/object-store';
 import { baseConfig, type RunningService, runService } from '@medformer/rpc';
 import { Rng, RunSpec, type Split, sha256 } from '@medformer/schema';
@@ -142,6 +148,47 @@ describe('a run', () => {
     expect(await ended(run)).toEqual(interrupted);
   });
 
+  it('scores its features online and ends where they get no better, also for a service that starts later', async () => {
+    const { run } = await start({
+      seed: 9,
+      steps: LONG,
+      monitor: { task: 'region', every: 2, protocols: ['knn', 'linear-probe'], labelsPerClass: 5 },
+      // No accuracy rises by as much: the run ends one patience after its first score.
+      earlyStop: { metric: 'knn-accuracy', patience: 4, minDelta: 1 },
+    });
+    const events = await watch(run);
+
+    const progress = events.flatMap((event) => (event.$case === 'progress' ? [event.value] : []));
+    expect(progress.at(-1)).toMatchObject({ step: 6n, onlineStep: 6n });
+    expect(progress.at(-1)!.online.map(({ protocol }) => protocol)).toEqual(['knn', 'linear-probe']);
+    const { result, run: found } = await get(run);
+    expect(found).toMatchObject({ state: RunState.RUN_STATE_SUCCEEDED, step: 6n, steps: BigInt(LONG) });
+    expect(result).toEqual({
+      loss: expect.closeTo(progress.at(-1)!.loss, 0),
+      online: progress.at(-1)!.online,
+      onlineStep: 6n,
+    });
+    const { history } = (await loadCheckpoint(store, found!.checkpoint)).record;
+    expect(history.flatMap(({ step, online }) => (online ? [step] : []))).toEqual([2, 4, 6]);
+    const knn = history.at(-1)!.online!.knn!;
+    expect(result!.online[0]).toEqual({ protocol: 'knn', ...knn });
+    expect(await metric('medformer_trainer_online_accuracy')).toBeCloseTo(
+      knn.accuracy + history.at(-1)!.online!['linear-probe']!.accuracy,
+      9,
+    );
+    await serve('store');
+    expect((await get(run)).run).toEqual(found);
+    expect((await start((await get(run)).spec!)).state).toBe(RunState.RUN_STATE_SUCCEEDED);
+  });
+
+  it('has no result before its first checkpoint', async () => {
+    const { run } = await start({ seed: 10, steps: LONG, checkpointEvery: 1000 });
+
+    expect((await get(run)).result).toBeUndefined();
+    await cancel(run);
+    await ended(run);
+  });
+
   it('of labels starts from the body of another, and refuses one of another shape', async () => {
     const { checkpoint: initialCheckpoint } = (await get(first.started.run)).run!;
     const supervised = { steps: 2, method: { name: 'supervised', task: 'finding' }, initialCheckpoint };
@@ -183,13 +230,31 @@ describe('a request', () => {
       'for a task of many labels per image',
       { method: { name: 'supervised', task: 'signs' } },
       status.INVALID_ARGUMENT,
-      /^method\.task: signs is multi-label; supervised training takes one class per image$/,
+      /^method\.task: signs is multi-label; one class per image is needed$/,
     ],
     [
       'for an unknown method',
-      { method: { name: 'jigsaw' } },
+      { method: { name: 'rotation' } },
       status.INVALID_ARGUMENT,
       /^spec: method\.name: /,
+    ],
+    [
+      'to monitor an unknown task',
+      { monitor: { task: 'lesion' } },
+      status.INVALID_ARGUMENT,
+      /^monitor\.task: dataset stripes has no task lesion; it has: region, finding, signs$/,
+    ],
+    [
+      'to end early by what is not monitored',
+      { earlyStop: { patience: 3, metric: 'knn-auc' } },
+      status.INVALID_ARGUMENT,
+      /^spec: earlyStop\.metric: expected loss, or a protocol/,
+    ],
+    [
+      'with a key of another optimiser',
+      { optimiser: { name: 'sgd', beta1: 0.9 } },
+      status.INVALID_ARGUMENT,
+      /^spec: optimiser\.beta1: no such key$/,
     ],
     ['for no steps', { steps: 0 }, status.INVALID_ARGUMENT, /^spec: steps: /],
     ['for an unknown model', { model: 'huge' }, status.INVALID_ARGUMENT, /^spec: model: /],
@@ -248,7 +313,7 @@ function cancel(run: string): Promise<Run> {
   );
 }
 
-function get(run: string): Promise<{ run?: Run | undefined; spec?: object | undefined }> {
+function get(run: string): Promise<GetRunResponse> {
   return new Promise((resolve, reject) =>
     client.getRun({ run }, (error, response) => (error ? reject(error) : resolve(response))),
   );
@@ -338,11 +403,11 @@ function description() {
   };
 }
 
-/** 30 training images of 8 x 8, of which half have a finding label. */
+/** 30 training images of 8 x 8, of which half have a finding label, and 6 for each of the other splits. */
 function cohort(): DatasetImage[] {
-  return Array.from({ length: 36 }, (_, index) => {
+  return Array.from({ length: 42 }, (_, index) => {
     const rng = Rng.of('stripes', index);
-    const split: Split = index < 30 ? 'train' : 'test';
+    const split: Split = index < 30 ? 'train' : index < 36 ? 'test' : 'val';
     return {
       id: sha256(String(index)).slice(0, 16),
       subject: `s${index}`,

@@ -11,7 +11,7 @@ export type TrainingEvent =
 export type TrainingCalls = {
   train: {
     input: { store: ObjectStoreConfig; spec: RunSpec; threads?: number };
-    output: { checkpoint: string };
+    output: { checkpoint: string; step: number };
     progress: TrainingEvent;
   };
 };

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, metrics } from '@medformer/telemetry';
+import { onlineScores } from './online-scores.js';
 import type { TrainingEvent } from './training-calls.js';
 
 const labelNames = ['method'] as const;
@@ -46,6 +47,26 @@ const embeddingStd = new Gauge({
   labelNames,
   registers,
 });
+const onlineLabels = ['method', 'protocol'] as const;
+const onlineAccuracy = new Gauge({
+  name: 'medformer_trainer_online_accuracy',
+  help: 'Accuracy of the newest online evaluation on validation images.',
+  labelNames: onlineLabels,
+  registers,
+});
+const onlineAuc = new Gauge({
+  name: 'medformer_trainer_online_auc',
+  help: 'AUC of the newest online evaluation on validation images.',
+  labelNames: onlineLabels,
+  registers,
+});
+const onlineSeconds = new Histogram({
+  name: 'medformer_trainer_online_seconds',
+  help: 'Time of an online evaluation, which the next step waits for.',
+  labelNames,
+  registers,
+  buckets: [0.1, 0.3, 1, 3, 10, 30, 100],
+});
 const stepSeconds = new Histogram({
   name: 'medformer_trainer_step_seconds',
   help: 'Time of a training step, its views included where they outlast it.',
@@ -75,4 +96,9 @@ export function observeTraining(method: string, event: TrainingEvent): void {
   gradientNorm.set(labels, report.gradientNorm);
   if (report.embeddingStd !== undefined) embeddingStd.set(labels, report.embeddingStd);
   stepSeconds.observe(labels, report.stepMs / 1000);
+  if (report.onlineMs !== undefined) onlineSeconds.observe(labels, report.onlineMs / 1000);
+  for (const { protocol, accuracy, auc } of onlineScores(report.online)) {
+    onlineAccuracy.set({ method, protocol }, accuracy);
+    onlineAuc.set({ method, protocol }, auc);
+  }
 }

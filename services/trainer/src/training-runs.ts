@@ -1,11 +1,18 @@
-import { getRunSpec, listCheckpoints, listRuns, putRunSpec } from '@medformer/checkpoint';
+import {
+  getCheckpointRecord,
+  getRunSpec,
+  listCheckpoints,
+  listRuns,
+  putRunSpec,
+} from '@medformer/checkpoint';
 import { type ComputeProcess, startComputeProcess } from '@medformer/compute';
-import { type Run, RunState } from '@medformer/gen/trainer';
+import { type Run, type RunResult, RunState } from '@medformer/gen/trainer';
 import type { ObjectStore, ObjectStoreConfig } from '@medformer/object-store';
-import { MedformerError, type RunSpec, runId, toMedformerError } from '@medformer/schema';
+import { isDone, MedformerError, type RunSpec, runId, toMedformerError } from '@medformer/schema';
 import type { Logger } from '@medformer/telemetry';
 import PQueue from 'p-queue';
 import { LiveRun } from './live-run.js';
+import { onlineScores } from './online-scores.js';
 import type { TrainingCalls, TrainingEvent } from './training-calls.js';
 import { observeTraining, runsGauge } from './training-metrics.js';
 
@@ -57,6 +64,19 @@ export class TrainingRuns {
     return { run: await this.stored(id, spec), spec };
   }
 
+  /** What the run's newest checkpoint says of its training, or undefined before there is one. */
+  async result({ checkpoint }: Run): Promise<RunResult | undefined> {
+    if (checkpoint === '') return undefined;
+    const { history } = await getCheckpointRecord(this.store, checkpoint);
+    const last = history.slice(-20);
+    const scored = history.findLast(({ online }) => online);
+    return {
+      loss: last.reduce((sum, { loss }) => sum + loss, 0) / last.length,
+      online: onlineScores(scored?.online),
+      onlineStep: BigInt(scored?.step ?? 0),
+    };
+  }
+
   async list(): Promise<Run[]> {
     const runs: Run[] = [];
     for (const id of await listRuns(this.store)) runs.push((await this.get(id)).run);
@@ -97,8 +117,8 @@ export class TrainingRuns {
       const { store, threads } = this.options;
       const input = { store, spec, ...(threads ? { threads } : {}) };
       const onProgress = (event: TrainingEvent) => this.observe(spec, live, event);
-      const { checkpoint } = await process.call('train', input, { signal, onProgress });
-      live.update({ state: RunState.RUN_STATE_SUCCEEDED, checkpoint, step: BigInt(spec.steps) });
+      const { checkpoint, step } = await process.call('train', input, { signal, onProgress });
+      live.update({ state: RunState.RUN_STATE_SUCCEEDED, checkpoint, step: BigInt(step) });
     } catch (thrown) {
       const error = toMedformerError(thrown);
       if (signal.aborted) live.update({ state: this.stoppedState() });
@@ -129,6 +149,7 @@ export class TrainingRuns {
         viewsMs: report.viewsMs,
         stepMs: report.stepMs,
         embeddingStd: report.embeddingStd ?? 0,
+        ...live.newestOnline(report),
       });
     }
   }
@@ -136,9 +157,12 @@ export class TrainingRuns {
   private async stored(id: string, spec: RunSpec): Promise<Run> {
     const newest = (await listCheckpoints(this.store, id)).at(-1);
     const step = newest?.step ?? 0;
+    // Only a run that may end early has to be read to know whether it did.
+    const history =
+      newest && spec.earlyStop ? (await getCheckpointRecord(this.store, newest.checkpoint)).history : [];
     return {
       run: id,
-      state: step >= spec.steps ? RunState.RUN_STATE_SUCCEEDED : RunState.RUN_STATE_INTERRUPTED,
+      state: isDone(spec, { step, history }) ? RunState.RUN_STATE_SUCCEEDED : RunState.RUN_STATE_INTERRUPTED,
       step: BigInt(step),
       steps: BigInt(spec.steps),
       method: spec.method.name,
