@@ -241,6 +241,31 @@ describe('followRun', () => {
     expect(cancelled).toEqual([base.run]);
   });
 
+  it('shows the newest online scores beside the loss', async () => {
+    const progress = { step: 50n, steps: 100n, loss: 4.2, imagesPerSecond: 100, etaSeconds: 9 };
+    const online = [{ protocol: 'knn', accuracy: 0.613, auc: 0.8 }];
+    server.addService(TrainerServiceService, {
+      watchRun: (call: { write(value: object): void; end(): void }) => {
+        // The first line of quick work stays silent.
+        setTimeout(() => {
+          call.write({ event: { $case: 'progress', value: { ...progress, online, onlineStep: 50n } } });
+          call.write({
+            event: { $case: 'state', value: { ...running, state: RunState.RUN_STATE_SUCCEEDED } },
+          });
+          call.end();
+        }, 600);
+      },
+    } as never);
+    await listen();
+    const shown = new PassThrough();
+    const terminal = new Terminal(false, new PassThrough(), shown);
+    await followRun({ ...context(), terminal }, running, 'simclr');
+
+    expect(String(shown.read())).toBe(
+      'simclr 50/100 loss 4.2000 · kNN 61.3 % at step 50 · 100 images/s · ETA 9 s\n',
+    );
+  });
+
   it('reports why a run failed', async () => {
     server.addService(TrainerServiceService, {
       watchRun: (call: { write(value: object): void; end(): void }) => {

@@ -1,4 +1,11 @@
-import { type Run, RunState, TrainerServiceService, type TrainProgress } from '@medformer/gen/trainer';
+import {
+  type OnlineScore,
+  type Run,
+  type RunResult,
+  RunState,
+  TrainerServiceService,
+  type TrainProgress,
+} from '@medformer/gen/trainer';
 import { MedformerError } from '@medformer/schema';
 import type { Context } from './context.js';
 import type { Spec } from './spec-file.js';
@@ -36,10 +43,13 @@ export async function startRun({ connection }: Context, spec: Spec): Promise<Run
   return run;
 }
 
-export async function getRun({ connection }: Context, run: string): Promise<{ run: Run; spec: Spec }> {
+export async function getRun(
+  { connection }: Context,
+  run: string,
+): Promise<{ run: Run; spec: Spec; result: RunResult | undefined }> {
   const answer = await connection.unary(TrainerServiceService.getRun, { run });
   if (answer.run === undefined) throw new MedformerError('NOT_FOUND', `run ${run}: not found`);
-  return { run: answer.run, spec: answer.spec ?? {} };
+  return { run: answer.run, spec: answer.spec ?? {}, result: answer.result };
 }
 
 /**
@@ -98,9 +108,20 @@ function finished(run: Run): Run {
   );
 }
 
+/** `kNN 61.3 %, linear probe 70.1 % at step 50`; empty before the first online evaluation. */
+export function onlineLine(online: readonly OnlineScore[], step: bigint): string {
+  const names: Record<string, string> = { knn: 'kNN', 'linear-probe': 'linear probe' };
+  const scores = online.map(
+    ({ protocol, accuracy }) => `${names[protocol] ?? protocol} ${(100 * accuracy).toFixed(1)} %`,
+  );
+  return scores.length === 0 ? '' : `${scores.join(', ')} at step ${step}`;
+}
+
 function liveLine(progress: TrainProgress): string {
+  const online = onlineLine(progress.online, progress.onlineStep);
   return [
     `loss ${progress.loss.toFixed(4)}`,
+    ...(online === '' ? [] : [online]),
     `${progress.imagesPerSecond.toFixed(0)} images/s`,
     `ETA ${seconds(progress.etaSeconds)}`,
   ].join(' · ');

@@ -2,9 +2,10 @@ import { RunSpec } from '@medformer/schema';
 import type { Command } from 'commander';
 import { collect } from '../arguments.js';
 import type { WithContext } from '../context.js';
+import { seededSpecs, seedsRecord, seedsTable, trainSeeds } from '../seeded-runs.js';
 import { checkSpec, readSpec, type Spec } from '../spec-file.js';
 import { facts } from '../terminal.js';
-import { followRun, runRecord, startRun, stateName } from '../training.js';
+import { followRun, getRun, onlineLine, runRecord, startRun, stateName } from '../training.js';
 
 export function registerTrain(program: Command, bind: WithContext): void {
   program
@@ -19,21 +20,33 @@ export function registerTrain(program: Command, bind: WithContext): void {
 Examples:
   $ medformer train experiments/demo/simclr.yaml
   $ medformer train experiments/demo/from-scratch.yaml --set seed=1 --set method.labelSeed=1
+  $ medformer train experiments/demo/simclr.yaml --set 'seeds=[0, 1, 2]'
   $ medformer train experiments/demo/simclr.yaml --detach --json | jq -r .run
 
-The same spec is the same run: started twice it attaches, interrupted it resumes, finished it is found.`,
+The same spec is the same run: started twice it attaches, interrupted it resumes, finished it is found.
+A spec with seeds in place of seed is one run per seed, one after the other, with mean and spread at the end.`,
     )
     .action(
       bind(async (context, file: string, options: { set: string[]; detach: boolean }) => {
         const spec = await readSpec(file, options.set);
+        const seeded = seededSpecs(spec, file);
+        if (seeded) {
+          for (const { spec: each } of seeded) checkRunSpec(each, file);
+          const runs = await trainSeeds(context, seeded, options);
+          context.terminal.result(seedsRecord(runs), seedsTable(runs));
+          return;
+        }
         checkRunSpec(spec, file);
         const started = await startRun(context, spec);
         const run = options.detach ? started : await followRun(context, started, started.method);
+        const { result } = await getRun(context, run.run);
+        const online = result ? onlineLine(result.online, result.onlineStep) : '';
         context.terminal.result(
-          runRecord(run),
+          { ...runRecord(run), ...(result ? { result } : {}) },
           facts([
             ['run', run.run],
             ['state', `${stateName(run.state)}, step ${run.step} of ${run.steps}`],
+            ...(online === '' ? [] : [['online', online] as [string, string]]),
             ['checkpoint', run.checkpoint || 'none yet'],
           ]),
         );
