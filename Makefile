@@ -90,6 +90,15 @@ test-tools: install native ## What tests need besides packages: TensorFlow, Chro
 	@tools/chromium.sh
 	tools/minio.sh
 
+.cache/bench-venv/installed: tools/bench/requirements.txt
+	python3 -m venv .cache/bench-venv
+	.cache/bench-venv/bin/pip install --quiet --requirement tools/bench/requirements.txt
+	touch $@
+
+.PHONY: bench
+bench: build native .cache/bench-venv/installed ## Speed and memory beside PyTorch, lightly, torchvision, MONAI and TorchIO; 15 min
+	@node tools/bench/main.mjs
+
 .PHONY: format
 format: install ## Format and fix what the linter can
 	biome check --write .
