@@ -26,6 +26,33 @@ afterAll(() => {
   model.dispose();
 });
 
+it('computes a batch in parts as it computes it whole, gradients too', async () => {
+  const model = new Medformer(CONFIG, CODES, [{ task: 'region', classes: 3 }], { seed: 1 });
+  const images = tf.randomUniform([6, 8, 8, 1], 0, 1, 'float32', 2);
+  const named = new Map(model.parameters.entries());
+  const of = (parts: number) =>
+    tf.tidy(() => {
+      const reading = model.reading(named, { parts });
+      const { value, grads } = tf.valueAndGrads((x: tf.Tensor) => {
+        const input = reading.prepare(x, {});
+        return tf.add(
+          tf.sum(tf.square(reading.encode(input))),
+          tf.sum(reading.classify(input, 'region')),
+        ) as tf.Scalar;
+      })([images]);
+      return [...value.dataSync(), ...grads[0]!.dataSync()];
+    });
+  const whole = of(1);
+
+  // A batch that cannot be so divided is computed whole.
+  for (const parts of [2, 3, 4]) {
+    const most = Math.max(...of(parts).map((each, at) => Math.abs(each - whole[at]!)));
+    expect(most).toBeLessThan(1e-4 * Math.max(...whole.map(Math.abs)));
+  }
+  images.dispose();
+  model.dispose();
+});
+
 describe('one set of weights', () => {
   it.each([
     [[2, 20, 20, 1]],

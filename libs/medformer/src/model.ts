@@ -31,6 +31,7 @@ export interface CodeNames {
 /** Input Adaptformer -> body -> output Adaptformer: one set of weights for 2D and 3D images of any size. */
 export class Medformer {
   readonly parameters: Parameters;
+  private parts = 1;
 
   constructor(
     readonly config: ModelConfig,
@@ -71,14 +72,19 @@ export class Medformer {
     return model;
   }
 
-  /** The same model over these tensors, by parameter name; they stay the caller's. */
-  reading(tensors: ReadonlyMap<string, tf.Tensor>): Medformer {
-    return new Medformer(this.config, this.codes, this.heads, Parameters.reading(tensors));
+  /**
+   * The same model over these tensors, by parameter name; they stay the caller's. With `parts` it computes a batch in so
+   * many equal parts that do not wait for each other, where the batch can be so divided: the same up to rounding.
+   */
+  reading(tensors: ReadonlyMap<string, tf.Tensor>, { parts = 1 } = {}): Medformer {
+    const model = new Medformer(this.config, this.codes, this.heads, Parameters.reading(tensors));
+    model.parts = parts;
+    return model;
   }
 
   /** Embeddings h [B, D] of standardised images with the rows of their codes. */
   encode(input: ModelInput): tf.Tensor {
-    return this.pool(this.latents(input));
+    return this.inParts(input, (part) => this.pool(this.latents(part)));
   }
 
   /**
@@ -102,7 +108,7 @@ export class Medformer {
 
   /** Logits [B, classes] of a task's own head. */
   classify(input: ModelInput, task: string): tf.Tensor {
-    return this.score(this.latents(input), task);
+    return this.inParts(input, (part) => this.score(this.latents(part), task));
   }
 
   /** Logits [B, classes] of the body's latents [B, latents, D]. */
@@ -145,6 +151,21 @@ export class Medformer {
       modality: oneHot(this.codes.modalities, names.modality),
       bodyPart: oneHot(this.codes.bodyParts, names.bodyPart),
     };
+  }
+
+  /** Rows of each part behind each other: [B, ...]. */
+  private inParts(input: ModelInput, compute: (part: ModelInput) => tf.Tensor): tf.Tensor {
+    const batch = input.x.shape[0]!;
+    const { parts } = this;
+    if (parts === 1 || batch % parts !== 0) return compute(input);
+    const [x, modality, bodyPart] = [input.x, input.modality, input.bodyPart].map((rows) =>
+      tf.split(rows, parts),
+    );
+    return tf.concat(
+      Array.from({ length: parts }, (_, part) =>
+        compute({ x: x![part]!, modality: modality![part]!, bodyPart: bodyPart![part]! }),
+      ),
+    );
   }
 
   /** Makes every parameter by running the smallest colour image and volume once through every end. */

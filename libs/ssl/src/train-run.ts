@@ -46,6 +46,8 @@ export interface TrainRun {
   resume?: RunState;
   /** Start from these weights where names and shapes agree (another run's input Adaptformer, body and ends). */
   initialWeights?: ReadonlyMap<string, StoredTensor>;
+  /** Parts of a batch that are computed side by side; see `TrainSession`. */
+  parts?: number;
   signal: AbortSignal;
   onStep(report: StepReport): void;
   /** Awaited, so that a run never gets ahead of what is stored. */

@@ -28,6 +28,8 @@ export interface SessionStart {
   resume?: StoredState;
   /** Start from these weights where names and shapes agree. */
   initialWeights?: ReadonlyMap<string, StoredTensor>;
+  /** Parts of a batch that are computed side by side; 1 when absent. As many as there are threads, on a CPU. */
+  parts?: number;
   onWarning(message: string): void;
 }
 
@@ -72,7 +74,7 @@ export class TrainSession {
       requireDecayPatterns(layout, spec.optimiser.decayed);
       this.vectors = newVectors(spec, this.model, layout, resume);
       const decayed = tf.keep(layout.fill((name) => (isDecayed(name, spec.optimiser.decayed) ? 1 : 0)));
-      this.context = { spec, model: this.model, layout, decayed };
+      this.context = { spec, model: this.model, layout, decayed, parts: start.parts ?? 1 };
     } catch (error) {
       this.model.dispose();
       throw error;

@@ -40,6 +40,8 @@ export interface StepContext {
   layout: ParameterLayout;
   /** [P]: 1 where weight decay applies, else 0. */
   decayed: tf.Tensor;
+  /** Parts of a batch that are computed side by side. */
+  parts?: number;
 }
 
 /**
@@ -85,7 +87,7 @@ export function applyStep(
 
 /** The gradient [P] of the method's loss, and the step's results without the gradient norm. */
 function batchGradient(
-  { spec, model, layout }: StepContext,
+  { spec, model, layout, parts = 1 }: StepContext,
   vectors: TrainVectors,
   { x, modality, bodyPart, labels, schedule, drawn }: StepInputs,
 ): {
@@ -95,12 +97,13 @@ function batchGradient(
 } {
   const method = methodOf(spec.method);
   const parameters = layout.split(vectors.parameters);
-  const student = model.reading(new Map(layout.names.map((name, index) => [name, parameters[index]!])));
+  const named = new Map(layout.names.map((name, index) => [name, parameters[index]!]));
+  const student = model.reading(named, { parts });
   const given = {
     labels,
     drawn,
     ramp: tf.reshape(tf.slice(schedule, [2], [1]), []),
-    ...(vectors.average ? { teacher: model.reading(layout.byName(vectors.average)) } : {}),
+    ...(vectors.average ? { teacher: model.reading(layout.byName(vectors.average), { parts }) } : {}),
   };
   const health: { std?: tf.Tensor; accuracy?: tf.Tensor } = {};
   const { value, grads } = tf.engine().gradients(

@@ -13,4 +13,5 @@ export {
 export * from './native-backend.js';
 export * from './recorded-step.js';
 export * from './saved-model.js';
+export * from './symmetric-eigenvalues.js';
 export * from './tf.js';

@@ -62,7 +62,7 @@ export async function train(
       }
     : await initialWeights(store, spec, codes);
 
-  await useBackend(threads ? { threads } : {});
+  const backend = await useBackend({ ...(threads ? { threads } : {}), share: 'graph' });
   let checkpoint = newest?.checkpoint ?? '';
   const rate = new StepRate(spec.steps);
   const { step } = await trainRun({
@@ -72,6 +72,7 @@ export async function train(
     heads: space ? [headOf(space)] : [],
     ...(await monitored(store, manifest, spec, images, signal)),
     ...start,
+    parts: backend.gpu ? 1 : backend.threads,
     signal,
     onStep: (report) => progress({ type: 'step', report, ...rate.after(report) }),
     onWarning: (message) => progress({ type: 'warning', message }),
