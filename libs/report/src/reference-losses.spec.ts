@@ -23,6 +23,21 @@ describe('referenceLosses', () => {
     expect(referenceLosses(specOf({ name: 'supervised', task: 'region' }), 10)[0]?.value).toBe(Math.log(10));
   });
 
+  it('gives methods that foretell codes or permutations the logarithm of theirs, whatever classes the task has', () => {
+    expect(referenceLosses(specOf({ name: 'image-gpt', codes: 64 }), 10)[0]?.value).toBe(Math.log(64));
+    expect(referenceLosses(specOf({ name: 'jigsaw', permutations: 30 }), 10)[0]?.value).toBe(Math.log(30));
+    expect(referenceLosses(specOf({ name: 'mae' }), 10)).toEqual([]);
+  });
+
+  it('doubles NT-Xent’s where both halves are added', () => {
+    const of = (reduction: string) =>
+      referenceLosses(specOf({ name: 'simclr', reduction }), undefined).map(({ value }) => value);
+
+    of('sum').forEach((value, at) => {
+      expect(value).toBeCloseTo(2 * of('mean')[at]!, 12);
+    });
+  });
+
   it('gives Barlow Twins the width of the projection', () => {
     expect(
       referenceLosses(specOf({ name: 'barlow-twins', projection: [32, 48] }), undefined).map(
