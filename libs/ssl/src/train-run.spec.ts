@@ -15,6 +15,7 @@ import { BatchPlan } from './batch-plan.js';
 import { methodOf } from './methods/registry.js';
 import { isDecayed } from './optimisers/decayed.js';
 import { runRateAt } from './optimisers/learning-rate.js';
+import { optimiserOf } from './optimisers/optimiser.js';
 import { ParameterLayout } from './parameter-layout.js';
 import { type RunState, type StepReport, type TrainRun, trainRun } from './train-run.js';
 import { trainStep } from './train-step.js';
@@ -425,13 +426,7 @@ function eagerly(spec: RunSpec): { losses: number[]; weights: Map<string, Stored
         modality: rows(modality, 3),
         bodyPart: tf.ones([bodyPart.length, 1]),
         labels: spec.method.name === 'supervised' ? rows(labels, 3) : tf.ones([labels.length, 1]),
-        schedule: tf.tensor1d([
-          runRateAt(spec, step),
-          0,
-          1,
-          1 - spec.optimiser.beta1 ** step,
-          1 - spec.optimiser.beta2 ** step,
-        ]),
+        schedule: tf.tensor1d([runRateAt(spec, step), 0, 1, ...optimiserOf(spec.optimiser).scalars(step)]),
         drawn: {},
       });
       losses.push(results.dataSync()[0]!);
