@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { arrange } from '../batch.js';
 import type { TrainingGroup } from '../training-group.js';
 import type { MethodLoss } from './method.js';
-import { METHODS, methodOf } from './registry.js';
+import { features, METHODS, methodOf } from './registry.js';
 
 type Name = MethodSpec['name'];
 
@@ -138,6 +138,29 @@ describe.each(Object.values(SPECS))('$name', (spec) => {
   });
 });
 
+describe('the features that probes read', () => {
+  it('are the model’s embedding, or what the method has of its own', () => {
+    const model = new Medformer(CONFIG, { modalities: ['ct'], bodyParts: [], tasks: [] }, []);
+    tf.tidy(() => {
+      const rng = Rng.of('features');
+      const pixels = tf.tensor4d(
+        Float32Array.from({ length: 128 }, () => rng.uniform()),
+        [2, 8, 8, 1],
+      );
+      const names = { modality: ['ct', 'mri'] };
+      const of = (name: Name) => [...features(SPECS[name], model, pixels, names).dataSync()];
+      const embedding = [...model.embed(pixels, names).dataSync()];
+
+      for (const [name, { embed }] of Object.entries(METHODS) as [Name, { embed?: unknown }][]) {
+        if (embed) expect(of(name)).not.toEqual(embedding);
+        else expect(of(name)).toEqual(embedding);
+      }
+      expect(of('image-gpt').length).toBe(2 * CONFIG.width);
+    });
+    model.dispose();
+  });
+});
+
 describe('the loss to expect before anything is learnt', () => {
   it('is ln(2N - 1) for SimCLR and ln(classes) for labels', () => {
     expect(methodOf(SPECS.simclr).expected(SPECS.simclr, 128, 0).start).toBeCloseTo(5.541, 3);
@@ -173,6 +196,7 @@ function prepared(spec: MethodSpec, shape: number[]) {
     method: spec,
     model: CONFIG,
     steps: 1,
+    ema: {},
     codeVersion: 'test',
   });
   const arranged = arrange(run, { x, shape, views, images: IMAGES }, 1);
