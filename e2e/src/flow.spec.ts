@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { getRecord, openObjectStore } from '@medformer/object-store';
 import { CheckpointRecord, contentAddress, DatasetManifest, Rng } from '@medformer/schema';
+import ort from 'onnxruntime-node';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { medformer, medformerJson } from './harness/medformer.js';
@@ -23,6 +24,7 @@ describe.each([
   let manifest: string;
   let task: string;
   let report: string;
+  let embedding: number[];
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'medformer-flow-'));
@@ -164,6 +166,26 @@ describe.each([
     expect(new Set(answer.embedding).size).toBeGreaterThan(10);
     expect(answer.lineage).toMatchObject({ checkpoint, run, dataset: manifest });
     await walkBack(data, answer.lineage);
+    embedding = answer.embedding;
+  });
+
+  it('exports the checkpoint as an ONNX model that gives the same embedding elsewhere', async () => {
+    const file = join(folder, 'model.onnx');
+    const argv = ['--format', 'onnx', '--shape', '32x40x3', '--modality', 'xray', '-o', file];
+    expect(await medformerJson(env, 'export', '--run', run, ...argv)).toMatchObject({ checkpoint });
+    const session = await ort.InferenceSession.create(file);
+    const pixels = Float32Array.from(
+      await sharp(await picture(3))
+        .raw()
+        .toBuffer(),
+      (value) => value / 255,
+    );
+    const found = await session.run({ pixels: new ort.Tensor('float32', pixels, [1, 32, 40, 3]) });
+    const values = found.embedding!.data as Float32Array;
+    for (const [index, value] of embedding.entries()) expect(values[index]).toBeCloseTo(value, 4);
+
+    const refused = await medformer(env, 'export', '--checkpoint', '0'.repeat(64), ...argv);
+    expect(refused).toMatchObject({ code: 15, stderr: expect.stringContaining('NOT_FOUND: checkpoint') });
   });
 });
 

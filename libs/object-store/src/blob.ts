@@ -64,7 +64,12 @@ export async function getRecord<Schema extends z.ZodType>(
   address: string,
   what: string,
 ): Promise<z.output<Schema>> {
-  const bytes = await getBlob(store, address);
+  const bytes = await getBlob(store, address).catch((thrown) => {
+    if (thrown instanceof MedformerError && thrown.code === 'NOT_FOUND') {
+      throw new MedformerError('NOT_FOUND', `${what} ${address}: not in the store`, { cause: thrown });
+    }
+    throw thrown;
+  });
   let value: unknown;
   try {
     value = JSON.parse(bytes.toString('utf8'));

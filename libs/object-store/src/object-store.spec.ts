@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sha256 } from '@medformer/schema';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { blobKey, getBlob, getRecord, putBlob, putRecord } from './blob.js';
@@ -199,6 +200,11 @@ describe.each(stores)('%s', (_name, open) => {
     await expect(getRecord(store, z.object({ kind: z.literal('y') }), address, 'y')).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
       message: expect.stringContaining(`y ${address}: kind: `),
+    });
+    const nowhere = sha256('nowhere');
+    await expect(getRecord(store, z.object({}), nowhere, 'x')).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: `x ${nowhere}: not in the store`,
     });
   });
 });
