@@ -89,7 +89,7 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
       const next = step < spec.steps ? produce(step + 1) : undefined;
       const viewsMs = performance.now() - viewsBegan;
       const { results, recorded } = await running;
-      const [loss, gradientNorm, embeddingStd, accuracy] = results;
+      const [loss, gradientNorm, embeddingStd, accuracy, effectiveRank] = results;
       const ended = performance.now();
       const images = prepared.reduce((sum, part) => sum + part.labels.length, 0);
       const learningRate = runRateAt(spec, step);
@@ -100,6 +100,7 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
         );
       }
       const entry: HistoryEntry = { step, loss, learningRate, gradientNorm, embeddingStd };
+      if (!Number.isNaN(effectiveRank)) entry.effectiveRank = effectiveRank;
       if (!Number.isNaN(accuracy)) entry.accuracy = accuracy;
       if (online?.isDue(step)) entry.online = await online.score((...given) => session.embed(...given));
       const onlineMs = entry.online ? { onlineMs: performance.now() - ended } : {};

@@ -42,8 +42,8 @@ export interface StoredState {
 }
 
 export interface StepOutcome {
-  /** Loss, gradient norm, embedding std, accuracy; NaN where the method predicts nothing. */
-  results: [number, number, number, number];
+  /** Loss, gradient norm, embedding std, accuracy (NaN where the method predicts nothing), effective rank. */
+  results: [number, number, number, number, number];
   /** The step ran as recorded functions; false: op by op. */
   recorded: boolean;
 }
@@ -302,7 +302,7 @@ function unlisted(names: readonly string[], values: readonly tf.Tensor[]): StepI
 function meanOutcome(outcomes: readonly StepOutcome[], gradientNorm: number): StepOutcome {
   const mean = (at: number) => outcomes.reduce((sum, { results }) => sum + results[at]!, 0) / outcomes.length;
   return {
-    results: [mean(0), gradientNorm, mean(2), mean(3)],
+    results: [mean(0), gradientNorm, mean(2), mean(3), mean(4)],
     recorded: outcomes.every(({ recorded }) => recorded),
   };
 }

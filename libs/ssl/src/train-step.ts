@@ -1,7 +1,7 @@
 import type { Medformer } from '@medformer/medformer';
 import type { RunSpec } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
-import { l2Normalise } from './losses/nt-xent.js';
+import { effectiveRank, embeddingStd } from './health/embedding-health.js';
 import { methodOf } from './methods/registry.js';
 import { clipNorm } from './optimisers/clip-norm.js';
 import { type Optimiser, optimiserOf } from './optimisers/optimiser.js';
@@ -46,8 +46,8 @@ export interface StepContext {
 
 /**
  * The training step: forward, backward, clipping and the optimiser, as one pure pass over tensors and vectors.
- * Returns one tensor [4], so that one read brings all: loss, gradient norm, embedding std, accuracy; NaN where the method
- * predicts nothing.
+ * Returns one tensor [5], so that one read brings all: loss, gradient norm, embedding std, accuracy, NaN where the method
+ * predicts nothing, and the embeddings' effective rank.
  *
  * Parameters that the batch's images do not touch (the 3D patch embedding in a 2D step) get no update and no decay.
  */
@@ -93,7 +93,7 @@ function batchGradient(
 ): {
   gradient: tf.Tensor;
   touched: boolean[];
-  results: { loss: tf.Tensor; std: tf.Tensor; accuracy: tf.Tensor };
+  results: BatchResults;
 } {
   const method = methodOf(spec.method);
   const parameters = layout.split(vectors.parameters);
@@ -105,12 +105,12 @@ function batchGradient(
     ramp: tf.reshape(tf.slice(schedule, [2], [1]), []),
     ...(vectors.average ? { teacher: model.reading(layout.byName(vectors.average), { parts }) } : {}),
   };
-  const health: { std?: tf.Tensor; accuracy?: tf.Tensor } = {};
+  const kept: tf.Tensor[] = [];
   const { value, grads } = tf.engine().gradients(
     () => {
       const { loss, h, accuracy } = method.loss(spec.method, student, { x, modality, bodyPart }, given);
-      health.std = tf.keep(embeddingStd(h));
-      health.accuracy = tf.keep(accuracy ?? tf.scalar(Number.NaN));
+      kept.push(tf.keep(embeddingStd(h)), tf.keep(accuracy ?? tf.scalar(Number.NaN)));
+      kept.push(tf.keep(effectiveRank(h)));
       return loss as tf.Tensor;
     },
     parameters,
@@ -118,13 +118,13 @@ function batchGradient(
     true,
   ) as { value: tf.Tensor; grads: (tf.Tensor | undefined)[] };
   // Copies that the caller's tidy frees; the kept ones are freed here.
-  const [std, accuracy] = [health.std!, health.accuracy!].map((kept) => {
-    const copy = tf.reshape(kept, []);
-    kept.dispose();
+  const [std, accuracy, rank] = kept.map((tensor) => {
+    const copy = tf.reshape(tensor, []);
+    tensor.dispose();
     return copy;
-  }) as [tf.Tensor, tf.Tensor];
+  }) as [tf.Tensor, tf.Tensor, tf.Tensor];
   const touched = grads.map((gradient) => gradient !== undefined && gradient !== null);
-  return { gradient: layout.flatten(grads), touched, results: { loss: value, std, accuracy } };
+  return { gradient: layout.flatten(grads), touched, results: { loss: value, std, accuracy, rank } };
 }
 
 /** Clips, updates parameters, slots and moving average; the gradient's norm before clipping. */
@@ -161,21 +161,13 @@ function applyGradient(
   return norm;
 }
 
-function reported(
-  { loss, std, accuracy }: { loss: tf.Tensor; std: tf.Tensor; accuracy: tf.Tensor },
-  norm: tf.Tensor,
-): tf.Tensor {
-  return tf.stack([loss, norm, std, accuracy].map((scalar) => tf.reshape(scalar, [])));
+interface BatchResults {
+  loss: tf.Tensor;
+  std: tf.Tensor;
+  accuracy: tf.Tensor;
+  rank: tf.Tensor;
 }
 
-/**
- * Mean over features of the standard deviation of the L2-normalised embeddings [N, D], times sqrt(D): near 1 when they
- * spread over all directions, near 0 on collapse (Chen and He 2021, section 4.1).
- */
-function embeddingStd(h: tf.Tensor): tf.Tensor {
-  return tf.tidy(() => {
-    const unit = l2Normalise(h);
-    const spread = tf.sqrt(tf.mean(tf.square(tf.sub(unit, tf.mean(unit, 0, true))), 0));
-    return tf.mul(tf.mean(spread), Math.sqrt(h.shape[1]!));
-  });
+function reported({ loss, std, accuracy, rank }: BatchResults, norm: tf.Tensor): tf.Tensor {
+  return tf.stack([loss, norm, std, accuracy, rank].map((scalar) => tf.reshape(scalar, [])));
 }

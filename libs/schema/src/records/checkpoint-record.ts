@@ -6,6 +6,25 @@ import { RunSpec } from './run-spec.js';
 
 const Blob = z.object({ sha256: ContentHash, bytes: z.number().int().min(0) });
 
+/** Safetensors blobs, no tensor in two; more than one where they would be larger than the store's largest object. */
+const Blobs = z.array(Blob).min(1);
+
+/**
+ * What decides, beside the run itself, every bit of what is computed: with another of these a step differs in its last
+ * digits, and so does all that follows.
+ */
+export const Runtime = z.object({
+  /** Version of the TensorFlow library. */
+  tensorflow: z.string(),
+  /** Threads of a step: a batch is computed in as many parts. */
+  threads: z.number().int().min(1),
+  /** Processor model: kernels are chosen by its instructions. */
+  processor: z.string(),
+  /** Version of Node.js, whose mathematics draws views. */
+  node: z.string(),
+});
+export type Runtime = z.infer<typeof Runtime>;
+
 /** One logged step. Only what the run computes stands here, never a clock: a resumed run writes the same bytes. */
 export const HistoryEntry = z.object({
   step: z.number().int().min(0),
@@ -14,6 +33,8 @@ export const HistoryEntry = z.object({
   gradientNorm: z.number(),
   /** Mean over features of the standard deviation of the normalised embeddings in the batch; near 0 = collapse. */
   embeddingStd: z.number().optional(),
+  /** Directions that the embeddings of the batch use (RankMe), 1 to their width. */
+  effectiveRank: z.number().optional(),
   accuracy: z.number().optional(),
   /** Where the run's `monitor` scored its features after this step. */
   online: OnlineScores.optional(),
@@ -30,10 +51,10 @@ export const CheckpointRecord = z.object({
   spec: RunSpec,
   step: z.number().int().min(0),
   model: ModelConfig,
-  /** Model weights, safetensors. */
-  weights: Blob,
-  /** Optimiser slots, safetensors; everything else that a resume needs follows from `spec.seed` and `step`. */
-  optimiser: Blob,
+  /** Model weights. */
+  weights: Blobs,
+  /** Optimiser slots; everything else that a resume needs follows from `spec.seed` and `step`. */
+  optimiser: Blobs,
   /** Tensor names by the part they belong to: the body is what transfers, the ends adapt. */
   parts: z.object({
     input: z.array(z.string()),
@@ -47,6 +68,8 @@ export const CheckpointRecord = z.object({
   input: z.object({ mean: z.number(), std: z.number().positive() }),
   dataset: ContentHash,
   codeVersion: z.string().min(1),
+  /** What the steps since the last resume were computed with. */
+  runtime: Runtime.optional(),
   history: z.array(HistoryEntry),
 });
 export type CheckpointRecord = z.infer<typeof CheckpointRecord>;
