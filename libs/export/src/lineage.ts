@@ -18,7 +18,7 @@ export function lineageOf({ checkpoint, record }: SourceCheckpoint) {
     codeVersion: record.codeVersion,
     method: record.spec.method.name,
     step: record.step,
-    weights: record.weights.sha256,
+    weights: record.weights.map(({ sha256 }) => sha256),
     model: record.model,
     codes: record.codes,
     /** Pixels in this range; the model itself standardises them as (x - mean) / std. */

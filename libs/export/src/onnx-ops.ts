@@ -43,15 +43,8 @@ export const CONVERTERS: Readonly<Record<string, Converter>> = {
   },
   Cast: (node) => node.emit('Cast', [node.input(0)], { to: onnxType(node.attribute('DstT') as number) }),
   Softmax: (node) => node.emit('Softmax', [node.input(0)], { axis: -1 }),
-  LogSoftmax: (node) => node.emit('LogSoftmax', [node.input(0)], { axis: -1 }),
-  MatMul(node) {
-    const [a, b] = [0, 1].map((side) =>
-      node.attribute(`transpose_${'ab'[side]}`) ? transposeLast(node, side) : node.input(side),
-    );
-    return node.emit('MatMul', [a!, b!]);
-  },
-  BatchMatMul: batchMatMul,
-  BatchMatMulV2: batchMatMul,
+  MatMul: (node) => matMul(node, 'transpose_a', 'transpose_b'),
+  BatchMatMulV2: (node) => matMul(node, 'adj_x', 'adj_y'),
   Conv2D: convolution,
   Conv3D: convolution,
   Mean: (node) => node.emit('ReduceMean', [node.input(0)], { axes: node.ints(1), keepdims: keepsAxes(node) }),
@@ -83,11 +76,12 @@ const END = 2 ** 31 - 1;
 
 const keepsAxes = (node: OnnxNode): number => (node.attribute('keep_dims') ? 1 : 0);
 
-function batchMatMul(node: OnnxNode): string {
-  const [x, y] = [0, 1].map((side) =>
-    node.attribute(`adj_${'xy'[side]}`) ? transposeLast(node, side) : node.input(side),
+/** The attributes say whether a side comes transposed. */
+function matMul(node: OnnxNode, ...transposed: [string, string]): string {
+  const sides = transposed.map((name, side) =>
+    node.attribute(name) ? transposeLast(node, side) : node.input(side),
   );
-  return node.emit('MatMul', [x!, y!]);
+  return node.emit('MatMul', sides);
 }
 
 function transposeLast(node: OnnxNode, input: number): string {
