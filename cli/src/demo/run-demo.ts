@@ -91,7 +91,7 @@ async function trainAll(context: Context, { runs }: DemoPlan): Promise<Map<strin
   const { terminal } = context;
   const checkpoints = new Map<string, string>();
   for (const { key, label, spec, initialRun } of runs) {
-    const initial = initialRun === undefined ? {} : { initialCheckpoint: checkpoints.get(initialRun)! };
+    const initial = initialRun === undefined ? {} : { initial: { checkpoint: checkpoints.get(initialRun)! } };
     const begun = await startRun(context, { ...spec, ...initial });
     const found = begun.state === RunState.RUN_STATE_SUCCEEDED;
     if (!found && begun.step > 0n) terminal.note(`  ${label}: goes on from step ${begun.step}`);

@@ -2,15 +2,17 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { blobKey, type ObjectStore, openFilesystemStore } from '@medformer/object-store';
-import { parseRecord, RunSpec, runId, type StoredTensor, sha256 } from '@medformer/schema';
+import { KeepSpec, parseRecord, RunSpec, runId, type StoredTensor, sha256 } from '@medformer/schema';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
+  getCheckpointRecord,
   loadCheckpoint,
   loadNewestCheckpoint,
   pruneCheckpoints,
   writeCheckpoint,
 } from './checkpoint-store.js';
-import { listCheckpoints, listRuns, putRunSpec } from './run-store.js';
+import { isReferred, refer, release } from './references.js';
+import { getRunSpec, listCheckpoints, listRuns, putRunSpec } from './run-store.js';
 
 const spec = parseRecord(
   RunSpec,
@@ -81,26 +83,59 @@ describe('checkpoints', () => {
   it('refuses weights whose bytes were altered, naming the hash', async () => {
     const hash = await writeCheckpoint(store, spec, codes, input, content(50));
     const { record } = await loadCheckpoint(store, hash);
-    await store.put(blobKey(record.weights.sha256), Buffer.from('altered'));
+    await store.put(blobKey(record.weights[0]!.sha256), Buffer.from('altered'));
     await expect(loadCheckpoint(store, hash)).rejects.toMatchObject({
       code: 'DATA_LOSS',
-      message: expect.stringContaining(record.weights.sha256),
+      message: expect.stringContaining(record.weights[0]!.sha256),
     });
   });
 
-  it('keeps the newest checkpoints and removes the bytes of the others', async () => {
+  it('keeps what is asked for and what is referred to, and removes the bytes of the others', async () => {
     const hashes: string[] = [];
-    for (const step of [10, 20, 30])
+    for (const step of [10, 20, 30, 40])
       hashes.push(await writeCheckpoint(store, spec, codes, input, content(step)));
-    await pruneCheckpoints(store, runId(spec), 2);
-    expect((await listCheckpoints(store, runId(spec))).map(({ step }) => step)).toEqual([20, 30]);
+    await refer(store, hashes[1]!, 'report-1');
+    await refer(store, hashes[1]!, 'encoder');
+    const prune = () => pruneCheckpoints(store, runId(spec), KeepSpec.parse({ last: 2 }), []);
+    const steps = async () => (await listCheckpoints(store, runId(spec))).map(({ step }) => step);
+
+    await prune();
+    expect(await steps()).toEqual([20, 30, 40]);
     await expect(loadCheckpoint(store, hashes[0]!)).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await loadCheckpoint(store, hashes[1]!);
+    await release(store, hashes[1]!, 'encoder');
+    await prune();
+    expect(await steps()).toEqual([20, 30, 40]);
+    await release(store, hashes[1]!, 'report-1');
+    await prune();
+    expect(await steps()).toEqual([30, 40]);
+    const left: string[] = [];
+    for await (const { key } of store.list('')) left.push(key);
+    expect(left).toHaveLength(2 * 4);
   });
 
-  it('lists a run once, however often its spec is written', async () => {
+  it('refers to no checkpoint by what is no address', async () => {
+    await expect(refer(store, 'newest', 'encoder')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(await isReferred(store, sha256('nothing'))).toBe(false);
+  });
+
+  it('are the same whatever their run keeps', async () => {
+    const first = await writeCheckpoint(store, spec, codes, input, content(50));
+    const keep = KeepSpec.parse({ last: 9 });
+    expect(await writeCheckpoint(store, { ...spec, keep }, codes, input, content(50))).toBe(first);
+  });
+
+  it('say what their steps were computed with', async () => {
+    const runtime = { tensorflow: '2.21.0', threads: 2, processor: 'some', node: '22.0.0' };
+    const hash = await writeCheckpoint(store, spec, codes, input, { ...content(50), runtime });
+    expect((await getCheckpointRecord(store, hash)).runtime).toEqual(runtime);
+  });
+
+  it('lists a run once, however often its spec is written, and with what it is to keep by the last', async () => {
     await putRunSpec(store, spec);
-    await putRunSpec(store, spec);
+    const keep = KeepSpec.parse({ best: 'loss' });
+    await putRunSpec(store, { ...spec, keep });
     expect(await listRuns(store)).toEqual([runId(spec)]);
+    expect((await getRunSpec(store, runId(spec))).keep).toEqual(keep);
   });
 });

@@ -7,4 +7,5 @@ export {
   pruneCheckpoints,
   writeCheckpoint,
 } from './checkpoint-store.js';
+export { isReferred, refer, release } from './references.js';
 export { type CheckpointPointer, getRunSpec, listCheckpoints, listRuns, putRunSpec } from './run-store.js';

@@ -5,11 +5,10 @@ import { z } from 'zod';
 const PREFIX = 'runs/';
 const SPEC_KEY = /^runs\/([0-9a-f]{64})\/spec\.json$/;
 
-/** Remembers what a run computes, under the run's id; writing it again changes nothing. */
+/** Remembers what a run computes and keeps, under the run's id; what it keeps is what was said last. */
 export async function putRunSpec(store: ObjectStore, spec: RunSpec): Promise<string> {
   const run = runId(spec);
   await store.put(`${PREFIX}${run}/spec.json`, Buffer.from(canonicalJson(spec)), {
-    ifAbsent: true,
     contentType: 'application/json',
   });
   return run;

@@ -43,7 +43,7 @@ describe('summariseFindings', () => {
     const tuned = { ...row('SimCLR, fine-tuned', 'head', 0.8, 0.01), checkpoints: ['tuned'] };
     const scratch = { ...row('Scratch', 'head', 0.7, 0.01), checkpoints: ['scratch'] };
     const checkpoints = new Map([
-      ['tuned', { spec: { initialCheckpoint: 'pretrained' } } as CheckpointRecord],
+      ['tuned', { spec: { initial: { checkpoint: 'pretrained' } } } as CheckpointRecord],
       ['scratch', { spec: {} } as CheckpointRecord],
     ]);
 

@@ -18,7 +18,7 @@ export interface Comparison {
 export function compareWithBaseline({ rows }: ScoreReport, checkpoints: Checkpoints): Comparison | undefined {
   const fromScratch = (row: ScoreRow) =>
     row.protocol === 'head' &&
-    row.checkpoints.every((checkpoint) => !checkpoints.get(checkpoint)?.spec.initialCheckpoint);
+    row.checkpoints.every((checkpoint) => !checkpoints.get(checkpoint)?.spec.initial);
   const best = highest(rows.filter((row) => !fromScratch(row)));
   const baseline = highest(rows.filter(fromScratch));
   if (!best || !baseline) return undefined;

@@ -5,6 +5,8 @@ export * from './records/checkpoint-record.js';
 export * from './records/dataset-manifest.js';
 export * from './records/early-stop.js';
 export * from './records/image-record.js';
+export * from './records/initial-spec.js';
+export * from './records/keep-spec.js';
 export * from './records/model-config.js';
 export * from './records/monitor-spec.js';
 export * from './records/optimiser-spec.js';

@@ -108,13 +108,13 @@ describe('an export', () => {
     const { files } = await exportOf({ format: ExportFormat.EXPORT_FORMAT_SAFETENSORS });
     const { record } = await loadCheckpoint(store, checkpoint);
 
-    expect(sha256(files['weights.safetensors']!)).toBe(record.weights.sha256);
+    expect(sha256(files['weights.safetensors']!)).toBe(record.weights[0]!.sha256);
     const sidecar = JSON.parse(files['medformer.json']!.toString());
     expect(sidecar).toMatchObject({
       checkpoint,
       run,
       dataset: record.dataset,
-      weights: record.weights.sha256,
+      weights: [record.weights[0]!.sha256],
       model: MODEL,
       codes: CODES,
       input: { range: [0, 1], ...INPUT_STATISTICS },

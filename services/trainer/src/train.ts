@@ -11,6 +11,7 @@ import {
   badInput,
   type DatasetManifest,
   isDone,
+  KeepSpec,
   type LabelSpace,
   type MethodSpec,
   type ModelConfig,
@@ -21,10 +22,8 @@ import { type MonitoredImages, type StepReport, type TrainingGroup, trainRun } f
 import { useBackend } from '@medformer/tensorflow';
 import { labelSpaceOf, monitoredSpaceOf } from './label-space.js';
 import { labelledSubset, withOtherLabelsHidden } from './labelled-subset.js';
+import { runtimeDifference, runtimeOf } from './runtime.js';
 import type { TrainingCalls, TrainingEvent } from './training-calls.js';
-
-/** Checkpoints of a run that are kept; one more than needed, so that a reader of the last but one is not cut off. */
-const KEPT_CHECKPOINTS = 2;
 
 /**
  * One training run from store to store: resumes from the newest checkpoint, and finds a finished run finished.
@@ -63,6 +62,10 @@ export async function train(
     : await initialWeights(store, spec, codes);
 
   const backend = await useBackend({ ...(threads ? { threads } : {}), share: 'graph' });
+  const runtime = runtimeOf(backend);
+  const otherRuntime = newest?.record.runtime && runtimeDifference(newest.record.runtime, runtime);
+  if (otherRuntime) progress({ type: 'warning', message: otherRuntime });
+  const keep = spec.keep ?? KeepSpec.parse({});
   let checkpoint = newest?.checkpoint ?? '';
   const rate = new StepRate(spec.steps);
   const { step } = await trainRun({
@@ -77,8 +80,8 @@ export async function train(
     onStep: (report) => progress({ type: 'step', report, ...rate.after(report) }),
     onWarning: (message) => progress({ type: 'warning', message }),
     async onCheckpoint(state) {
-      checkpoint = await writeCheckpoint(store, spec, codes, INPUT_STATISTICS, state);
-      await pruneCheckpoints(store, run, KEPT_CHECKPOINTS);
+      checkpoint = await writeCheckpoint(store, spec, codes, INPUT_STATISTICS, { ...state, runtime });
+      await pruneCheckpoints(store, run, keep, state.history);
       progress({ type: 'checkpoint', step: state.step, checkpoint });
     },
   });
@@ -120,9 +123,9 @@ function imagesFor(
 }
 
 /** What this run's model takes over from another run's checkpoint. */
-async function initialWeights(store: ObjectStore, { initialCheckpoint, model }: RunSpec, codes: CodeKeys) {
-  if (!initialCheckpoint) return {};
-  const { record, weights } = await loadCheckpoint(store, initialCheckpoint);
+async function initialWeights(store: ObjectStore, { initial, model }: RunSpec, codes: CodeKeys) {
+  if (!initial) return {};
+  const { record, weights } = await loadCheckpoint(store, initial.checkpoint);
   for (const field of Object.keys(model) as (keyof ModelConfig)[]) {
     if (model[field] === record.model[field]) continue;
     throw badInput({

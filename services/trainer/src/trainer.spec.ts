@@ -190,8 +190,8 @@ describe('a run', () => {
   });
 
   it('of labels starts from the body of another, and refuses one of another shape', async () => {
-    const { checkpoint: initialCheckpoint } = (await get(first.started.run)).run!;
-    const supervised = { steps: 2, method: { name: 'supervised', task: 'finding' }, initialCheckpoint };
+    const { checkpoint } = (await get(first.started.run)).run!;
+    const supervised = { steps: 2, method: { name: 'supervised', task: 'finding' }, initial: { checkpoint } };
     const tuned = await ended((await start(supervised)).run);
 
     expect(tuned.state).toBe(RunState.RUN_STATE_SUCCEEDED);

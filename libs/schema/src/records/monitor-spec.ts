@@ -28,12 +28,20 @@ export const MonitorSpec = z.strictObject({
 });
 export type MonitorSpec = z.infer<typeof MonitorSpec>;
 
-const ONLINE_METRICS = ['knn-accuracy', 'knn-auc', 'linear-probe-accuracy', 'linear-probe-auc'] as const;
+/** What a run is judged by while it trains: its loss, which falls, or an online score, which rises. */
+export const RunMetric = z.enum([
+  'loss',
+  'knn-accuracy',
+  'knn-auc',
+  'linear-probe-accuracy',
+  'linear-probe-auc',
+]);
+export type RunMetric = z.infer<typeof RunMetric>;
 
 /** When a run ends before its last step. Its weights are then those of the step at which it ends. */
 export const EarlyStopSpec = z.strictObject({
   /** What has to get better: the loss falls, the others rise. */
-  metric: z.enum(['loss', ...ONLINE_METRICS]).default('loss'),
+  metric: RunMetric.default('loss'),
   /** Steps without a better value after which the run ends. */
   patience: Count,
   /** By how much a value has to beat the best one to count as better. */
@@ -45,7 +53,7 @@ export type EarlyStopSpec = z.infer<typeof EarlyStopSpec>;
 
 /** Protocol and score that an online metric names; undefined for the loss. */
 export function onlineMetric(
-  metric: EarlyStopSpec['metric'],
+  metric: RunMetric,
 ): { protocol: OnlineProtocol; score: 'accuracy' | 'auc' } | undefined {
   if (metric === 'loss') return undefined;
   const at = metric.lastIndexOf('-');

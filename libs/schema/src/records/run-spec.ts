@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { contentAddress } from '../canonical-json.js';
+import { InitialSpec } from './initial-spec.js';
+import { KeepSpec } from './keep-spec.js';
 import { MODEL_PRESETS, ModelConfig } from './model-config.js';
 import { EarlyStopSpec, MonitorSpec, onlineMetric } from './monitor-spec.js';
 import { OptimiserSpec } from './optimiser-spec.js';
@@ -78,7 +80,7 @@ export const MethodSpec = z.discriminatedUnion('name', [
     labelSeed: z.number().int().default(0),
     labelSmoothing: z.number().min(0).max(0.9).default(0),
     /** Share of a batch that is labelled images. */
-    labelledShare: z.number().gt(0).max(1).default(0.25),
+    labelledShare: z.number().gt(0).max(1).default(0.5),
     /** `ema`: the moving average of the weights, which the run then has to keep; `none`: the model itself. */
     teacher: z.enum(['ema', 'none']).default('ema'),
     /** Between the student's and the teacher's probabilities: mean squared error, or Kullback-Leibler divergence. */
@@ -103,7 +105,10 @@ export const MethodSpec = z.discriminatedUnion('name', [
 ]);
 export type MethodSpec = z.infer<typeof MethodSpec>;
 
-/** Everything that decides what a training run computes. Its content address is the run's id. */
+/**
+ * Everything that decides what a training run computes, and `keep`, which decides what stays of it. The content address
+ * of the former is the run's id.
+ */
 export const RunSpec = z
   .object({
     kind: z.literal('medformer.run.v1').default('medformer.run.v1'),
@@ -153,8 +158,8 @@ export const RunSpec = z
     checkpointEvery: z.number().int().min(1).default(50),
     monitor: MonitorSpec.optional(),
     earlyStop: EarlyStopSpec.optional(),
-    /** Start from this checkpoint's body and shared ends. */
-    initialCheckpoint: ContentHash.optional(),
+    initial: InitialSpec.optional(),
+    keep: KeepSpec.optional(),
     codeVersion: z.string().min(1),
   })
   .refine(
@@ -164,6 +169,21 @@ export const RunSpec = z
     },
     { path: ['earlyStop', 'metric'], error: 'expected loss, or a protocol that monitor.protocols has' },
   )
+  .refine(
+    ({ monitor, keep }) => {
+      const online = keep?.best && onlineMetric(keep.best);
+      return !online || monitor?.protocols.includes(online.protocol);
+    },
+    { path: ['keep', 'best'], error: 'expected loss, or a protocol that monitor.protocols has' },
+  )
+  .refine(
+    ({ monitor, keep, checkpointEvery }) =>
+      !keep?.best || !monitor || !onlineMetric(keep.best) || checkpointEvery % monitor.every === 0,
+    {
+      path: ['keep', 'best'],
+      error: 'expected checkpointEvery: a multiple of monitor.every, so that every checkpoint has its score',
+    },
+  )
   .refine(({ method, ema }) => ema || method.name !== 'consistency' || method.teacher === 'none', {
     path: ['ema'],
     error: 'expected { decay: ... }: the moving average is the teacher, unless method.teacher is none',
@@ -171,6 +191,6 @@ export const RunSpec = z
 export type RunSpec = z.infer<typeof RunSpec>;
 
 /** The run's id: what it computes, and with which code. */
-export function runId(spec: RunSpec): string {
-  return contentAddress(spec);
+export function runId({ keep: _, ...computed }: RunSpec): string {
+  return contentAddress(computed);
 }
