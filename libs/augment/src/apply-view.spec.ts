@@ -1,7 +1,8 @@
 import { Rng } from '@medformer/schema';
 import { describe, expect, it } from 'vitest';
-import { applyView, type ImagePixels, pixelScale } from './apply-view.js';
+import { applyView } from './apply-view.js';
 import { drawView, type ViewParameters } from './draw-view.js';
+import { type ImagePixels, pixelScale } from './image-pixels.js';
 import { VIEW_POLICIES } from './view-policy.js';
 
 const SHAPES = [

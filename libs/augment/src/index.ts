@@ -1,3 +1,4 @@
-export { applyView, type ImagePixels, pixelScale } from './apply-view.js';
+export { applyView } from './apply-view.js';
 export { drawView, type ViewParameters } from './draw-view.js';
+export { type ImagePixels, pixelScale } from './image-pixels.js';
 export { VIEW_POLICIES } from './view-policy.js';
