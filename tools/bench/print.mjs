@@ -40,7 +40,10 @@ function timesBySide({ unit, rows, columns }) {
   };
 }
 
-/** Whether the promise is kept, judged by the median. */
+/**
+ * Whether the promise is kept, judged by the median.
+ * @param {{ found: number | { median: number }, least?: number | undefined, most?: number | undefined }} promise
+ */
 export function isKept({ found, least, most }) {
   const value = typeof found === 'number' ? found : found.median;
   return least === undefined ? value <= most : value >= least;

@@ -88,9 +88,11 @@ export class Side {
  * An optional side that cannot start is left out and reported.
  * @param {Record<string, {command: string, arguments: string[], optional?: boolean}>} programs
  * @param {{rounds: number, seconds: number}} pace
+ * @param {(text: string) => void} say
  */
 export async function race(programs, { rounds, seconds }, say) {
   const sides = [];
+  /** @type {Record<string, string>} */
   const failed = {};
   try {
     for (const [name, program] of Object.entries(programs)) {
