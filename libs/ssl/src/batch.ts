@@ -9,6 +9,8 @@ import type { TrainingGroup } from './training-group.js';
 /** The data of a step, or of a part of it, on the host, ready to become tensors. */
 export interface HostBatch {
   group: number;
+  /** Ids of the images [B], in the order of the first view's rows. */
+  images: string[];
   /** What the method made of the standardised views, [rows, ...shape]. */
   x: Float32Array;
   shape: number[];
@@ -81,6 +83,7 @@ function makePart(
   const task = 'task' in spec.method ? spec.method.task : undefined;
   return {
     group,
+    images: Array.from(taken, (position) => records[position]!.id),
     x: arranged.x,
     shape: arranged.shape,
     modality: codeRow(codes.modalities, ({ modality }) => modality, 'modality', spec.codeDropout.modality),

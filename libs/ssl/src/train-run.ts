@@ -1,6 +1,8 @@
 import type { CodeKeys, TaskHead } from '@medformer/medformer';
 import {
+  CollapseAlarm,
   EarlyStop,
+  type ExpectedLoss,
   type HistoryEntry,
   isDone,
   MedformerError,
@@ -8,8 +10,9 @@ import {
   type StoredTensor,
   type ViewPolicy,
 } from '@medformer/schema';
-import { makeBatches } from './batch.js';
+import { type HostBatch, makeBatches } from './batch.js';
 import { BatchPlan, type StepPlan } from './batch-plan.js';
+import { expectedLossOf, expectedOfBatch, warnOfStart } from './health/expected-loss.js';
 import { methodOf } from './methods/registry.js';
 import { modalityGroups } from './modality-groups.js';
 import { type MonitoredImages, OnlineEvaluation } from './online-evaluation.js';
@@ -22,6 +25,18 @@ import type { TrainingGroup } from './training-group.js';
 export interface RunState extends StoredState {
   step: number;
   history: HistoryEntry[];
+  expectedLoss: ExpectedLoss;
+}
+
+/** A step without a finite loss or gradient, and all it was computed from. */
+export interface FailedStepState {
+  step: number;
+  loss: number;
+  gradientNorm: number;
+  policies: readonly ViewPolicy[];
+  parts: readonly HostBatch[];
+  /** As before the step. */
+  state: StoredState;
 }
 
 export interface StepReport extends HistoryEntry {
@@ -33,6 +48,9 @@ export interface StepReport extends HistoryEntry {
   onlineMs?: number;
   /** The step ran as one recorded function; false: op by op. */
   recorded: boolean;
+  expectedLoss: ExpectedLoss;
+  /** The run looks collapsed, by `spec.health`. */
+  collapsed: boolean;
 }
 
 export interface TrainRun {
@@ -43,7 +61,7 @@ export interface TrainRun {
   /** What `spec.monitor` scores features by. */
   monitored?: MonitoredImages;
   /** Continue from here. */
-  resume?: RunState;
+  resume?: Omit<RunState, 'expectedLoss'>;
   /** Start from these weights where names and shapes agree (another run's input Adaptformer, body and ends). */
   initialWeights?: ReadonlyMap<string, StoredTensor>;
   /** Parts of a batch that are computed side by side; see `TrainSession`. */
@@ -52,13 +70,16 @@ export interface TrainRun {
   onStep(report: StepReport): void;
   /** Awaited, so that a run never gets ahead of what is stored. */
   onCheckpoint(state: RunState): Promise<void>;
+  /** Keeps a step that failed and gives the address it is kept at. */
+  onFailedStep?(failed: FailedStepState): Promise<string>;
   onWarning(message: string): void;
 }
 
 /**
  * Trains to the last step or to where the spec ends the run early, or until the signal fires; then the state reached is
  * handed to `onCheckpoint` first.
- * @throws MedformerError CANCELLED, or FAILED_PRECONDITION naming step and loss when the loss is not finite
+ * @throws MedformerError CANCELLED; FAILED_PRECONDITION naming step and loss when the loss is not finite, or when the
+ *   run has collapsed and its spec says to stop
  */
 export async function trainRun(run: TrainRun): Promise<RunState> {
   const { spec, codes, signal } = run;
@@ -72,12 +93,25 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
   const session = new TrainSession({ ...run, groups });
   const history = [...(run.resume?.history ?? [])];
   const early = spec.earlyStop && new EarlyStop(spec.earlyStop);
-  for (const entry of history) early?.after(entry);
+  const expectedLoss = expectedLossOf(spec, groups, run.heads);
+  const alarm = new CollapseAlarm(spec.health, expectedLoss);
+  let [collapsed, warned] = [false, false];
+  for (const entry of history) {
+    early?.after(entry);
+    collapsed = alarm.after(entry);
+    warned ||= collapsed;
+  }
+  if (collapsed && spec.health.onCollapse === 'stop') throw collapsedAt(history.at(-1)!, spec);
   const plan = planOf(spec, groups);
   const start = run.resume?.step ?? 0;
   plan.skip(start);
   const produce = (step: number) => makeBatches(spec, groups, codes, policies, step, plan.next());
-  const stateAt = (step: number): RunState => ({ step, ...session.stored(), history: [...history] });
+  const stateAt = (step: number): RunState => ({
+    step,
+    ...session.stored(),
+    history: [...history],
+    expectedLoss,
+  });
   try {
     let stored = start;
     let prepared = isDone(spec, { step: start, history }) ? undefined : produce(start + 1);
@@ -94,9 +128,11 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
       const images = prepared.reduce((sum, part) => sum + part.labels.length, 0);
       const learningRate = runRateAt(spec, step);
       if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
+        const failed = { step, loss, gradientNorm, policies, parts: prepared, state: session.stored() };
+        const kept = await run.onFailedStep?.(failed);
         throw new MedformerError(
           'FAILED_PRECONDITION',
-          `step ${step}: loss ${loss}, gradient norm ${gradientNorm}: not finite`,
+          `step ${step}: loss ${loss}, gradient norm ${gradientNorm}: not finite${kept ? `; the step is kept as ${kept}, to be replayed` : ''}`,
         );
       }
       const entry: HistoryEntry = { step, loss, learningRate, gradientNorm, embeddingStd };
@@ -106,11 +142,29 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
       const onlineMs = entry.online ? { onlineMs: performance.now() - ended } : {};
       history.push(entry);
       const last = early?.after(entry) || step === spec.steps;
-      run.onStep({ ...entry, stepMs: ended - began, viewsMs, images, ...onlineMs, recorded });
-      if (step % spec.checkpointEvery === 0 || last || signal.aborted) {
+      collapsed = alarm.after(entry);
+      const stopped = collapsed && spec.health.onCollapse === 'stop';
+      run.onStep({
+        ...entry,
+        stepMs: ended - began,
+        viewsMs,
+        images,
+        ...onlineMs,
+        recorded,
+        expectedLoss,
+        collapsed,
+      });
+      if (step === 1 && !run.initialWeights) {
+        const warning = warnOfStart(spec, loss, expectedOfBatch(spec, images, run.heads));
+        if (warning) run.onWarning(warning);
+      }
+      if (collapsed && !warned && !stopped) run.onWarning(collapsedAt(entry, spec).message);
+      warned ||= collapsed;
+      if (step % spec.checkpointEvery === 0 || last || stopped || signal.aborted) {
         await run.onCheckpoint(stateAt(step));
         stored = step;
       }
+      if (stopped) throw collapsedAt(entry, spec);
       if (last) return stateAt(step);
       if (signal.aborted) {
         throw new MedformerError(
@@ -124,6 +178,17 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
   } finally {
     session.dispose();
   }
+}
+
+function collapsedAt(
+  { step, loss, embeddingStd, effectiveRank }: HistoryEntry,
+  { health }: RunSpec,
+): MedformerError {
+  const measured = `embedding std ${embeddingStd?.toFixed(3)}, effective rank ${effectiveRank?.toFixed(2)}, loss ${loss.toFixed(4)}`;
+  return new MedformerError(
+    'FAILED_PRECONDITION',
+    `step ${step}: collapsed: for ${health.window} steps all images have had nearly the same embedding (${measured})`,
+  );
 }
 
 function onlineOf({ spec, monitored }: TrainRun): OnlineEvaluation | undefined {

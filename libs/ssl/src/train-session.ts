@@ -83,8 +83,25 @@ export class TrainSession {
     this.model.parameters.dispose();
   }
 
-  /** One step over the parts of its batch, one after the other. */
+  /**
+   * One step over the parts of its batch, one after the other. Where its loss or gradient is not finite, nothing of what
+   * the session keeps has changed.
+   */
   async step(step: number, parts: readonly HostBatch[]): Promise<StepOutcome> {
+    // Other handles of the same values: an assignment then leaves them alone, and nothing is copied.
+    const before = this.allVectors().map((vector) => tf.keep(vector.clone()));
+    try {
+      const outcome = await this.compute(step, parts);
+      const [loss, gradientNorm] = outcome.results;
+      if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
+        for (const [at, vector] of this.allVectors().entries()) vector.assign(before[at]!);
+      return outcome;
+    } finally {
+      tf.dispose(before);
+    }
+  }
+
+  private async compute(step: number, parts: readonly HostBatch[]): Promise<StepOutcome> {
     const outcomes: StepOutcome[] = [];
     for (const part of parts) {
       const inputs = this.inputs(step, part);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ExpectedLoss } from './health-spec.js';
 import { ModelConfig } from './model-config.js';
 import { OnlineScores } from './monitor-spec.js';
 import { ContentHash, Slug } from './primitives.js';
@@ -70,6 +71,8 @@ export const CheckpointRecord = z.object({
   codeVersion: z.string().min(1),
   /** What the steps since the last resume were computed with. */
   runtime: Runtime.optional(),
+  /** What theory says of the loss, for the batches of this run. */
+  expectedLoss: ExpectedLoss.optional(),
   history: z.array(HistoryEntry),
 });
 export type CheckpointRecord = z.infer<typeof CheckpointRecord>;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { contentAddress } from '../canonical-json.js';
+import { HealthSpec } from './health-spec.js';
 import { InitialSpec } from './initial-spec.js';
 import { KeepSpec } from './keep-spec.js';
 import { MODEL_PRESETS, ModelConfig } from './model-config.js';
@@ -158,6 +159,7 @@ export const RunSpec = z
     checkpointEvery: z.number().int().min(1).default(50),
     monitor: MonitorSpec.optional(),
     earlyStop: EarlyStopSpec.optional(),
+    health: HealthSpec.prefault({}),
     initial: InitialSpec.optional(),
     keep: KeepSpec.optional(),
     codeVersion: z.string().min(1),

@@ -20,15 +20,37 @@ export function barlowTwins(
   normalisation: BarlowNormalisation = 'batch',
 ): tf.Scalar {
   return tf.tidy(() => {
-    const images = z.shape[0]! / 2;
-    const width = z.shape[1]!;
-    const view0 = standardise(tf.slice(z, [0, 0], [images, width]), normalisation);
-    const view1 = standardise(tf.slice(z, [images, 0], [images, width]), normalisation);
-    const correlation = tf.div(tf.matMul(view0 as tf.Tensor2D, view1 as tf.Tensor2D, true, false), images); // [D, D]
-    const identity = tf.eye(width);
+    const deviations = squaredDeviations(z, normalisation);
+    const identity = tf.eye(z.shape[1]!);
     const weights = tf.add(tf.mul(identity, 1 - lambda), lambda); // 1 on the diagonal, lambda off it
-    return tf.sum(tf.mul(tf.square(tf.sub(correlation, identity)), weights)) as tf.Scalar;
+    return tf.sum(tf.mul(deviations, weights)) as tf.Scalar;
   });
+}
+
+/** The two sums of the loss: `invariance` over the diagonal, and `redundancy` off it, times lambda. */
+export function barlowTwinsTerms(
+  z: tf.Tensor,
+  lambda: number,
+  normalisation: BarlowNormalisation = 'batch',
+): Record<'invariance' | 'redundancy', tf.Scalar> {
+  return tf.tidy(() => {
+    const deviations = squaredDeviations(z, normalisation);
+    const identity = tf.eye(z.shape[1]!);
+    return {
+      invariance: tf.sum(tf.mul(deviations, identity)) as tf.Scalar,
+      redundancy: tf.mul(tf.sum(tf.mul(deviations, tf.sub(1, identity))), lambda) as tf.Scalar,
+    };
+  });
+}
+
+/** Squares of the cross-correlation's differences from the identity: [2N, D] -> [D, D]. */
+function squaredDeviations(z: tf.Tensor, normalisation: BarlowNormalisation): tf.Tensor {
+  const images = z.shape[0]! / 2;
+  const width = z.shape[1]!;
+  const view0 = standardise(tf.slice(z, [0, 0], [images, width]), normalisation);
+  const view1 = standardise(tf.slice(z, [images, 0], [images, width]), normalisation);
+  const correlation = tf.div(tf.matMul(view0 as tf.Tensor2D, view1 as tf.Tensor2D, true, false), images);
+  return tf.square(tf.sub(correlation, tf.eye(width)));
 }
 
 /** Each feature to mean 0 and deviation 1 over the batch: [N, D] -> [N, D]. */

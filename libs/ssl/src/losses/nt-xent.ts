@@ -38,6 +38,27 @@ export function ntXent(z: tf.Tensor, temperature: number, reduction: NtXentReduc
   });
 }
 
+/**
+ * The two parts of the mean loss (Wang and Isola 2020): `alignment`, minus the mean similarity of the views of an image
+ * over the temperature, and `uniformity`, the mean logarithm of the summed exponentials over all other views. Their sum
+ * is the loss.
+ */
+export function ntXentTerms(
+  z: tf.Tensor,
+  temperature: number,
+): Record<'alignment' | 'uniformity', tf.Scalar> {
+  return tf.tidy(() => {
+    const views = z.shape[0]!;
+    const unit = l2Normalise(z) as tf.Tensor2D;
+    const [first, second] = tf.split(unit, 2) as [tf.Tensor2D, tf.Tensor2D];
+    const similarity = tf.div(tf.matMul(unit, unit, false, true), temperature);
+    return {
+      alignment: tf.div(tf.mean(tf.sum(tf.mul(first, second), 1)), -temperature) as tf.Scalar,
+      uniformity: tf.mean(tf.logSumExp(tf.sub(similarity, tf.mul(tf.eye(views), MASKED)), 1)) as tf.Scalar,
+    };
+  });
+}
+
 /** Rows of unit length: [N, D] -> [N, D]; a zero row stays zero. */
 export function l2Normalise(x: tf.Tensor): tf.Tensor {
   return tf.mul(x, tf.rsqrt(tf.add(tf.sum(tf.square(x), -1, true), 1e-12)));

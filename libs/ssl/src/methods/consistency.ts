@@ -4,6 +4,7 @@ import { MedformerError, type MethodSpec } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
 import { consistency as consistencyLoss, embeddingConsistency, rampUp } from '../losses/consistency.js';
 import { accuracyOf, crossEntropy } from '../losses/cross-entropy.js';
+import { expectedOfClasses } from './expected-of-classes.js';
 import type { Method } from './method.js';
 
 type ConsistencySpec = Extract<MethodSpec, { name: 'consistency' }>;
@@ -28,10 +29,12 @@ export const consistency: Method<ConsistencySpec> = {
       loss: unsupervised ? (tf.add(supervised, tf.mul(ramp, unsupervised)) as tf.Scalar) : supervised,
       h: student.logits,
       accuracy: accuracyOf(student.logits, labels),
+      terms: () => ({ supervised, ...(unsupervised ? { unsupervised: unsupervised as tf.Scalar } : {}) }),
     };
   },
   ramp: ({ rampShare }, step, steps) => rampUp(step, rampShare * steps),
-  expected: (_spec, _batch, classes) => ({ start: Math.log(classes) }),
+  /** Of the labelled images; the consistency weighs next to nothing at the start and is 0 at its best. */
+  expected: ({ labelSmoothing }, _batch, classes) => expectedOfClasses(classes, { labelSmoothing }),
 };
 
 interface Predictions {

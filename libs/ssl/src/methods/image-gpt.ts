@@ -5,6 +5,7 @@ import { tf } from '@medformer/tensorflow';
 import { drawPatches, fitCodebook, nearestCodes } from '../codebook.js';
 import { nextToken } from '../losses/next-token.js';
 import type { TrainingGroup } from '../training-group.js';
+import { expectedOfClasses } from './expected-of-classes.js';
 import type { Method } from './method.js';
 
 type ImageGptSpec = Extract<MethodSpec, { name: 'image-gpt' }>;
@@ -38,7 +39,11 @@ export const imageGpt: Method<ImageGptSpec> = {
     return { ...nextToken(logits, ids), h: tf.mean(middle, 1) };
   },
   embed: (spec, model, input) => tf.mean(states(spec, model, input, [layerOf(spec, model.config)])[0]!, 1),
-  expected: ({ codes }) => ({ start: Math.log(codes) }),
+  /** A collapsed model still tells how frequent each code is, which depends on the data. */
+  expected({ codes }) {
+    const { collapsed: _, ...expected } = expectedOfClasses(codes, { exact: true });
+    return expected;
+  },
 };
 
 /**

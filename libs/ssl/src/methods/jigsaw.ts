@@ -5,6 +5,7 @@ import { cutTiles, drawTiles, tileEdges } from '../arrange/cut-tiles.js';
 import { permutationSet } from '../arrange/permutation-set.js';
 import { permutationHead } from '../heads/permutation-head.js';
 import { crossEntropy } from '../losses/cross-entropy.js';
+import { expectedOfClasses } from './expected-of-classes.js';
 import type { Arrangement, HostViews, Method } from './method.js';
 
 type JigsawSpec = Extract<MethodSpec, { name: 'jigsaw' }>;
@@ -28,7 +29,7 @@ export const jigsaw: Method<JigsawSpec> = {
       accuracy: tf.mean(tf.cast(right, 'float32')) as tf.Scalar,
     };
   },
-  expected: ({ permutations }) => ({ start: Math.log(permutations), floor: 0 }),
+  expected: ({ permutations }) => expectedOfClasses(permutations, { exact: true }),
 };
 
 /** The tiles of every view in a drawn order, and that order's class, one-hot [views * images, permutations]. */

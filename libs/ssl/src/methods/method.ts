@@ -1,5 +1,5 @@
 import type { Medformer, ModelInput } from '@medformer/medformer';
-import type { MethodSpec, ModelConfig, Rng, StoredTensor, ViewPolicy } from '@medformer/schema';
+import type { ExpectedLoss, MethodSpec, ModelConfig, Rng, StoredTensor, ViewPolicy } from '@medformer/schema';
 import type { tf } from '@medformer/tensorflow';
 import type { TrainingGroup } from '../training-group.js';
 
@@ -48,6 +48,8 @@ export interface MethodLoss {
   h: tf.Tensor;
   /** Share of the batch that is predicted right, where the method predicts. */
   accuracy?: tf.Scalar;
+  /** What the loss is made of, where it has parts; asked for only when a step is examined. */
+  terms?: () => Record<string, tf.Scalar>;
 }
 
 /**
@@ -73,6 +75,6 @@ export interface Method<Spec extends MethodSpec = MethodSpec> {
   ramp?(spec: Spec, step: number, steps: number): number;
   /** Features [B, D] that probes and kNN read, where they are not the model's embedding. */
   embed?(spec: Spec, model: Medformer, input: ModelInput): tf.Tensor;
-  /** The loss before anything is learnt and the least it can be, where a closed form is known. */
-  expected(spec: Spec, batch: number, classes: number): { start?: number; floor?: number };
+  /** What the loss of `batch` images is before training, where a closed form is known. */
+  expected(spec: Spec, batch: number, classes: number): ExpectedLoss;
 }

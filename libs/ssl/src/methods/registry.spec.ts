@@ -125,6 +125,23 @@ describe.each(Object.values(SPECS))('$name', (spec) => {
     model.dispose();
   });
 
+  it.each(SHAPES)(
+    'has a first loss of %s within what is expected of random weights, on any seed',
+    (_, shape) => {
+      const { first, start, floor, collapsed } = methodOf(spec).expected(spec, IMAGES, CLASSES);
+      for (const seed of [0, 1, 2]) {
+        const { model, loss } = prepared(spec, shape, seed);
+        const value = tf.tidy(() => loss().loss.dataSync()[0]!);
+
+        expect(value).toBeGreaterThanOrEqual(first!.least);
+        expect(value).toBeLessThanOrEqual(first!.most);
+        model.dispose();
+      }
+      expect(start!).toBeGreaterThan(floor!);
+      if (collapsed !== undefined) expect(collapsed).toBeGreaterThan(floor!);
+    },
+  );
+
   it('learns: ten steps on one batch lower its loss', () => {
     const { model, loss } = prepared(spec, SHAPES[0]![1]);
     const optimiser = tf.train.adam(3e-3);
@@ -179,17 +196,41 @@ describe('the loss to expect before anything is learnt', () => {
   it('is ln(permutations) for jigsaw, and at most 1 for masked autoencoding', () => {
     const spec = MethodSpec.parse({ name: 'jigsaw', permutations: 1000 });
 
-    expect(methodOf(spec).expected(spec, 64, 0)).toEqual({ start: Math.log(1000), floor: 0 });
-    expect(methodOf(SPECS.mae).expected(SPECS.mae, 64, 0)).toEqual({ start: 1, floor: 0 });
+    expect(methodOf(spec).expected(spec, 64, 0)).toMatchObject({ start: Math.log(1000), floor: 0 });
+    expect(methodOf(SPECS.mae).expected(SPECS.mae, 64, 0)).toMatchObject({ start: 1, floor: 0 });
+  });
+
+  it('has as its floor, for NT-Xent, a simplex of coinciding views', () => {
+    const spec = MethodSpec.parse({ name: 'simclr', temperature: 0.5 });
+    // Four directions with mutual cosine -1/3, each seen twice: written out term by term.
+    const pull = Math.exp(1 / 0.5);
+    const push = Math.exp(-1 / 3 / 0.5);
+
+    const { start, floor, collapsed } = methodOf(spec).expected(spec, 4, 0);
+    expect([start, collapsed]).toEqual([Math.log(7), Math.log(7)]);
+    expect(floor).toBeCloseTo(-Math.log(pull / (pull + 6 * push)), 12);
+    const sum = methodOf(spec).expected({ ...spec, reduction: 'sum' } as MethodSpec, 4, 0);
+    expect(sum.floor).toBeCloseTo(2 * floor!, 12);
+  });
+
+  it('has as its floor, for labels, the entropy of the smoothed ones', () => {
+    const floorOf = (labelSmoothing: number) => {
+      const spec = MethodSpec.parse({ name: 'supervised', task: 'region', labelSmoothing });
+      return methodOf(spec).expected(spec, 8, 4).floor!;
+    };
+
+    expect(floorOf(0)).toBe(0);
+    const smoothed = [0.85, 0.05, 0.05, 0.05];
+    expect(floorOf(0.2)).toBeCloseTo(-smoothed.reduce((sum, p) => sum + p * Math.log(p), 0), 12);
   });
 });
 
 /** The method's loss of one batch of noise, made as a step makes it. */
-function prepared(spec: MethodSpec, shape: number[]) {
+function prepared(spec: MethodSpec, shape: number[], seed = 0) {
   const method = methodOf(spec);
   const views = method.policies.length;
   const size = shape.reduce((product, edge) => product * edge, 1);
-  const rng = Rng.of('registry', ...shape);
+  const rng = Rng.of('registry', seed, ...shape);
   const x = Float32Array.from({ length: views * IMAGES * size }, () => rng.uniform(-1, 1));
   const run = RunSpec.parse({
     dataset: sha256('x'),
@@ -203,7 +244,7 @@ function prepared(spec: MethodSpec, shape: number[]) {
   const stored = method.fit?.(spec, [group(shape)], CONFIG, 0);
   const heads = [{ task: 'region', classes: CLASSES }];
   const codes = { modalities: [], bodyParts: [], tasks: ['region'] };
-  const model = new Medformer(CONFIG, codes, heads, { seed: 0, ...(stored ? { stored } : {}) });
+  const model = new Medformer(CONFIG, codes, heads, { seed, ...(stored ? { stored } : {}) });
   const before = new Set(model.parameters.entries().map(([name]) => name));
   const loss = (): MethodLoss => {
     const pixels = tf.tensor(arranged.x, [views * IMAGES * arranged.copies, ...arranged.shape]);

@@ -1,7 +1,7 @@
 import { VIEW_POLICIES } from '@medformer/augment';
 import type { MethodSpec } from '@medformer/schema';
 import { projectionHead } from '../heads/projection-head.js';
-import { ntXent } from '../losses/nt-xent.js';
+import { ntXent, ntXentTerms } from '../losses/nt-xent.js';
 import type { Method } from './method.js';
 
 /** SimCLR (Chen et al. 2020): two views of an image are nearer to each other than to any other image's. */
@@ -10,14 +10,30 @@ export const simclr: Method<Extract<MethodSpec, { name: 'simclr' }>> = {
   policies: VIEW_POLICIES.simclr,
   loss(spec, model, input) {
     const h = model.encode(input);
+    const z = projectionHead(model.parameters, 'simclr', h, spec.projection);
     return {
-      loss: ntXent(
-        projectionHead(model.parameters, 'simclr', h, spec.projection),
-        spec.temperature,
-        spec.reduction,
-      ),
+      loss: ntXent(z, spec.temperature, spec.reduction),
       h,
+      terms: () => ntXentTerms(z, spec.temperature),
     };
   },
-  expected: ({ reduction }, batch) => ({ start: (reduction === 'sum' ? 2 : 1) * Math.log(2 * batch - 1) }),
+  /**
+   * All similarities equal: ln(2N - 1). At best the views of an image coincide and the N directions form a simplex with
+   * mutual cosine -1/(N - 1), which by Jensen bounds the loss below by ln(1 + (2N - 2) exp(-(1 + 1/(N - 1)) /
+   * temperature)). Similarities of random weights differ, the more the fewer directions they use, and count by the
+   * temperature: measured were first losses from 0.16 / temperature below the start to 0.63 / temperature above it.
+   */
+  expected({ temperature, reduction }, batch) {
+    const scale = reduction === 'sum' ? 2 : 1;
+    const start = scale * Math.log(2 * batch - 1);
+    const floor =
+      scale * Math.log(1 + (2 * batch - 2) * Math.exp(-(1 + 1 / Math.max(1, batch - 1)) / temperature));
+    const unit = scale / temperature;
+    return {
+      start,
+      floor,
+      collapsed: start,
+      first: { least: Math.max(floor, start - 0.5 * unit), most: start + 0.75 * unit },
+    };
+  },
 };

@@ -1,6 +1,7 @@
 import { VIEW_POLICIES } from '@medformer/augment';
 import type { MethodSpec } from '@medformer/schema';
 import { accuracyOf, crossEntropy } from '../losses/cross-entropy.js';
+import { expectedOfClasses } from './expected-of-classes.js';
 import type { Method } from './method.js';
 
 /** Normal training on labels, the comparison every pretext task has to beat. */
@@ -15,5 +16,5 @@ export const supervised: Method<Extract<MethodSpec, { name: 'supervised' }>> = {
       accuracy: accuracyOf(logits, labels),
     };
   },
-  expected: (_spec, _batch, classes) => ({ start: Math.log(classes) }),
+  expected: ({ labelSmoothing }, _batch, classes) => expectedOfClasses(classes, { labelSmoothing }),
 };
