@@ -1,5 +1,11 @@
 import { EvaluationServiceService } from '@medformer/gen/evaluation';
-import { MedformerError, type MetricSummary, parseRecord, ScoreReport } from '@medformer/schema';
+import {
+  type EvaluationMetric,
+  MedformerError,
+  type MetricSummary,
+  parseRecord,
+  ScoreReport,
+} from '@medformer/schema';
 import type { Context } from './context.js';
 import type { Spec } from './spec-file.js';
 import { table } from './terminal.js';
@@ -30,28 +36,102 @@ export async function evaluate({ connection, terminal }: Context, spec: Spec): P
   throw new MedformerError('DATA_LOSS', 'the service ended without a report');
 }
 
-/** The table of the thesis: one row per checkpoint and protocol, mean ± standard deviation over seeds. */
+type Metric = EvaluationMetric | 'top1' | 'top3' | 'top5';
+
+const METRICS: [Metric, string][] = [
+  ['auc', 'AUC'],
+  ['accuracy', 'ACC'],
+  ['top1', 'top-1'],
+  ['top3', 'top-3'],
+  ['top5', 'top-5'],
+  ['averagePrecision', 'AP'],
+  ['f1', 'F1'],
+  ['balancedAccuracy', 'bal. ACC'],
+  ['calibrationError', 'ECE'],
+];
+
+/**
+ * The table of the thesis: one row per checkpoint and protocol, mean ± standard deviation over seeds, below it
+ * intervals and tests where the report has them.
+ */
 export function scoreTable(report: ScoreReport): string {
-  const chance = 1 / report.classes.length;
+  const multiLabel = report.taskKind === 'multi-label';
+  const chance = multiLabel ? 0.5 : 1 / report.classes.length;
   const subtitle = [
     `${report.datasetName}${report.synthetic ? ' (synthetic phantom, not patients)' : ''}`,
-    `task ${report.spec.task}, ${report.classes.length} classes (chance ${(100 * chance).toFixed(0)} %)`,
+    `task ${report.spec.task}, ${report.classes.length} ${multiLabel ? 'labels' : 'classes'} (chance ${(100 * chance).toFixed(0)} %)`,
     report.spec.labelsPerClass === undefined
       ? 'all training labels'
       : `${report.spec.labelsPerClass} labels per class`,
-    `${report.testImages} test images of ${report.testSubjects} subjects`,
+    `${report.testImages} ${report.spec.split === 'val' ? 'validation' : 'test'} images of ${report.testSubjects} subjects`,
     `${report.spec.seeds.length} seeds`,
   ].join(' · ');
+  const columns = METRICS.filter(([metric]) => report.rows.some((row) => row[metric]));
   const rows = report.rows.map((row) => [
     row.label,
     row.protocol,
-    meanAndStd(row.auc),
-    meanAndStd(row.accuracy),
-    meanAndStd(row.top1),
-    meanAndStd(row.top3),
-    meanAndStd(row.top5),
+    ...columns.map(([metric]) => (row[metric] ? meanAndStd(row[metric]) : '')),
   ]);
-  return `${report.spec.title}\n${subtitle}\n${table(['', 'protocol', 'AUC', 'ACC', 'top-1', 'top-3', 'top-5'], rows)}`;
+  const scores = table(['', 'protocol', ...columns.map(([, name]) => name)], rows);
+  return [report.spec.title, subtitle, scores, ...intervalLines(report), ...testLines(report)].join('\n');
+}
+
+/** Recall, precision and F1 of every class, row by row. */
+export function classTable({ rows, classes }: ScoreReport): string {
+  const shown = (value: number | undefined) => (value === undefined ? '-' : (100 * value).toFixed(1));
+  const lines = rows.flatMap(({ label, protocol, perClass }) =>
+    perClass.map(({ images, recall, precision, f1 }, at) => [
+      label,
+      protocol,
+      classes[at] ?? String(at),
+      String(images),
+      shown(recall),
+      shown(precision),
+      shown(f1),
+    ]),
+  );
+  return table(['', 'protocol', 'class', 'images', 'recall', 'precision', 'F1'], lines);
+}
+
+function intervalLines({ rows, spec }: ScoreReport): string[] {
+  if (!spec.intervals) return [];
+  const columns = METRICS.filter(([metric]) =>
+    rows.some(({ intervals }) => intervals?.[metric as EvaluationMetric]),
+  );
+  const cells = rows.map(({ label, protocol, intervals }) => [
+    label,
+    protocol,
+    ...columns.map(([metric]) => {
+      const interval = intervals?.[metric as EvaluationMetric];
+      return interval ? `${(100 * interval.low).toFixed(1)} to ${(100 * interval.high).toFixed(1)}` : '';
+    }),
+  ]);
+  const level = (100 * spec.intervals.level).toFixed(0);
+  return [
+    `${level} % intervals of the means, bootstrap over subjects`,
+    table(['', 'protocol', ...columns.map(([, name]) => name)], cells),
+  ];
+}
+
+function testLines({ rows, tests }: ScoreReport): string[] {
+  if (tests.length === 0) return [];
+  const nameOf = (at: number) => `${rows[at]!.label} (${rows[at]!.protocol})`;
+  const cells = tests.map(({ first, second, metric, test, seed, difference, interval, p }) => [
+    `${nameOf(first)} - ${nameOf(second)}`,
+    metric === 'auc' ? 'AUC' : 'ACC',
+    seed === undefined ? test : `${test}, seed ${seed}`,
+    signed(difference),
+    interval ? `${signed(interval.low)} to ${signed(interval.high)}` : '',
+    p < 0.001 ? '< 0.001' : p.toFixed(3),
+  ]);
+  return [
+    'paired tests on the same images',
+    table(['', 'metric', 'test', 'difference', 'interval', 'p'], cells),
+  ];
+}
+
+function signed(fraction: number): string {
+  return `${fraction < 0 ? '-' : '+'}${(100 * Math.abs(fraction)).toFixed(1)}`;
 }
 
 /** A single value has no spread to show. */

@@ -15,12 +15,15 @@ interface Options {
   labelsPerClass?: number;
   seeds?: number[];
   dimensions?: number[];
+  split?: string;
+  intervals: boolean;
+  compare: string[];
 }
 
 export function registerEvaluate(program: Command, bind: WithContext): void {
   program
     .command('evaluate')
-    .description("score checkpoints on a dataset's test split: AUC, ACC, top-1/3/5 over seeds")
+    .description("score checkpoints on a dataset's test split over seeds: AUC, ACC, AP, F1, calibration")
     .argument('[spec]', 'YAML file of an EvaluationSpec; the options below replace its keys')
     .option('--set <key=value>', 'override a key of the spec', collect, [])
     .option('--title <text>', 'title of the report')
@@ -29,6 +32,14 @@ export function registerEvaluate(program: Command, bind: WithContext): void {
     .option('--labels-per-class <n>', 'labelled images per class for linear probe and kNN', count)
     .option('--seeds <list>', 'e.g. 0,1,2', integers)
     .option('--dimensions <list>', '2, 3 or 2,3', integers)
+    .option('--split <split>', 'val or test: what is scored')
+    .option('--intervals', '95 % confidence intervals, by a bootstrap over subjects', false)
+    .option(
+      '--compare <first,second>',
+      'test two entries against each other, by position from 0',
+      collect,
+      [],
+    )
     .option(
       '--entry <label:protocol:addresses>',
       'a row: protocol linear-probe, knn or head; checkpoints or runs, by comma',
@@ -66,8 +77,13 @@ export function checkEvaluationSpec(spec: Spec, what: string): void {
   checkSpec(EvaluationSpec, spec, dataset, what);
 }
 
-function specOfOptions({ entry, set: _, ...options }: Options): Spec {
-  return { ...options, ...(entry.length > 0 ? { entries: entry.map(parseEntry) } : {}) };
+function specOfOptions({ entry, set: _, intervals, compare, ...options }: Options): Spec {
+  return {
+    ...options,
+    ...(entry.length > 0 ? { entries: entry.map(parseEntry) } : {}),
+    ...(intervals ? { intervals: {} } : {}),
+    ...(compare.length > 0 ? { compare: compare.map(integers) } : {}),
+  };
 }
 
 function parseEntry(text: string): Spec {

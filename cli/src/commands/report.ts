@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { collect } from '../arguments.js';
 import type { Context, WithContext } from '../context.js';
 import { writeReportPage } from '../report-page.js';
-import { scoreTable } from '../scores.js';
+import { classTable, scoreTable } from '../scores.js';
 import { short, table } from '../terminal.js';
 import { drawViews } from '../views.js';
 
@@ -24,10 +24,12 @@ export function registerReport(program: Command, bind: WithContext): void {
     .command('show')
     .description('the table of a report')
     .argument('<report>', 'address of the report')
+    .option('--per-class', 'recall, precision and F1 of every class as well', false)
     .action(
-      bind(async (context, report: string) => {
+      bind(async (context, report: string, { perClass }: { perClass: boolean }) => {
         const record = await getReport(context, report);
-        context.terminal.result({ report, record }, scoreTable(record));
+        const shown = perClass ? `${scoreTable(record)}\n${classTable(record)}` : scoreTable(record);
+        context.terminal.result({ report, record }, shown);
       }),
     );
   reports

@@ -1,5 +1,6 @@
 import type { Matrix } from './matrix.js';
 import { predictedClasses } from './predictions.js';
+import type { Statistic } from './statistic.js';
 import { expectScored, type TaskLabels } from './task-labels.js';
 
 /**
@@ -8,17 +9,38 @@ import { expectScored, type TaskLabels } from './task-labels.js';
  * @param scores `[images, classes]`; of binary and multi-label tasks probabilities.
  */
 export function accuracy(scores: Matrix, labels: TaskLabels): number {
+  return accuracyStatistic(scores, labels)()!;
+}
+
+/** `accuracy` on resampled images; undefined when none is counted. */
+export function accuracyStatistic(scores: Matrix, labels: TaskLabels): Statistic {
+  const right = rightPerImage(scores, labels);
+  return (counts) => {
+    let sum = 0;
+    let images = 0;
+    for (let image = 0; image < right.length; image += 1) {
+      const count = counts ? counts[image]! : 1;
+      sum += count * right[image]!;
+      images += count;
+    }
+    return images === 0 ? undefined : sum / images;
+  };
+}
+
+/** How much of each image is predicted rightly, `[images]`: 0 or 1; of multi-label tasks the share of its labels. */
+export function rightPerImage(scores: Matrix, labels: TaskLabels): Float64Array {
   expectScored(scores, labels);
-  if (labels.kind === 'multi-label') {
-    const { data } = labels.flags;
-    let right = 0;
-    for (let at = 0; at < data.length; at += 1) right += Number(scores.data[at]! > 0.5 === (data[at] === 1));
-    return right / data.length;
+  if (labels.kind !== 'multi-label') {
+    const { classes, kind } = labels;
+    return Float64Array.from(predictedClasses(scores, kind), (predicted, image) =>
+      Number(predicted === classes[image]),
+    );
   }
-  const { classes, kind } = labels;
-  const right = predictedClasses(scores, kind).reduce(
-    (sum, predicted, image) => sum + (predicted === classes[image] ? 1 : 0),
-    0,
-  );
-  return right / scores.rows;
+  const { rows, columns, data } = labels.flags;
+  return Float64Array.from({ length: rows }, (_, image) => {
+    let right = 0;
+    for (let at = image * columns; at < (image + 1) * columns; at += 1)
+      right += Number(scores.data[at]! > 0.5 === (data[at] === 1));
+    return right / columns;
+  });
 }

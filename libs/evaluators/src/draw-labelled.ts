@@ -1,4 +1,5 @@
 import { MedformerError, Rng } from '@medformer/schema';
+import type { Matrix } from './matrix.js';
 
 /**
  * A few-label training set: `perClass` images of every class, drawn without replacement.
@@ -33,6 +34,46 @@ export function drawLabelled(
       return Array.from({ length: perClass }, (_, at) => images[order[at]!]!);
     })
     .sort((x, y) => x - y);
+}
+
+/**
+ * A few-label training set of a multi-label task: images are drawn until every label has `perClass` positives among them,
+ * label by label, an image counting for each of its labels; then `perClass` images without any label, or all there are.
+ * @param flags `[images, labels]`
+ * @returns image indices in ascending order
+ * @throws MedformerError FAILED_PRECONDITION naming each label that has too few positives.
+ */
+export function drawMultiLabelled(
+  { rows, columns, data }: Matrix,
+  labels: readonly string[],
+  perClass: number,
+  rng: Rng,
+): number[] {
+  const images = Array.from({ length: rows }, (_, image) => image);
+  const positivesOf = labels.map((_, label) => images.filter((image) => data[image * columns + label] === 1));
+  const short = positivesOf.flatMap((positives, label) =>
+    positives.length < perClass ? [`${labels[label]} has ${positives.length}`] : [],
+  );
+  if (short.length > 0) {
+    throw new MedformerError(
+      'FAILED_PRECONDITION',
+      `labelled images per class: expected at least ${perClass} positives of each label in the training split, found: ${short.join(', ')}`,
+    );
+  }
+  const drawn = new Set<number>();
+  for (const positives of positivesOf) {
+    let missing = perClass - positives.filter((image) => drawn.has(image)).length;
+    for (const at of rng.permutation(positives.length)) {
+      if (missing <= 0) break;
+      const image = positives[at]!;
+      if (drawn.has(image)) continue;
+      drawn.add(image);
+      missing -= 1;
+    }
+  }
+  const without = images.filter((image) => labels.every((_, label) => data[image * columns + label] === 0));
+  for (const at of [...rng.permutation(without.length)].slice(0, perClass)) drawn.add(without[at]!);
+  return [...drawn].sort((x, y) => x - y);
 }
 
 /**

@@ -13,6 +13,8 @@ export interface LinearProbeOptions {
   strengths?: readonly number[];
   /** Cross-validation folds; fewer when no class has as many images. */
   folds?: number;
+  /** What decides between penalties. */
+  choice?: 'accuracy' | 'likelihood';
 }
 
 export interface LinearProbeResult {
@@ -25,7 +27,8 @@ export interface LinearProbeResult {
 /**
  * A linear classifier on frozen features: features standardised by their training statistics, multinomial logistic
  * regression, the penalty chosen by stratified cross-validation on the training labels: by accuracy, of equally accurate
- * ones by log-likelihood. Likelihood alone would prefer models too weak to tell classes apart, from ten labels a class.
+ * ones by log-likelihood, unless `choice` asks for likelihood alone, which prefers models too weak to tell classes apart
+ * from ten labels a class.
  * The test features never take part in a choice. Deterministic.
  * @param train `[train rows, width]`
  * @param labels class index per training row
@@ -36,7 +39,12 @@ export function linearProbe(
   train: Matrix,
   labels: ArrayLike<number>,
   test: Matrix,
-  { classes, strengths = PROBE_STRENGTHS, folds = train.rows > 200 ? 3 : 5 }: LinearProbeOptions,
+  {
+    classes,
+    strengths = PROBE_STRENGTHS,
+    folds = train.rows > 200 ? 3 : 5,
+    choice = 'accuracy',
+  }: LinearProbeOptions,
 ): LinearProbeResult {
   if (train.rows === 0 || train.rows !== labels.length || train.columns !== test.columns) {
     throw new MedformerError(
@@ -44,7 +52,7 @@ export function linearProbe(
       `linear probe: train [${train.rows}, ${train.columns}] with ${labels.length} labels against test [${test.rows}, ${test.columns}]`,
     );
   }
-  const c = chooseStrength(train, labels, classes, strengths, Math.min(folds, largestClass(labels)));
+  const c = chooseStrength(train, labels, classes, strengths, Math.min(folds, largestClass(labels)), choice);
   const statistics = columnStatistics(train);
   const weights = fitLogistic(standardise(train, statistics), labels, { classes, c, tolerance: 1e-4 });
   return { scores: predictLogistic(standardise(test, statistics), weights), c };
@@ -56,6 +64,7 @@ function chooseStrength(
   classes: number,
   strengths: readonly number[],
   folds: number,
+  choice: 'accuracy' | 'likelihood',
 ): number {
   // One image per class leaves nothing to validate on: the middle of the grid.
   if (folds < 2) return strengths[strengths.length >> 1]!;
@@ -85,7 +94,7 @@ function chooseStrength(
     });
   }
   const ranked = [...strengths.keys()].sort(
-    (x, y) => right[y]! - right[x]! || logLikelihood[y]! - logLikelihood[x]!,
+    (x, y) => (choice === 'accuracy' ? right[y]! - right[x]! : 0) || logLikelihood[y]! - logLikelihood[x]!,
   );
   return strengths[ranked[0]!]!;
 }

@@ -3,7 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { repetitionsOf } from './repetitions.js';
 
 const SPACE = { task: 'region', kind: 'multi-class' as const, classes: ['head', 'knee'] };
-const LABELS = Int32Array.from({ length: 20 }, (_, image) => image % 2);
+const LABELS = {
+  kind: 'multi-class' as const,
+  classes: Int32Array.from({ length: 20 }, (_, image) => image % 2),
+};
 const [A, B, C] = ['a', 'b', 'c'].map((name) => sha256(name)) as [string, string, string];
 
 const specOf = (entry: object, more: object = {}) =>

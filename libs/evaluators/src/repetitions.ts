@@ -1,5 +1,6 @@
-import type { EvaluationSpec, LabelSpace } from '@medformer/schema';
-import { drawLabelled, labelledDraw } from './draw-labelled.js';
+import type { EvaluationSpec, LabelSpace, Rng } from '@medformer/schema';
+import { drawLabelled, drawMultiLabelled, labelledDraw } from './draw-labelled.js';
+import { labelled, type TaskLabels } from './task-labels.js';
 
 /** One scoring of an entry: a checkpoint, and the training images whose labels it may use. */
 export interface Repetition {
@@ -14,20 +15,20 @@ export interface Repetition {
  * a checkpoint; else once, because a spread over equal numbers would claim a certainty that was not measured.
  *
  * Labels are drawn by the key that supervised training uses, so that equal seeds mean equal images.
- * @param labels class per image of the training split
+ * @param labels of the training split
  */
 export function repetitionsOf(
   { entries, seeds, task, labelsPerClass }: EvaluationSpec,
   { classes }: LabelSpace,
-  labels: Int32Array,
+  labels: TaskLabels,
 ): Repetition[][] {
-  const everyLabel = [...labels.keys()];
+  const everyLabel = Array.from({ length: labelled(labels) }, (_, image) => image);
   const draws = new Map(
     seeds.map((seed) => [
       seed,
       labelsPerClass === undefined
         ? everyLabel
-        : drawLabelled(labels, classes, labelsPerClass, labelledDraw(task, seed)),
+        : draw(labels, classes, labelsPerClass, labelledDraw(task, seed)),
     ]),
   );
   return entries.map(({ protocol, checkpoints }) => {
@@ -39,4 +40,10 @@ export function repetitionsOf(
       labelled: protocol === 'head' ? [] : draws.get(seed)!,
     }));
   });
+}
+
+function draw(labels: TaskLabels, classes: readonly string[], perClass: number, rng: Rng): number[] {
+  return labels.kind === 'multi-label'
+    ? drawMultiLabelled(labels.flags, classes, perClass, rng)
+    : drawLabelled(labels.classes, classes, perClass, rng);
 }

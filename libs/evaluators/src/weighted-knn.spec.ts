@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { matrixOf } from './matrix.js';
 import { argmax } from './predictions.js';
-import { standardisedKnn, weightedKnn } from './weighted-knn.js';
+import { knnScores } from './protocol-scores.js';
+import { weightedVotes } from './weighted-knn.js';
 
-describe('weightedKnn', () => {
+describe('weightedVotes', () => {
   // Cosine similarities of the query to the three rows: 0.8, 0.6 and -1.
   const train = matrixOf([
     [5, 0],
@@ -16,7 +17,7 @@ describe('weightedKnn', () => {
     const near = Math.exp(0.8 / 0.5);
     const far = Math.exp(0.6 / 0.5);
 
-    const { data } = weightedKnn(train, [0, 1, 2], query, { classes: 3, k: 2, temperature: 0.5 });
+    const { data } = weightedVotes(train, oneHot([0, 1, 2], 3), query, { k: 2, temperature: 0.5 });
 
     expect(data[0]).toBeCloseTo(near / (near + far), 12);
     expect(data[1]).toBeCloseTo(far / (near + far), 12);
@@ -24,12 +25,14 @@ describe('weightedKnn', () => {
   });
 
   it('lets two far neighbours outvote a near one when the temperature is high', () => {
-    expect([...argmax(weightedKnn(train, [0, 1, 1], query, { classes: 2, temperature: 10 }))]).toEqual([1]);
-    expect([...argmax(weightedKnn(train, [0, 1, 1], query, { classes: 2, temperature: 0.07 }))]).toEqual([0]);
+    expect([...argmax(weightedVotes(train, oneHot([0, 1, 1], 2), query, { temperature: 10 }))]).toEqual([1]);
+    expect([...argmax(weightedVotes(train, oneHot([0, 1, 1], 2), query, { temperature: 0.07 }))]).toEqual([
+      0,
+    ]);
   });
 
   it('uses all training rows when there are fewer than k', () => {
-    const { data } = weightedKnn(train, [0, 1, 2], query, { classes: 3, k: 20, temperature: 0.5 });
+    const { data } = weightedVotes(train, oneHot([0, 1, 2], 3), query, { k: 20, temperature: 0.5 });
 
     expect(data[2]).toBeGreaterThan(0);
     expect(data[0]! + data[1]! + data[2]!).toBeCloseTo(1, 12);
@@ -41,21 +44,21 @@ describe('weightedKnn', () => {
       [2, 0],
     ]);
 
-    expect([...argmax(weightedKnn(twins, [1, 0], query, { classes: 2, k: 1 }))]).toEqual([1]);
+    expect([...argmax(weightedVotes(twins, oneHot([1, 0], 2), query, { k: 1 }))]).toEqual([1]);
   });
 
   it('does not overflow at a tiny temperature', () => {
-    const { data } = weightedKnn(train, [0, 1, 2], query, { classes: 3, temperature: 1e-4 });
+    const { data } = weightedVotes(train, oneHot([0, 1, 2], 3), query, { temperature: 1e-4 });
 
     expect([...data]).toEqual([1, 0, 0]);
   });
 
   it('refuses widths that differ', () => {
-    expect(() => weightedKnn(train, [0, 1, 2], matrixOf([[1]]), { classes: 3 })).toThrow(/train \[3, 2\]/);
+    expect(() => weightedVotes(train, oneHot([0, 1, 2], 3), matrixOf([[1]]))).toThrow(/train \[3, 2\]/);
   });
 });
 
-describe('standardisedKnn', () => {
+describe('knnScores', () => {
   // Two classes in a narrow cone: all cosines exceed 0.999, and the second axis alone tells them apart.
   const train = matrixOf([
     [100, 1],
@@ -68,7 +71,13 @@ describe('standardisedKnn', () => {
   const test = matrixOf([[100, 1.2]]);
 
   it('tells apart what differs little in angle', () => {
-    expect([...argmax(weightedKnn(train, labels, test, { classes: 2 }))]).toEqual([1]);
-    expect([...argmax(standardisedKnn(train, labels, test, { classes: 2 }))]).toEqual([0]);
+    expect([...argmax(weightedVotes(train, oneHot(labels, 2), test))]).toEqual([1]);
+    expect([
+      ...argmax(knnScores({ train, labels: { kind: 'multi-class', classes: labels }, test, classes: 2 })),
+    ]).toEqual([0]);
   });
 });
+
+function oneHot(labels: readonly number[], classes: number) {
+  return matrixOf(labels.map((label) => Array.from({ length: classes }, (_, at) => Number(at === label))));
+}

@@ -1,9 +1,7 @@
 import { MedformerError } from '@medformer/schema';
 import type { Matrix } from './matrix.js';
-import { columnStatistics, standardise } from './standardise.js';
 
 export interface KnnOptions {
-  classes: number;
   /** Neighbours that vote; at most the number of training rows do. */
   k?: number;
   /** Softness of the votes: each weighs exp(cosine similarity / temperature). */
@@ -11,30 +9,32 @@ export interface KnnOptions {
 }
 
 /**
- * Weighted k-nearest-neighbour scores, `[test rows, classes]`, each row summing to 1 (Wu et al. 2018, eq. 11-12, as in
- * DINO's eval_knn.py and lightly's `knn_predict`; those leave the votes unnormalised, with the same order).
+ * Weighted k-nearest-neighbour scores, `[test rows, outputs]`: the weighted mean of the nearest targets, of one-hot targets
+ * a row summing to 1 (Wu et al. 2018, eq. 11-12, as in DINO's eval_knn.py and lightly's `knn_predict`; those leave the votes
+ * unnormalised, with the same order).
  *
  * Similarity is the cosine of the rows; of equally similar neighbours the earlier training row counts as nearer.
  * @param train `[train rows, width]`, not necessarily normalised
- * @param labels class index per training row
+ * @param targets `[train rows, outputs]`: classes one-hot, or the flags of a multi-label task
  * @param test `[test rows, width]`
  */
-export function weightedKnn(
+export function weightedVotes(
   train: Matrix,
-  labels: ArrayLike<number>,
+  targets: Matrix,
   test: Matrix,
-  { classes, k = 20, temperature = 0.07 }: KnnOptions,
+  { k = 20, temperature = 0.07 }: KnnOptions = {},
 ): Matrix {
-  if (train.rows === 0 || train.rows !== labels.length || train.columns !== test.columns) {
+  if (train.rows === 0 || train.rows !== targets.rows || train.columns !== test.columns) {
     throw new MedformerError(
       'INVALID_ARGUMENT',
-      `kNN: train [${train.rows}, ${train.columns}] with ${labels.length} labels against test [${test.rows}, ${test.columns}]`,
+      `kNN: train [${train.rows}, ${train.columns}] with ${targets.rows} labels against test [${test.rows}, ${test.columns}]`,
     );
   }
   const neighbours = Math.min(k, train.rows);
   const bank = normalisedRows(train);
   const queries = normalisedRows(test);
-  const scores = new Float64Array(test.rows * classes);
+  const outputs = targets.columns;
+  const scores = new Float64Array(test.rows * outputs);
   const nearest = new Int32Array(neighbours);
   const similarities = new Float64Array(neighbours);
   for (let query = 0; query < test.rows; query += 1) {
@@ -54,26 +54,14 @@ export function weightedKnn(
     let total = 0;
     for (let at = 0; at < neighbours; at += 1) {
       const vote = Math.exp((similarities[at]! - similarities[0]!) / temperature);
-      scores[query * classes + labels[nearest[at]!]!]! += vote;
+      const target = nearest[at]! * outputs;
+      for (let output = 0; output < outputs; output += 1)
+        scores[query * outputs + output]! += vote * targets.data[target + output]!;
       total += vote;
     }
-    for (let column = 0; column < classes; column += 1) scores[query * classes + column]! /= total;
+    for (let output = 0; output < outputs; output += 1) scores[query * outputs + output]! /= total;
   }
-  return { rows: test.rows, columns: classes, data: scores };
-}
-
-/**
- * `weightedKnn` on features standardised by their training statistics, as the linear probe sees them: embeddings of a
- * narrow cone have cosines near 1 with everything, and centring lets them differ (SimpleShot, Wang et al. 2019).
- */
-export function standardisedKnn(
-  train: Matrix,
-  labels: ArrayLike<number>,
-  test: Matrix,
-  options: KnnOptions,
-): Matrix {
-  const statistics = columnStatistics(train);
-  return weightedKnn(standardise(train, statistics), labels, standardise(test, statistics), options);
+  return { rows: test.rows, columns: outputs, data: scores };
 }
 
 /** Rows scaled to unit length; a zero row stays zero. */

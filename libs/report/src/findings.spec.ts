@@ -14,6 +14,7 @@ const row = (label: string, protocol: ScoreRow['protocol'], mean: number, std: n
     top3: metric,
     top5: metric,
     confusion: [],
+    perClass: [],
   };
 };
 

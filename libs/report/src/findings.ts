@@ -1,5 +1,5 @@
 import type { CheckpointRecord, MetricSummary, ScoreReport, ScoreRow } from '@medformer/schema';
-import { percent, percentWithStd } from './numbers.js';
+import { chanceAccuracy, percent, percentWithStd } from './numbers.js';
 import { PROTOCOL_NAMES } from './palette.js';
 
 /** The records of a report's checkpoints, by address. */
@@ -35,7 +35,7 @@ export function compareWithBaseline({ rows }: ScoreReport, checkpoints: Checkpoi
 
 /** The main finding in one or two sentences that claim no more than the table shows. */
 export function summariseFindings(report: ScoreReport, checkpoints: Checkpoints = new Map()): string {
-  const chance = percent(1 / report.classes.length);
+  const chance = percent(chanceAccuracy(report));
   const comparison = compareWithBaseline(report, checkpoints);
   if (!comparison) {
     const best = highest(report.rows);

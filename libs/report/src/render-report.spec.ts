@@ -1,11 +1,13 @@
 import {
   type CheckpointRecord,
   type DatasetManifest,
+  type EmbeddingMap,
   type MetricSummary,
   MODEL_PRESETS,
   MonitorSpec,
   RunSpec,
   type ScoreReport,
+  type ScoreRow,
   sha256,
 } from '@medformer/schema';
 import { parseHTML } from 'linkedom';
@@ -29,12 +31,14 @@ const report: ScoreReport = {
     dataset: DATASET,
     task: 'body-region',
     labelsPerClass: 10,
+    split: 'test',
     seeds: [0, 1],
     dimensions: [2],
     entries: [
       { label: 'SimCLR', protocol: 'linear-probe', checkpoints: [CHECKPOINT] },
       { label: 'From scratch', protocol: 'head', checkpoints: [SCRATCH] },
     ],
+    compare: [],
   },
   datasetName: 'phantom',
   synthetic: true,
@@ -56,6 +60,7 @@ const report: ScoreReport = {
         [2, 36, 2],
         [4, 4, 32],
       ],
+      perClass: [],
     },
     {
       label: 'From scratch',
@@ -71,8 +76,10 @@ const report: ScoreReport = {
         [10, 20, 10],
         [10, 10, 20],
       ],
+      perClass: [],
     },
   ],
+  tests: [],
   embeddingMaps: [
     {
       label: 'SimCLR',
@@ -257,6 +264,70 @@ describe('renderReport', () => {
       'lineage',
       'repeat',
     ]);
+  });
+
+  it('shows whichever metrics, intervals, class scores and tests the report has', () => {
+    const [first, second] = report.rows as [ScoreRow, ScoreRow];
+    const { document } = page({
+      report: {
+        ...report,
+        spec: { ...report.spec, intervals: { resamples: 500, level: 0.9, seed: 0 } },
+        rows: [
+          {
+            ...first,
+            calibrationError: summary(0.1),
+            intervals: { auc: { low: 0.85, high: 0.95 } },
+            perClass: [{ images: 20, recall: 0.75, precision: 0.6, f1: 0.66 }, { images: 0 }],
+          },
+          { ...second, calibrationError: summary(0.04) },
+        ],
+        tests: [
+          {
+            first: 0,
+            second: 1,
+            metric: 'auc',
+            test: 'paired-bootstrap',
+            difference: 0.2,
+            interval: { low: 0.1, high: 0.3 },
+            p: 0.0001,
+          },
+          {
+            first: 0,
+            second: 1,
+            metric: 'accuracy',
+            test: 'mcnemar-exact',
+            seed: 1,
+            difference: -0.01,
+            p: 0.25,
+          },
+        ],
+      },
+    });
+    const text = (selector: string) => document.querySelector(selector)?.textContent ?? '';
+
+    expect(text('#results tbody tr')).toContain('[85.0, 95.0]');
+    expect(text('#results caption')).toContain('90.0 % interval of the mean, by 500 resamples');
+    // The smaller calibration error is the better one.
+    expect([...document.querySelectorAll('td.best')].map((cell) => cell.textContent)).toContain('4.0');
+    expect(text('#per-class tbody')).toContain('head2075.060.066.0chest0–––');
+    expect(text('#tests tbody')).toContain('+20.0[+10.0, +30.0]< 0.001');
+    expect(text('#tests tbody')).toContain('McNemar, exact, seed 1−1.00.250');
+  });
+
+  it('says of a multi-label task what it has, and maps images of none or several labels apart', () => {
+    const rows = report.rows.map(({ top1: _1, top3: _3, top5: _5, ...row }) => ({ ...row, confusion: [] }));
+    const [map] = report.embeddingMaps as [EmbeddingMap];
+    const { class: _, ...unclassed } = map.points[0]!;
+    const points = [unclassed, ...map.points.slice(1)];
+    const { document } = page({
+      report: { ...report, taskKind: 'multi-label', rows, embeddingMaps: [{ ...map, points }] },
+    });
+
+    expect(document.querySelector('#results thead')?.textContent).not.toContain('Top-1');
+    expect(document.querySelector('.facts')?.textContent).toContain('3 labels per image');
+    expect(document.querySelector('.facts')?.textContent).toContain('50.0 % accuracy');
+    expect(document.querySelectorAll('.map .class-3.modality-ct').length).toBeGreaterThan(0);
+    expect(document.querySelector('.legend')?.textContent).toContain('none or several');
   });
 
   it('writes the same bytes for the same input', () => {

@@ -5,9 +5,11 @@ import { confusions } from './sections/confusions.js';
 import { embeddingMaps } from './sections/embedding-maps.js';
 import { header } from './sections/header.js';
 import { lineage } from './sections/lineage.js';
+import { perClass } from './sections/per-class.js';
 import { repeat } from './sections/repeat.js';
 import { results } from './sections/results.js';
 import { samples } from './sections/samples.js';
+import { tests } from './sections/tests.js';
 import { trainingCurves } from './sections/training-curves.js';
 import { STYLE } from './style.js';
 
@@ -22,10 +24,12 @@ export function renderReport(input: ReportInput): string {
   const { report, checkpoints } = input;
   const sections: [id: string, name: string, section: Html | undefined][] = [
     ['results', 'Results', results(report)],
+    ['tests', 'Tests', tests(report)],
     ['training', 'Training', trainingCurves(report, checkpoints)],
     ['samples', 'Images', samples(input.samples ?? [])],
     ['embeddings', 'Embedding map', embeddingMaps(report)],
     ['confusion', 'Confusion', confusions(report)],
+    ['per-class', report.taskKind === 'multi-label' ? 'Per label' : 'Per class', perClass(report)],
     ['lineage', 'Lineage', lineage(input)],
     ['repeat', 'Repeat', repeat(input)],
   ];

@@ -3,10 +3,12 @@ import {
   auc,
   codeNames,
   type KnownCodes,
+  knnScores,
   knownCodes,
-  linearProbe,
   type Matrix,
-  standardisedKnn,
+  probeScores,
+  type TaskLabels,
+  taskLabelsOf,
 } from '@medformer/evaluators';
 import { type Forward, runModel } from '@medformer/medformer';
 import {
@@ -39,7 +41,7 @@ const never = new AbortController().signal;
 export class OnlineEvaluation {
   private readonly validation: TrainingGroup[];
   private readonly codes: KnownCodes;
-  private readonly labels: { train: Int32Array; validation: Int32Array };
+  private readonly labels: { train: TaskLabels; validation: TaskLabels };
 
   /** @throws MedformerError FAILED_PRECONDITION where there is nothing to learn from or to score */
   constructor(
@@ -49,8 +51,8 @@ export class OnlineEvaluation {
   ) {
     this.validation = drawImages(images.validation, monitor);
     this.labels = {
-      train: labelsOf(images.train, images.space),
-      validation: labelsOf(this.validation, images.space),
+      train: taskLabelsOf(recordsOf(images.train), images.space),
+      validation: taskLabelsOf(recordsOf(this.validation), images.space),
     };
     requireClasses(this.labels.train, 'train', monitor);
     requireClasses(this.labels.validation, 'val', monitor);
@@ -69,10 +71,7 @@ export class OnlineEvaluation {
     const options = { namesOf, signal: never };
     const train = await runModel(this.images.train, embed, options);
     const validation = await runModel(this.validation, embed, options);
-    const { kind } = this.images.space;
-    if (kind === 'multi-label')
-      throw new MedformerError('UNIMPLEMENTED', 'multi-label tasks are not monitored');
-    const truth = { kind, classes: this.labels.validation };
+    const truth = this.labels.validation;
     return Object.fromEntries(
       this.monitor.protocols.map((protocol) => {
         const scores = this.scoresBy(protocol, train, validation);
@@ -82,10 +81,9 @@ export class OnlineEvaluation {
   }
 
   private scoresBy(protocol: OnlineProtocol, train: Matrix, validation: Matrix): Matrix {
-    const options = { classes: this.images.space.classes.length };
-    return protocol === 'knn'
-      ? standardisedKnn(train, this.labels.train, validation, options)
-      : linearProbe(train, this.labels.train, validation, options).scores;
+    const classes = this.images.space.classes.length;
+    const input = { train, labels: this.labels.train, test: validation, classes };
+    return protocol === 'knn' ? knnScores(input) : probeScores(input);
   }
 }
 
@@ -105,23 +103,17 @@ function drawImages(groups: readonly TrainingGroup[], { task, images }: MonitorS
 
 const recordsOf = (groups: readonly TrainingGroup[]) => groups.flatMap(({ records }) => records);
 
-/** @throws MedformerError DATA_LOSS for a label beyond the label space */
-function labelsOf(groups: readonly TrainingGroup[], { task, classes }: LabelSpace): Int32Array {
-  return Int32Array.from(recordsOf(groups), ({ id, labels }) => {
-    const label = labels[task];
-    if (typeof label === 'number' && label < classes.length) return label;
-    throw new MedformerError(
-      'DATA_LOSS',
-      `image ${id}: label ${task}: expected an integer below ${classes.length}, found ${label}`,
-    );
-  });
-}
-
-function requireClasses(labels: Int32Array, split: 'train' | 'val', { task }: MonitorSpec): void {
-  const found = new Set(labels).size;
+function requireClasses(labels: TaskLabels, split: 'train' | 'val', { task }: MonitorSpec): void {
+  const found =
+    labels.kind === 'multi-label' ? mostValues(labels.flags) : new Set(Array.from(labels.classes)).size;
   if (found > 1) return;
   throw new MedformerError(
     'FAILED_PRECONDITION',
     `monitor.task: ${task}: expected labelled images of at least two classes in the ${split} split, found ${found}`,
   );
+}
+
+/** 2 when some label is both there and not there, else 1. */
+function mostValues({ columns, data }: Matrix): number {
+  return data.some((flag, at) => flag !== data[at % columns]) ? 2 : 1;
 }

@@ -1,6 +1,7 @@
 import type { LoadedCheckpoint } from '@medformer/checkpoint';
 import { codeNames, knownCodes, type Matrix, takeRows } from '@medformer/evaluators';
 import { type Forward, Medformer, type RunOptions, runModel } from '@medformer/medformer';
+import type { LabelSpace } from '@medformer/schema';
 import { features } from '@medformer/ssl';
 import { tf } from '@medformer/tensorflow';
 import { type LabelledImages, selectImages } from './labelled-images.js';
@@ -19,21 +20,22 @@ export interface CheckpointFeatures {
   trainEmbeddings(positions: readonly number[]): Matrix;
   /** `[test images, width]` */
   testEmbeddings: Matrix;
-  /** Probabilities of the model's own head, `[test images, classes]`. */
+  /** Probabilities of the model's own head, `[test images, classes]`; of multi-label tasks of each label by itself. */
   testScores: Matrix;
 }
 
 export async function computeFeatures(
   { record, weights }: LoadedCheckpoint,
   needed: NeededFeatures,
-  { task, train, test }: { task: string; train: LabelledImages; test: LabelledImages },
+  { task, train, test }: { task: LabelSpace; train: LabelledImages; test: LabelledImages },
   { signal, onBatch }: { signal: AbortSignal; onBatch(images: number): void },
 ): Promise<CheckpointFeatures> {
   const codes = knownCodes(record.spec, train.records, train.labels);
   const options: RunOptions = { namesOf: (records) => codeNames(codes, records), signal, onBatch };
   const model = Medformer.fromCheckpoint(record, weights);
   const embed: Forward = (pixels, names) => features(record.spec.method, model, pixels, names);
-  const classify: Forward = (pixels, names) => tf.softmax(model.predict(pixels, task, names));
+  const probabilities = task.kind === 'multi-label' ? tf.sigmoid : tf.softmax;
+  const classify: Forward = (pixels, names) => probabilities(model.predict(pixels, task.task, names));
   try {
     const drawn = await runModel(selectImages(train, needed.train).groups, embed, options);
     const testEmbeddings = await runModel(needed.testEmbeddings ? test.groups : [], embed, options);

@@ -1,4 +1,4 @@
-import { effectiveRank, embeddingStd, type Matrix, takeRows } from '@medformer/evaluators';
+import { effectiveRank, embeddingStd, type Matrix, type TaskLabels, takeRows } from '@medformer/evaluators';
 import { mapEmbeddings } from '@medformer/report';
 import { type EmbeddingMap, Rng } from '@medformer/schema';
 import type { LabelledImages } from './labelled-images.js';
@@ -30,8 +30,17 @@ export async function embeddingMapOf(
     },
     points: placed.map((point, index) => ({
       ...point,
-      class: labels[shown[index]!]!,
+      ...classOf(labels, shown[index]!),
       modality: records[shown[index]!]!.modality,
     })),
   };
+}
+
+/** The class of an image, or the one label that it has; nothing where it has none or several. */
+function classOf(labels: TaskLabels, image: number): { class?: number } {
+  if (labels.kind !== 'multi-label') return { class: labels.classes[image]! };
+  const { columns, data } = labels.flags;
+  const flags = data.subarray(image * columns, (image + 1) * columns);
+  const first = flags.indexOf(1);
+  return first >= 0 && first === flags.lastIndexOf(1) ? { class: first } : {};
 }

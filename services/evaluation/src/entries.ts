@@ -9,7 +9,7 @@ import {
 
 /**
  * The label space of the task to score.
- * @throws MedformerError INVALID_ARGUMENT naming the dataset's tasks; UNIMPLEMENTED for a multi-label task.
+ * @throws MedformerError INVALID_ARGUMENT naming the dataset's tasks.
  */
 export function labelSpaceOf(manifest: DatasetManifest, task: string): LabelSpace {
   const space = manifest.labelSpaces.find((known) => known.task === task);
@@ -18,12 +18,6 @@ export function labelSpaceOf(manifest: DatasetManifest, task: string): LabelSpac
     throw new MedformerError(
       'INVALID_ARGUMENT',
       `task: dataset ${manifest.name} has no task ${task}; it has: ${known}`,
-    );
-  }
-  if (space.kind === 'multi-label') {
-    throw new MedformerError(
-      'UNIMPLEMENTED',
-      `task: ${task} is multi-label; evaluation scores one class per image`,
     );
   }
   return space;

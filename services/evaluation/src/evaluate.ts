@@ -2,15 +2,27 @@ import { setImmediate } from 'node:timers/promises';
 import type { LoadedCheckpoint } from '@medformer/checkpoint';
 import { resolveDataset } from '@medformer/dataset';
 import {
-  linearProbe,
+  compareRows,
+  knnScores,
   type Matrix,
+  probeScores,
   type Repetition,
   repetitionsOf,
+  rowIntervals,
+  type SeededScores,
   scoreRow,
-  standardisedKnn,
+  subjectUnits,
+  takeLabels,
 } from '@medformer/evaluators';
 import { openObjectStore } from '@medformer/object-store';
-import type { EmbeddingMap, EvaluationSpec, ScoreReport, ScoreRow } from '@medformer/schema';
+import {
+  BootstrapSpec,
+  type EmbeddingMap,
+  type EvaluationSpec,
+  type PairedTest,
+  type ScoreReport,
+  type ScoreRow,
+} from '@medformer/schema';
 import { useBackend } from '@medformer/tensorflow';
 import { type CheckpointFeatures, computeFeatures, type NeededFeatures } from './checkpoint-features.js';
 import { embeddingMapOf } from './embedding-map.js';
@@ -18,6 +30,7 @@ import { labelSpaceOf, loadEntryCheckpoints } from './entries.js';
 import type { EvaluationCalls, EvaluationProgress } from './evaluation-calls.js';
 import { type LabelledImages, loadLabelled } from './labelled-images.js';
 import { putReport } from './report-store.js';
+import { putScores, rounded } from './row-scores.js';
 import { StageProgress } from './stage-progress.js';
 
 type Entry = EvaluationSpec['entries'][number];
@@ -25,7 +38,7 @@ type Entry = EvaluationSpec['entries'][number];
 const PROTOCOL_STAGES = { 'linear-probe': 'linear probe', knn: 'kNN', head: 'own head' } as const;
 
 /**
- * Scores every entry of the specification on the test split and stores the report.
+ * Scores every entry of the specification on the split that it names and stores the report.
  *
  * Each checkpoint runs once over the test images and once over the training images that any seed draws; protocols and
  * seeds share the embeddings.
@@ -39,13 +52,13 @@ export async function evaluate(
   const { manifest } = await resolveDataset(store, spec.dataset);
   const space = labelSpaceOf(manifest, spec.task);
   const checkpoints = await loadEntryCheckpoints(store, spec, space);
-  const { dimensions, task } = spec;
+  const { dimensions, split } = spec;
   const train = await loadLabelled(store, manifest, space, { split: 'train', dimensions, signal });
-  const test = await loadLabelled(store, manifest, space, { split: 'test', dimensions, signal });
+  const test = await loadLabelled(store, manifest, space, { split, dimensions, signal });
   const repetitions = repetitionsOf(spec, space, train.labels);
   const needed = neededFeatures(spec.entries, repetitions, checkpoints);
   const mapped = [...checkpoints].filter(([, { record }]) => record.spec.method.name !== 'supervised');
-  const fits = repetitions.flat().length + mapped.length;
+  const fits = repetitions.flat().length + mapped.length + spec.compare.length;
   const stages = new StageProgress({ images: countImages(needed, test), fits }, progress);
 
   await useBackend(threads ? { threads } : {});
@@ -53,7 +66,7 @@ export async function evaluate(
   for (const [checkpoint, loaded] of checkpoints) {
     stages.begin(`${labelOf(spec, checkpoint)}: embedding`);
     const onBatch = (images: number) => stages.images(images);
-    const of = { task, train, test };
+    const of = { task: space, train, test };
     features.set(checkpoint, await computeFeatures(loaded, needed.get(checkpoint)!, of, { signal, onBatch }));
   }
   const fit = async <Result>(stage: string, compute: () => Result | Promise<Result>): Promise<Result> => {
@@ -65,15 +78,35 @@ export async function evaluate(
     return result;
   };
 
+  const units = subjectUnits(test.records.map(({ subject }) => subject));
   const rows: ScoreRow[] = [];
+  const scored: SeededScores[][] = [];
   for (const [index, entry] of spec.entries.entries()) {
-    const scores: Matrix[] = [];
+    const seeded: SeededScores[] = [];
     for (const repetition of repetitions[index]!) {
-      const stage = `${entry.label}: ${PROTOCOL_STAGES[entry.protocol]}, seed ${repetition.seed}`;
-      const of = features.get(repetition.checkpoint)!;
-      scores.push(await fit(stage, () => score(entry, repetition, of, train.labels, space.classes.length)));
+      const { seed, checkpoint } = repetition;
+      const stage = `${entry.label}: ${PROTOCOL_STAGES[entry.protocol]}, seed ${seed}`;
+      const scores = await fit(stage, () =>
+        score(entry, repetition, features.get(checkpoint)!, train.labels, space.classes.length),
+      );
+      seeded.push({ seed, scores: rounded(scores) });
     }
-    rows.push(scoreRow(entry, scores, test.labels, space));
+    const all = seeded.map(({ scores }) => scores);
+    rows.push({
+      ...scoreRow(entry, all, test.labels, space),
+      ...(spec.intervals ? { intervals: rowIntervals(all, test.labels, units, spec.intervals) } : {}),
+      scores: await putScores(store, seeded, test),
+    });
+    scored.push(seeded);
+  }
+  const tests: PairedTest[] = [];
+  for (const [first, second] of spec.compare) {
+    const stage = `${spec.entries[first]!.label} against ${spec.entries[second]!.label}`;
+    const bootstrap = spec.intervals ?? BootstrapSpec.parse({});
+    const found = await fit(stage, () =>
+      compareRows(scored[first]!, scored[second]!, test.labels, units, bootstrap),
+    );
+    tests.push(...found.map((test) => ({ first, second, ...test })));
   }
   const embeddingMaps: EmbeddingMap[] = [];
   for (const [checkpoint] of mapped) {
@@ -90,30 +123,31 @@ export async function evaluate(
     spec,
     datasetName: manifest.name,
     synthetic: manifest.source.synthetic,
+    taskKind: space.kind,
     classes: space.classes,
     testImages: test.records.length,
     testSubjects: new Set(test.records.map(({ subject }) => subject)).size,
     rows,
+    tests,
     embeddingMaps,
     codeVersion,
   };
   return { report: (await putReport(store, report)).hash };
 }
 
-/** Class probabilities of the test images, `[test images, classes]`. */
+/** Probabilities of the scored images, `[images, classes]`. */
 function score(
   { protocol }: Entry,
   { labelled }: Repetition,
   features: CheckpointFeatures,
-  trainLabels: Int32Array,
+  trainLabels: LabelledImages['labels'],
   classes: number,
 ): Matrix {
   if (protocol === 'head') return features.testScores;
   const train = features.trainEmbeddings(labelled);
-  const labels = labelled.map((position) => trainLabels[position]!);
-  return protocol === 'knn'
-    ? standardisedKnn(train, labels, features.testEmbeddings, { classes })
-    : linearProbe(train, labels, features.testEmbeddings, { classes }).scores;
+  const labels = takeLabels(trainLabels, labelled);
+  const input = { train, labels, test: features.testEmbeddings, classes };
+  return protocol === 'knn' ? knnScores(input) : probeScores(input);
 }
 
 function neededFeatures(

@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { writeCheckpoint } from '@medformer/checkpoint';
 import { type DatasetImage, writeDataset } from '@medformer/dataset';
+import { auc } from '@medformer/evaluators';
 import { DataType } from '@medformer/gen/common';
 import { type EvaluateResponse, EvaluationServiceClient } from '@medformer/gen/evaluation';
 import { headOf, INPUT_STATISTICS, Medformer } from '@medformer/medformer';
@@ -15,9 +16,11 @@ import { useBackend } from '@medformer/tensorflow';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { evaluation } from './index.js';
+import { getScores } from './row-scores.js';
 
 const REGION = { task: 'region', kind: 'multi-class' as const, classes: ['head', 'chest', 'knee'] };
 const FINDING = { task: 'finding', kind: 'binary' as const, classes: ['absent', 'present'] };
+const SIGNS = { task: 'signs', kind: 'multi-label' as const, classes: ['bright', 'dark', 'rare'] };
 
 let folder: string;
 let store: ObjectStore;
@@ -71,7 +74,7 @@ describe('Evaluate', () => {
     for (const row of report.rows) {
       // Every test image once per seed.
       expect(row.confusion.flat().reduce((sum, count) => sum + count, 0)).toBe(60);
-      expect(row.top3.mean).toBe(1);
+      expect(row.top3?.mean).toBe(1);
       expect(row.accuracy).toEqual(row.top1);
     }
     const progress = events.flatMap((event) =>
@@ -92,6 +95,55 @@ describe('Evaluate', () => {
 
     expect(region.report.rows[0]?.accuracy.mean).toBeGreaterThan(0.9);
     expect(finding.report.rows[0]?.auc.mean).toBeLessThan(0.8);
+  });
+
+  it('scores linear probe and kNN of a multi-label task, label by label', async () => {
+    const entries = [entry('linear-probe'), entry('knn')];
+    const { report } = await evaluate({ ...wholeSpec(), task: 'signs', labelsPerClass: 5, entries });
+
+    expect(report).toMatchObject({ taskKind: 'multi-label', classes: SIGNS.classes });
+    for (const row of report.rows) {
+      expect(row.confusion).toEqual([]);
+      expect(row.top1).toBeUndefined();
+      expect(row.perClass.map(({ images }) => images)).toEqual([10, 10, 4]);
+      expect(row.auc.values).toHaveLength(2);
+    }
+    // Two labels show in the brightness; the third is random.
+    expect(report.rows[0]?.auc.mean).toBeGreaterThan(0.7);
+    expect(report.embeddingMaps[0]?.points.some((point) => point.class === undefined)).toBe(true);
+  });
+
+  it('gives intervals over subjects and paired tests where they are asked for', async () => {
+    const { report } = await evaluate({
+      ...wholeSpec(),
+      labelsPerClass: 10,
+      intervals: { resamples: 200 },
+      compare: [[0, 2]],
+    });
+
+    const [probe] = report.rows;
+    expect(probe?.intervals?.accuracy?.low).toBeLessThanOrEqual(probe!.accuracy.mean);
+    expect(probe?.intervals?.accuracy?.high).toBeGreaterThanOrEqual(probe!.accuracy.mean);
+    // Three images a subject: tests that take images to be independent have no place.
+    expect(report.tests.map(({ metric, test }) => [metric, test])).toEqual([
+      ['auc', 'paired-bootstrap'],
+      ['accuracy', 'paired-bootstrap'],
+    ]);
+    expect(report.tests[1]?.difference).toBeCloseTo(
+      report.rows[0]!.accuracy.mean - report.rows[2]!.accuracy.mean,
+      12,
+    );
+  });
+
+  it('stores the scores that it scored', async () => {
+    const { report } = await evaluate(wholeSpec());
+    const [row] = report.rows;
+
+    const { seeded, truth } = await getScores(store, row!);
+
+    expect(seeded.map(({ seed }) => seed)).toEqual([0, 1]);
+    const again = seeded.map(({ scores }) => auc(scores, { kind: 'multi-class', classes: truth.data }));
+    expect(again).toEqual(row?.auc.values);
   });
 
   it('maps the test embeddings of self-supervised checkpoints', async () => {
@@ -143,7 +195,13 @@ describe('Evaluate', () => {
       'an unknown task',
       { task: 'lesion' },
       status.INVALID_ARGUMENT,
-      /dataset tiny has no task lesion; it has: region, finding/,
+      /dataset tiny has no task lesion; it has: region, finding, signs/,
+    ],
+    [
+      'a comparison with no entry',
+      { compare: [[0, 9]] },
+      status.INVALID_ARGUMENT,
+      /spec: compare: expected pairs/,
     ],
     ['no entries', { entries: [] }, status.INVALID_ARGUMENT, /spec: entries/],
     [
@@ -296,7 +354,7 @@ function description() {
     deidentification: { profile: 'none', notes: [] },
     normalisation: {},
     splits: { policy: 'by-subject' as const, seed: 0 },
-    labelSpaces: [REGION, FINDING],
+    labelSpaces: [REGION, FINDING, SIGNS],
     codeVersion: 'test',
   };
 }
@@ -315,7 +373,11 @@ function cohort(): DatasetImage[] {
       bodyPart: 'whole-body',
       shape: [8, 8, 1],
       pixelType: 'uint8' as const,
-      labels: { region, finding: rng.integer(2) },
+      labels: {
+        region,
+        finding: rng.integer(2),
+        signs: [Number(region === 2), Number(region === 0), Number(index % 7 === 0)],
+      },
       source: sha256(`source ${index}`),
       pixels: Uint8Array.from({ length: 64 }, () => 60 + 60 * region + rng.integer(20)),
     };

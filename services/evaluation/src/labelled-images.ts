@@ -1,4 +1,5 @@
 import { type ImageGroup, loadImages } from '@medformer/dataset';
+import { type TaskLabels, takeLabels, taskLabelsOf } from '@medformer/evaluators';
 import type { ObjectStore } from '@medformer/object-store';
 import {
   type DatasetManifest,
@@ -13,8 +14,7 @@ export interface LabelledImages {
   groups: ImageGroup[];
   /** `[images]`, over all groups. */
   records: ImageRecord[];
-  /** Class index per image, `[images]`. */
-  labels: Int32Array;
+  labels: TaskLabels;
 }
 
 /**
@@ -24,27 +24,19 @@ export interface LabelledImages {
 export async function loadLabelled(
   store: ObjectStore,
   manifest: DatasetManifest,
-  { task, classes }: LabelSpace,
+  space: LabelSpace,
   { split, dimensions, signal }: { split: Split; dimensions: (2 | 3)[]; signal: AbortSignal },
 ): Promise<LabelledImages> {
   const all = await loadImages(store, manifest, { split, dimensions, signal });
-  const groups = all.flatMap((group) => keepRows(group, ({ labels }) => labels[task] !== undefined));
+  const groups = all.flatMap((group) => keepRows(group, ({ labels }) => labels[space.task] !== undefined));
   const records = groups.flatMap((group) => group.records);
   if (records.length === 0) {
     throw new MedformerError(
       'FAILED_PRECONDITION',
-      `dataset ${manifest.name}: the ${split} split has no ${dimensions.join('D or ')}D image with a label for ${task}`,
+      `dataset ${manifest.name}: the ${split} split has no ${dimensions.join('D or ')}D image with a label for ${space.task}`,
     );
   }
-  const labels = Int32Array.from(records, (record) => {
-    const label = record.labels[task];
-    if (typeof label === 'number' && label < classes.length) return label;
-    throw new MedformerError(
-      'DATA_LOSS',
-      `image ${record.id}: label ${task}: expected an integer below ${classes.length}, found ${label}`,
-    );
-  });
-  return { groups, records, labels };
+  return { groups, records, labels: taskLabelsOf(records, space) };
 }
 
 /** The images at the given positions (ascending, over all groups). */
@@ -56,7 +48,7 @@ export function selectImages(
   return {
     groups: groups.flatMap((group) => keepRows(group, (record) => wanted.has(record))),
     records: positions.map((position) => records[position]!),
-    labels: Int32Array.from(positions, (position) => labels[position]!),
+    labels: takeLabels(labels, positions),
   };
 }
 

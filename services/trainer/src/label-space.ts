@@ -5,12 +5,18 @@ import { type DatasetManifest, type LabelSpace, MedformerError, type RunSpec } f
  * @throws MedformerError INVALID_ARGUMENT when the dataset has no such task, or none with one class per image
  */
 export function labelSpaceOf({ method }: RunSpec, manifest: DatasetManifest): LabelSpace | undefined {
-  return 'task' in method ? labelSpace(manifest, method.task, 'method.task') : undefined;
+  if (!('task' in method)) return undefined;
+  const space = labelSpace(manifest, method.task, 'method.task');
+  if (space.kind !== 'multi-label') return space;
+  throw new MedformerError(
+    'INVALID_ARGUMENT',
+    `method.task: ${space.task} is multi-label; one class per image is needed`,
+  );
 }
 
 /**
  * The classes that a run's monitor tells apart; undefined for a run without one.
- * @throws MedformerError INVALID_ARGUMENT when the dataset has no such task, or none with one class per image
+ * @throws MedformerError INVALID_ARGUMENT when the dataset has no such task
  */
 export function monitoredSpaceOf({ monitor }: RunSpec, manifest: DatasetManifest): LabelSpace | undefined {
   return monitor && labelSpace(manifest, monitor.task, 'monitor.task');
@@ -23,12 +29,6 @@ function labelSpace(manifest: DatasetManifest, wanted: string, field: string): L
     throw new MedformerError(
       'INVALID_ARGUMENT',
       `${field}: dataset ${manifest.name} has no task ${wanted}; it has: ${known}`,
-    );
-  }
-  if (space.kind === 'multi-label') {
-    throw new MedformerError(
-      'INVALID_ARGUMENT',
-      `${field}: ${space.task} is multi-label; one class per image is needed`,
     );
   }
   return space;

@@ -15,11 +15,13 @@ export function embeddingMaps(report: ScoreReport): Html | undefined {
   const modalities = [
     ...new Set(maps.flatMap(({ points }) => points.map(({ modality }) => modality))),
   ].sort();
+  const several = maps.some(({ points }) => points.some((point) => point.class === undefined));
+  const classes = several ? [...report.classes, 'none or several'] : report.classes;
   return html`<section id="embeddings" aria-labelledby="embeddings-heading">
     <h2 id="embeddings-heading">Embedding map</h2>
     <p class="muted">Test embeddings laid out by UMAP: colour is the class, shape the modality. Near points are near embeddings; distances between far groups mean little. The effective rank says how many directions the embeddings use. These checkpoints were trained without labels.</p>
-    ${legend(report.classes, modalities)}
-    <div class="grid">${maps.map((map) => scatter(map, report.classes, modalities))}</div>
+    ${legend(classes, modalities)}
+    <div class="grid">${maps.map((map) => scatter(map, classes, modalities))}</div>
   </section>`;
 }
 
@@ -50,7 +52,9 @@ function scatter({ label, points, embeddings }: EmbeddingMap, classes: string[],
         ...classes.flatMap((name, index) =>
           modalities.map((modality, shape) =>
             Plot.dot(
-              points.filter((point) => point.class === index && point.modality === modality),
+              points.filter(
+                (point) => (point.class ?? classes.length - 1) === index && point.modality === modality,
+              ),
               {
                 x: 'x',
                 y: 'y',

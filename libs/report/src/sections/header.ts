@@ -1,15 +1,21 @@
 import { summariseFindings } from '../findings.js';
 import { type Html, html } from '../html.js';
-import { percent, plural } from '../numbers.js';
+import { chanceAccuracy, percent, plural } from '../numbers.js';
 import type { ReportInput } from '../report-input.js';
 
 export function header({ report, dataset, checkpoints }: ReportInput): Html {
   const { spec } = report;
   const facts: [string, string][] = [
     ['Data set', `${report.datasetName}, ${[...spec.dimensions].map((axes) => `${axes}D`).join(' and ')}`],
-    ['Task', `${spec.task}, ${report.classes.length} classes`],
-    ['Chance', `${percent(1 / report.classes.length)} % accuracy, 50 % AUC`],
-    ['Test split', `${plural(report.testImages, 'image')} of ${plural(report.testSubjects, 'subject')}`],
+    [
+      'Task',
+      `${spec.task}, ${report.classes.length} ${report.taskKind === 'multi-label' ? 'labels per image' : 'classes'}`,
+    ],
+    ['Chance', `${percent(chanceAccuracy(report))} % accuracy, 50 % AUC`],
+    [
+      spec.split === 'val' ? 'Validation split' : 'Test split',
+      `${plural(report.testImages, 'image')} of ${plural(report.testSubjects, 'subject')}`,
+    ],
     [
       'Training labels',
       spec.labelsPerClass === undefined ? 'all' : `${spec.labelsPerClass} per class, drawn by seed`,

@@ -1,19 +1,24 @@
-import type { MetricSummary, ScoreReport, ScoreRow } from '@medformer/schema';
+import type { EvaluationMetric, MetricSummary, ScoreReport, ScoreRow } from '@medformer/schema';
 import * as Plot from '@observablehq/plot';
 import { chart } from '../chart.js';
 import { nameOf } from '../findings.js';
 import { type Html, html } from '../html.js';
-import { percentWithStd } from '../numbers.js';
+import { chanceAccuracy, percent, percentWithStd } from '../numbers.js';
 import { PROTOCOL_COLOURS, PROTOCOL_NAMES } from '../palette.js';
 
-type Metric = 'auc' | 'accuracy' | 'top1' | 'top3' | 'top5';
+type Metric = EvaluationMetric | 'top1' | 'top3' | 'top5';
 
+/** The last one gets better as it falls. */
 const METRICS: [Metric, string][] = [
   ['auc', 'AUC'],
   ['accuracy', 'ACC'],
   ['top1', 'Top-1'],
   ['top3', 'Top-3'],
   ['top5', 'Top-5'],
+  ['averagePrecision', 'AP'],
+  ['f1', 'F1'],
+  ['balancedAccuracy', 'Balanced ACC'],
+  ['calibrationError', 'ECE ↓'],
 ];
 
 export function results(report: ScoreReport): Html {
@@ -21,7 +26,7 @@ export function results(report: ScoreReport): Html {
     <h2 id="results-heading">Results</h2>
     <div class="scroll">${resultTable(report)}</div>
     <div class="grid">
-      <figure>${scoreBars(report, 'accuracy', 'Accuracy', 1 / report.classes.length)}</figure>
+      <figure>${scoreBars(report, 'accuracy', 'Accuracy', chanceAccuracy(report))}</figure>
       <figure>${scoreBars(report, 'auc', 'AUC', 0.5)}</figure>
     </div>
     <p class="muted">Bars are means, lines one standard deviation over seeds (n − 1), circles the single seeds; the dashed line is chance.</p>
@@ -29,20 +34,39 @@ export function results(report: ScoreReport): Html {
 }
 
 function resultTable(report: ScoreReport): Html {
+  const columns = METRICS.filter(([metric]) => report.rows.some((row) => row[metric]));
   const best = new Map(
-    METRICS.map(([metric]) => [metric, Math.max(...report.rows.map((row) => row[metric].mean))]),
+    columns.map(([metric]) => {
+      const means = report.rows.flatMap((row) => row[metric]?.mean ?? []);
+      return [metric, metric === 'calibrationError' ? Math.min(...means) : Math.max(...means)];
+    }),
   );
-  const cell = (row: ScoreRow, metric: Metric) =>
-    html`<td class="${row[metric].mean === best.get(metric) && report.rows.length > 1 ? 'best' : ''}">${percentWithStd(row[metric])}</td>`;
+  const cell = (row: ScoreRow, metric: Metric) => {
+    const summary = row[metric];
+    if (!summary) return html`<td></td>`;
+    const isBest = summary.mean === best.get(metric) && report.rows.length > 1;
+    return html`<td class="${isBest ? 'best' : ''}">${percentWithStd(summary)}${intervalOf(row, metric)}</td>`;
+  };
   const data = report.synthetic ? `${report.datasetName} (synthetic phantom)` : report.datasetName;
+  const { intervals } = report.spec;
   return html`<table class="scores">
-    <caption>Test scores in %, mean ± standard deviation over seeds; ${data}, task ${report.spec.task}. The best of each column is bold.</caption>
-    <thead><tr><th scope="col">Method</th><th scope="col">Protocol</th>${METRICS.map(([, name]) => html`<th scope="col">${name}</th>`)}<th scope="col">Runs</th></tr></thead>
+    <caption>${report.spec.split === 'val' ? 'Validation' : 'Test'} scores in %, mean ± standard deviation over seeds; ${data}, task ${report.spec.task}. The best of each column is bold.${
+      intervals &&
+      ` In brackets the ${percent(intervals.level)} % interval of the mean, by ${intervals.resamples} resamples of subjects.`
+    }</caption>
+    <thead><tr><th scope="col">Method</th><th scope="col">Protocol</th>${columns.map(([, name]) => html`<th scope="col">${name}</th>`)}<th scope="col">Runs</th></tr></thead>
     <tbody>${report.rows.map(
       (row) =>
-        html`<tr><th scope="row">${row.label}</th><td class="text"><span class="dot" style="background:${PROTOCOL_COLOURS[row.protocol]}"></span>${PROTOCOL_NAMES[row.protocol]}</td>${METRICS.map(([metric]) => cell(row, metric))}<td>${row.accuracy.values.length}</td></tr>`,
+        html`<tr><th scope="row">${row.label}</th><td class="text"><span class="dot" style="background:${PROTOCOL_COLOURS[row.protocol]}"></span>${PROTOCOL_NAMES[row.protocol]}</td>${columns.map(([metric]) => cell(row, metric))}<td>${row.accuracy.values.length}</td></tr>`,
     )}</tbody>
   </table>`;
+}
+
+function intervalOf({ intervals }: ScoreRow, metric: Metric): Html | undefined {
+  const interval = intervals?.[metric as EvaluationMetric];
+  return (
+    interval && html`<br><span class="muted">[${percent(interval.low)}, ${percent(interval.high)}]</span>`
+  );
 }
 
 function scoreBars(report: ScoreReport, metric: 'auc' | 'accuracy', title: string, chance: number): Html {

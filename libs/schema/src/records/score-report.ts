@@ -1,33 +1,50 @@
 import { z } from 'zod';
+import { TaskKind } from './dataset-manifest.js';
+import { BootstrapSpec, ClassScores, EvaluationMetric, Interval, PairedTest } from './evaluation-metric.js';
 import { ContentHash, Slug } from './primitives.js';
 
 export const Protocol = z.enum(['linear-probe', 'knn', 'head']);
 export type Protocol = z.infer<typeof Protocol>;
 
 /** What an evaluation computes: entries (checkpoint x protocol), each over the same seeds of labelled images. */
-export const EvaluationSpec = z.object({
-  title: z.string().min(1).default('Evaluation'),
-  dataset: ContentHash,
-  task: Slug,
-  /** Labelled training images per class that linear probe and kNN may use, drawn by seed; all when absent. */
-  labelsPerClass: z.number().int().min(1).optional(),
-  seeds: z.array(z.number().int()).min(1).default([0, 1, 2]),
-  dimensions: z
-    .array(z.union([z.literal(2), z.literal(3)]))
-    .min(1)
-    .default([2]),
-  entries: z
-    .array(
-      z.object({
-        /** The row's name in the table, e.g. `SimCLR`. */
-        label: z.string().min(1),
-        protocol: Protocol,
-        /** One checkpoint, or one per seed (a supervised run per seed). */
-        checkpoints: z.array(ContentHash).min(1),
-      }),
-    )
-    .min(1),
-});
+export const EvaluationSpec = z
+  .object({
+    title: z.string().min(1).default('Evaluation'),
+    dataset: ContentHash,
+    task: Slug,
+    /** The images that are scored; `val` picks a model, so that `test` judges it once. */
+    split: z.enum(['val', 'test']).default('test'),
+    /**
+     * Labelled training images per class that linear probe and kNN may use, drawn by seed; all when absent. Of a
+     * multi-label task so many positives of each label, and images without any.
+     */
+    labelsPerClass: z.number().int().min(1).optional(),
+    seeds: z.array(z.number().int()).min(1).default([0, 1, 2]),
+    dimensions: z
+      .array(z.union([z.literal(2), z.literal(3)]))
+      .min(1)
+      .default([2]),
+    entries: z
+      .array(
+        z.object({
+          /** The row's name in the table, e.g. `SimCLR`. */
+          label: z.string().min(1),
+          protocol: Protocol,
+          /** One checkpoint, or one per seed (a supervised run per seed). */
+          checkpoints: z.array(ContentHash).min(1),
+        }),
+      )
+      .min(1),
+    /** Confidence intervals of every metric; none when absent. */
+    intervals: BootstrapSpec.optional(),
+    /** Pairs of entries, by position, that are tested against each other on the same images. */
+    compare: z.array(z.tuple([z.number().int().min(0), z.number().int().min(0)])).default([]),
+  })
+  .refine(
+    ({ entries, compare }) =>
+      compare.every((pair) => pair[0] !== pair[1] && pair.every((at) => at < entries.length)),
+    { path: ['compare'], error: 'expected pairs of two positions among entries, from 0' },
+  );
 export type EvaluationSpec = z.infer<typeof EvaluationSpec>;
 
 /** A metric over seeds; `std` is the sample standard deviation (n - 1), 0 for one seed. */
@@ -40,11 +57,24 @@ export const ScoreRow = z.object({
   checkpoints: z.array(ContentHash),
   auc: MetricSummary,
   accuracy: MetricSummary,
-  top1: MetricSummary,
-  top3: MetricSummary,
-  top5: MetricSummary,
-  /** Test images, `[true class][predicted class]`, summed over seeds. */
+  averagePrecision: MetricSummary.optional(),
+  /** Macro. */
+  f1: MetricSummary.optional(),
+  balancedAccuracy: MetricSummary.optional(),
+  /** Expected calibration error in 15 bins. */
+  calibrationError: MetricSummary.optional(),
+  /** Absent of multi-label tasks. */
+  top1: MetricSummary.optional(),
+  top3: MetricSummary.optional(),
+  top5: MetricSummary.optional(),
+  /** Scored images, `[true class][predicted class]`, summed over seeds; empty of multi-label tasks. */
   confusion: z.array(z.array(z.number().int().min(0))),
+  /** Means over seeds, one per class or label. */
+  perClass: z.array(ClassScores).default([]),
+  /** Of the means over seeds, over subjects. */
+  intervals: z.partialRecord(EvaluationMetric, Interval).optional(),
+  /** The scores themselves: a safetensors blob with a tensor `[images, classes]` per seed, in the order of the record. */
+  scores: z.object({ sha256: ContentHash, bytes: z.number().int() }).optional(),
 });
 export type ScoreRow = z.infer<typeof ScoreRow>;
 
@@ -59,7 +89,15 @@ export const EmbeddingMap = z.object({
     std: z.number(),
     effectiveRank: z.number(),
   }),
-  points: z.array(z.object({ x: z.number(), y: z.number(), class: z.number().int(), modality: Slug })),
+  points: z.array(
+    z.object({
+      x: z.number(),
+      y: z.number(),
+      /** Absent where an image may be of several. */
+      class: z.number().int().optional(),
+      modality: Slug,
+    }),
+  ),
 });
 export type EmbeddingMap = z.infer<typeof EmbeddingMap>;
 
@@ -68,10 +106,13 @@ export const ScoreReport = z.object({
   spec: EvaluationSpec,
   datasetName: z.string(),
   synthetic: z.boolean(),
+  /** Of the task; absent in reports from before there was more than one class per image. */
+  taskKind: TaskKind.optional(),
   classes: z.array(z.string()),
   testImages: z.number().int(),
   testSubjects: z.number().int(),
   rows: z.array(ScoreRow),
+  tests: z.array(PairedTest).default([]),
   embeddingMaps: z.array(EmbeddingMap),
   codeVersion: z.string(),
 });
