@@ -7,5 +7,6 @@ export {
   pruneCheckpoints,
   writeCheckpoint,
 } from './checkpoint-store.js';
+export { type FailedStepContent, lastFailedStep, loadFailedStep, putFailedStep } from './failed-steps.js';
 export { isReferred, refer, release } from './references.js';
 export { type CheckpointPointer, getRunSpec, listCheckpoints, listRuns, putRunSpec } from './run-store.js';

@@ -35,6 +35,8 @@ export interface FailedStepState {
   gradientNorm: number;
   policies: readonly ViewPolicy[];
   parts: readonly HostBatch[];
+  /** [...spatial, channels] of the run's images: what a model is built for. */
+  shapes: readonly number[][];
   /** As before the step. */
   state: StoredState;
 }
@@ -128,7 +130,9 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
       const images = prepared.reduce((sum, part) => sum + part.labels.length, 0);
       const learningRate = runRateAt(spec, step);
       if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
-        const failed = { step, loss, gradientNorm, policies, parts: prepared, state: session.stored() };
+        const shapes = [...new Map(groups.map(({ shape }) => [shape.join(), shape])).values()];
+        const state = session.stored();
+        const failed = { step, loss, gradientNorm, policies, parts: prepared, shapes, state };
         const kept = await run.onFailedStep?.(failed);
         throw new MedformerError(
           'FAILED_PRECONDITION',

@@ -2,6 +2,7 @@ import { type CodeKeys, type CodeNames, Medformer, oneHotRows, type TaskHead } f
 import { MedformerError, type RunSpec, type StoredTensor } from '@medformer/schema';
 import { type RecordedStep, recordStep, tf } from '@medformer/tensorflow';
 import { arrange, type HostBatch } from './batch.js';
+import { type ExaminedStep, examineStep } from './health/examine-step.js';
 import { features, methodOf } from './methods/registry.js';
 import { isDecayed, unusedPatterns } from './optimisers/decayed.js';
 import { emaDecayAt } from './optimisers/ema-decay.js';
@@ -130,6 +131,16 @@ export class TrainSession {
       }
     }
     return outcomes[0]!;
+  }
+
+  /** What this step would compute, looked at op by op; nothing changes. */
+  examine(step: number, parts: readonly HostBatch[]): ExaminedStep {
+    const inputs = parts.map((part) => this.inputs(step, part));
+    try {
+      return examineStep(this.context, this.vectors, inputs);
+    } finally {
+      for (const given of inputs) tf.dispose(listed(given).values);
+    }
   }
 
   /** Features [B, D] of pixels in [0, 1], as a checkpoint of now would give them. */

@@ -2,6 +2,7 @@ import type { Medformer } from '@medformer/medformer';
 import type { RunSpec } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
 import { effectiveRank, embeddingStd } from './health/embedding-health.js';
+import type { MethodLoss } from './methods/method.js';
 import { methodOf } from './methods/registry.js';
 import { clipNorm } from './optimisers/clip-norm.js';
 import { type Optimiser, optimiserOf } from './optimisers/optimiser.js';
@@ -85,11 +86,20 @@ export function applyStep(
   return tf.reshape(norm, [1]);
 }
 
+/** Sees a step from inside while it is computed op by op. */
+export interface StepObserver {
+  /** Before the forward pass. */
+  parameters(named: ReadonlyMap<string, tf.Tensor>): void;
+  /** After the forward pass. */
+  loss(made: MethodLoss): void;
+}
+
 /** The gradient [P] of the method's loss, and the step's results without the gradient norm. */
-function batchGradient(
+export function batchGradient(
   { spec, model, layout, parts = 1 }: StepContext,
   vectors: TrainVectors,
   { x, modality, bodyPart, labels, schedule, drawn }: StepInputs,
+  observer?: StepObserver,
 ): {
   gradient: tf.Tensor;
   touched: boolean[];
@@ -98,6 +108,7 @@ function batchGradient(
   const method = methodOf(spec.method);
   const parameters = layout.split(vectors.parameters);
   const named = new Map(layout.names.map((name, index) => [name, parameters[index]!]));
+  observer?.parameters(named);
   const student = model.reading(named, { parts });
   const given = {
     labels,
@@ -108,7 +119,9 @@ function batchGradient(
   const kept: tf.Tensor[] = [];
   const { value, grads } = tf.engine().gradients(
     () => {
-      const { loss, h, accuracy } = method.loss(spec.method, student, { x, modality, bodyPart }, given);
+      const made = method.loss(spec.method, student, { x, modality, bodyPart }, given);
+      observer?.loss(made);
+      const { loss, h, accuracy } = made;
       kept.push(tf.keep(embeddingStd(h)), tf.keep(accuracy ?? tf.scalar(Number.NaN)));
       kept.push(tf.keep(effectiveRank(h)));
       return loss as tf.Tensor;

@@ -11,6 +11,7 @@ export {
   type TensorValue,
 } from './graph-def.js';
 export * from './native-backend.js';
+export * from './op-watch.js';
 export * from './recorded-step.js';
 export * from './saved-model.js';
 export * from './symmetric-eigenvalues.js';

@@ -1,8 +1,10 @@
 import { z } from 'zod';
-import { ContentHash } from './primitives.js';
+import { ContentHash, Slug } from './primitives.js';
 import { ViewPolicy } from './view-policy.js';
 
 const Blobs = z.array(z.object({ sha256: ContentHash, bytes: z.number().int().min(0) })).min(1);
+
+const Shape = z.array(z.number().int().min(1));
 
 /**
  * A step that gave no finite loss or gradient, with all that it was computed from: it can be computed again, alone. The
@@ -25,11 +27,15 @@ export const FailedStep = z.object({
     z.object({
       /** Ids of the images, in the order of the first view's rows. */
       images: z.array(z.string()),
-      /** [...spatial, channels] of a row of `x`. */
-      shape: z.array(z.number().int()),
+      /** Place of the images' shape among those of the run. */
+      group: z.number().int().min(0),
     }),
   ),
   seed: z.number().int(),
+  /** What the model was built for: keys with codes, tasks with their classes, [...spatial, channels] of the images. */
+  codes: z.object({ modalities: z.array(Slug), bodyParts: z.array(Slug), tasks: z.array(Slug) }),
+  heads: z.array(z.object({ task: Slug, classes: z.number().int().min(2) })),
+  shapes: z.array(Shape).min(1),
   policies: z.array(ViewPolicy),
   /** What the step was fed: `<part>/x`, `<part>/modality`, `<part>/bodyPart`, `<part>/labels`, `<part>/drawn/<name>`. */
   inputs: Blobs,
