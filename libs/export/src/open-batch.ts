@@ -77,11 +77,10 @@ class BatchOpener {
   }
 
   private openNode(node: GraphNode, other: GraphNode): void {
-    const same = Buffer.compare(encodeNode(node), encodeNode(other)) === 0;
     const [value, otherValue] = [constantOf(node), constantOf(other)];
-    if (same) this.nodes.push(node);
+    if (value && otherValue && node.name === other.name) this.openConstant(node, value, otherValue);
     else if (node.op === 'Placeholder' && other.op === 'Placeholder') this.nodes.push(this.openInput(node));
-    else if (value && otherValue && node.name === other.name) this.openConstant(node, value, otherValue);
+    else if (Buffer.compare(encodeNode(node), encodeNode(other)) === 0) this.nodes.push(node);
     else throw refuse(`${node.op} becomes ${describe(other)} at another batch size`);
   }
 
@@ -247,7 +246,8 @@ const ROUNDING = 1e-5;
 /** Whether two constants are the same but for float32's rounding. */
 function agree(one: TensorValue, other: TensorValue): boolean {
   if (one.dtype !== other.dtype || one.shape.join() !== other.shape.join()) return false;
-  if (one.dtype !== DATA_TYPES.float32) return Buffer.compare(one.content, other.content) === 0;
+  if (Buffer.compare(one.content, other.content) === 0) return true;
+  if (one.dtype !== DATA_TYPES.float32) return false;
   const [values, others] = [one, other].map(({ content }) => new Float32Array(content.slice().buffer)) as [
     Float32Array,
     Float32Array,
