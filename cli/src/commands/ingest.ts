@@ -15,6 +15,7 @@ interface Options {
   val: number;
   test: number;
   skipBadFiles: boolean;
+  allowMd5Mismatch: boolean;
   seed: number;
   patients: number;
   volumePatients: number;
@@ -33,6 +34,11 @@ export function registerIngest(program: Command, bind: WithContext): void {
     .option('--val <share>', 'share of subjects for validation (default 0.15)', fraction, 0)
     .option('--test <share>', 'share of subjects for test (default 0.25)', fraction, 0)
     .option('--skip-bad-files', 'ingest the good files although others are refused', false)
+    .option(
+      '--allow-md5-mismatch',
+      'take a file with the name of a MedMNIST set for one although its MD5 is another: own data of that form',
+      false,
+    )
     .option('--seed <n>', 'phantom: seed of the cohort', integer, 0)
     .option('--patients <n>', 'phantom: patients with 2D images', count, 0)
     .option('--volume-patients <n>', 'phantom: the first so many also get 3D volumes', count, 0)
@@ -59,6 +65,7 @@ An interrupted upload goes on where it broke when the same command runs again.`,
             valFraction: options.val,
             testFraction: options.test,
             skipBadFiles: options.skipBadFiles,
+            allowMd5Mismatch: options.allowMd5Mismatch,
           },
         });
         context.terminal.result(outcome, describe(outcome));

@@ -16,6 +16,7 @@ export * from './linear-probe.js';
 export * from './logistic-regression.js';
 export * from './matrix.js';
 export * from './mcnemar.js';
+export * from './medmnist-result.js';
 export * from './metrics.js';
 export * from './paired-bootstrap.js';
 export * from './per-class-scores.js';

@@ -5,7 +5,8 @@ export { decodeRaster } from './decode/raster.js';
 export { encodePng } from './encode-png.js';
 export { normalise, percentiles, ruleFor } from './normalise.js';
 export { encodeNpy, encodeZip, type NpyPart } from './npz/encode-npz.js';
-export { MEDMNIST_SETS, type MedmnistSet, medmnistSetOf } from './npz/medmnist-sets.js';
+export type { MedmnistInfo, MedmnistSet, MedmnistSize } from './npz/medmnist-set.js';
+export { MEDMNIST_SETS, medmnistSetOf, type NamedMedmnistSet } from './npz/medmnist-sets.js';
 export { type NpyArray, readNpyArray } from './npz/npy-array.js';
 export { openZip, type ZipArchive, type ZipEntry } from './npz/zip-archive.js';
 export type {

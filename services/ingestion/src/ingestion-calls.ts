@@ -19,6 +19,7 @@ export interface IngestionInput {
     valFraction: number;
     testFraction: number;
     skipBadFiles: boolean;
+    allowMd5Mismatch: boolean;
   };
   pseudonymKey: string;
   maxArchiveBytes: number;

@@ -27,6 +27,7 @@ export function parseIngestRequest({
       valFraction: val,
       testFraction: test,
       skipBadFiles: options?.skipBadFiles ?? false,
+      allowMd5Mismatch: options?.allowMd5Mismatch ?? false,
     },
   };
 }

@@ -18,6 +18,8 @@ export interface SourceOptions {
   fractions: SplitFractions;
   /** Drop bad files and report them, instead of refusing everything. */
   skipBadFiles: boolean;
+  /** Take a file with the name of a MedMNIST set for one whatever its checksum: own data of that form, or an old release. */
+  allowMd5Mismatch?: boolean;
   /** True for generated data, whose subject names are kept. */
   synthetic: boolean;
   /** Key of the hash that turns patient identifiers into pseudonyms. */

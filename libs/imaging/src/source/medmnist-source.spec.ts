@@ -1,9 +1,12 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Rng, sha256 } from '@medformer/schema';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeNpy, encodeZip, type NpyPart } from '../npz/encode-npz.js';
+import { MEDMNIST_SETS, medmnistSetByMd5, medmnistSetOf } from '../npz/medmnist-sets.js';
+import { refuseOtherMd5 } from './identify-medmnist.js';
 import type { ImageSource, SourceImage, SourceOptions } from './image-source.js';
 import { openSource } from './open-source.js';
 
@@ -61,6 +64,56 @@ describe('openSource on a MedMNIST archive', () => {
       { task: 'my-set', kind: 'multi-class', classes: ['0', '1', '2', '3'] },
     ]);
     expect((await all(source))[0]).toMatchObject({ modality: 'ct', bodyPart: 'hip', shape: [9, 7, 1] });
+  });
+
+  describe('which claims to be a published set', () => {
+    const strict = { allowMd5Mismatch: false };
+    const refusal = (file: string, bytes: Buffer) => open(file, bytes, strict).catch((error) => error);
+
+    it('is refused by its checksum, expected and found, and accepted as own data where that is allowed', async () => {
+      const bytes = pack(archive({ edges: [28, 28], classes: 2 }));
+      const error = await refusal('pneumoniamnist.npz', bytes);
+
+      const found = createHash('md5').update(bytes).digest('hex');
+      expect(error).toMatchObject({ code: 'FAILED_PRECONDITION' });
+      expect(error.message).toContain(
+        `expected MD5 28209eda62fecd6e6a2d98b1501bb15f of pneumoniamnist.npz, found MD5 ${found}`,
+      );
+      const own = await open('pneumoniamnist.npz', bytes);
+      expect(own.deidentification.notes[0]).toMatch(/not the file that MedMNIST publishes/);
+    });
+
+    it('names the release that an outdated file is of', () => {
+      const outdated = '866b832ed4eeba67bfb9edee1d5544e6';
+      const claimed = medmnistSetOf('organamnist.npz');
+      const refuse = (claim: typeof claimed) => () =>
+        refuseOtherMd5({ md5: outdated, claimed: claim, byMd5: undefined }, 'organs.npz');
+
+      expect(refuse(claimed)).toThrow(
+        /expected MD5 68e3f8846a6bd62f0c9bf841c0d9eacc of organamnist\.npz, found MD5 866b.*organamnist of medmnist 2\.0\.1 to 2\.2\.3/,
+      );
+      expect(refuse(undefined)).toThrow(/organs\.npz: expected the file of the newest release/);
+    });
+
+    it('is known by its checksum under any name, but not under the name of another', () => {
+      const byMd5 = medmnistSetByMd5('a8b06965200029087d5bd730944a56c1');
+      const identity = { md5: 'a8b06965200029087d5bd730944a56c1', byMd5 };
+
+      expect(byMd5).toMatchObject({ name: 'pathmnist', size: '28' });
+      expect(() => refuseOtherMd5({ ...identity, claimed: undefined }, 'mine.npz')).not.toThrow();
+      const claimed = medmnistSetOf('pathmnist_64.npz');
+      expect(() => refuseOtherMd5({ ...identity, claimed }, 'pathmnist_64.npz')).toThrow(
+        /which is pathmnist\.npz/,
+      );
+    });
+
+    it('has every set with a checksum per size, and no checksum twice', () => {
+      const sets = Object.values(MEDMNIST_SETS);
+      expect(sets.map(({ dimensions }) => dimensions).sort()).toEqual([...fill(2, 12), ...fill(3, 6)]);
+      const sums = sets.flatMap(({ md5, formerMd5 }) => [...Object.values(md5), ...Object.keys(formerMd5)]);
+      expect(sums).toHaveLength(12 * 4 + 6 * 2 + 6);
+      expect(new Set(sums).size).toBe(sums.length);
+    });
   });
 
   const grey = () => archive({ edges: [28, 28], classes: 2 });
@@ -218,6 +271,8 @@ const OPTIONS: SourceOptions = {
   synthetic: false,
   pseudonymKey: 'a key for the spec',
   maxArchiveBytes: 1_000_000,
+  // The archives of this spec are made here.
+  allowMd5Mismatch: true,
 };
 
 async function open(file: string, bytes: Buffer, options: Partial<SourceOptions> = {}): Promise<ImageSource> {

@@ -1,9 +1,11 @@
 import { basename, join } from 'node:path';
 import { badInput, type LabelSpace, MedformerError, Split } from '@medformer/schema';
-import { type MedmnistSet, medmnistSetOf } from '../npz/medmnist-sets.js';
+import type { MedmnistSet } from '../npz/medmnist-set.js';
+import type { NamedMedmnistSet } from '../npz/medmnist-sets.js';
 import { type NpyArray, readNpyArray, readNpyHeader, readNpyRows } from '../npz/npy-array.js';
 import type { NpyHeader } from '../npz/npy-header.js';
 import { openZip, type ZipArchive, type ZipEntry } from '../npz/zip-archive.js';
+import { identifyMedmnist, refuseOtherMd5 } from './identify-medmnist.js';
 import {
   type ImageSource,
   imageId,
@@ -32,10 +34,11 @@ interface Layout {
 /**
  * A MedMNIST archive: `{train,val,test}_{images,labels}.npy`; uint8 images `(n, h, w)`, `(n, h, w, 3)` or
  * `(n, d, h, w)`, integer labels `(n, 1)` or, for multi-label sets, `(n, k)` of 0 and 1. The 18 published sets are
- * known by file name; of any other archive the classes are those of its training labels, numbered, and the task has
- * the file's name.
+ * known by their checksum and by file name; of any other archive the classes are those of its training labels, numbered,
+ * and the task has the file's name.
  *
- * @throws MedformerError INVALID_ARGUMENT naming the array for whatever does not fit.
+ * @throws MedformerError INVALID_ARGUMENT naming the array for whatever does not fit; FAILED_PRECONDITION for a file that
+ * has the name of a set but not its checksum, or the checksum of an earlier release, unless the options allow it.
  */
 export async function openMedmnistSource(
   folder: string,
@@ -45,8 +48,12 @@ export async function openMedmnistSource(
   const zip = await openZip(join(folder, file.path), file.path, options.maxArchiveBytes);
   try {
     const arrays = await readArrays(zip, file.path);
-    const layout = inspect(arrays, file.path, options);
+    const identity = await identifyMedmnist(folder, file.path);
+    const known = identity.byMd5 && !options.allowMd5Mismatch ? identity.byMd5 : identity.claimed;
+    const layout = inspect(arrays, file.path, known, options);
+    if (!options.allowMd5Mismatch) refuseOtherMd5(identity, file.path);
     const notes = [
+      ...(known ? [provenance(known, identity.byMd5)] : []),
       'The archive names no patients: every image counts as its own subject, under a number.',
       'Splits are those of the archive.',
     ];
@@ -82,8 +89,19 @@ async function readArrays(zip: ZipArchive, file: string): Promise<Record<Split, 
   return arrays as Record<Split, SplitArrays>;
 }
 
-function inspect(arrays: Record<Split, SplitArrays>, file: string, options: SourceOptions): Layout {
-  const known = medmnistSetOf(file);
+function provenance({ name, size, set }: NamedMedmnistSet, byMd5: NamedMedmnistSet | undefined): string {
+  const published = byMd5?.name === name && byMd5.size === size;
+  return published
+    ? `${set.title} at ${size} as MedMNIST publishes it, MD5 ${set.md5[size]}; licence of the images ${set.licence}.`
+    : `In the form of ${set.title} at ${size}, but not the file that MedMNIST publishes: scores do not compare with published ones.`;
+}
+
+function inspect(
+  arrays: Record<Split, SplitArrays>,
+  file: string,
+  known: NamedMedmnistSet | undefined,
+  options: SourceOptions,
+): Layout {
   for (const split of SPLITS) checkArrays(split, arrays[split], file);
   const [, ...edges] = arrays.train.images.header.shape;
   for (const split of SPLITS) {

@@ -35,7 +35,8 @@ export function sourceDigest(
   files: readonly SourceFile[],
   options: SourceOptions,
 ): DatasetManifest['source']['digest'] {
-  const { pseudonymKey, maxArchiveBytes: _limit, ...choices } = options;
+  const { pseudonymKey, maxArchiveBytes: _limit, allowMd5Mismatch, ...chosen } = options;
+  const choices = allowMd5Mismatch ? { ...chosen, allowMd5Mismatch } : chosen;
   const pairs = files.map(({ path, sha256 }) => [path, sha256]).sort(([x], [y]) => (x! < y! ? -1 : 1));
   return contentAddress({
     files: pairs,
