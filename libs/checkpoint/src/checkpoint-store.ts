@@ -2,6 +2,7 @@ import { blobKey, getRecord, type ObjectStore, putBlob, putRecord } from '@medfo
 import {
   CheckpointRecord,
   contentAddress,
+  type ExpectedLoss,
   type HistoryEntry,
   type KeepSpec,
   keptSteps,
@@ -22,6 +23,7 @@ export interface CheckpointContent {
   weights: ReadonlyMap<string, StoredTensor>;
   optimiser: ReadonlyMap<string, StoredTensor>;
   history: HistoryEntry[];
+  expectedLoss?: ExpectedLoss;
   runtime?: Runtime;
 }
 
@@ -43,7 +45,7 @@ export async function writeCheckpoint(
   { keep: _, ...spec }: RunSpec,
   codes: CheckpointRecord['codes'],
   input: CheckpointRecord['input'],
-  { step, weights, optimiser, history, runtime }: CheckpointContent,
+  { step, weights, optimiser, history, expectedLoss, runtime }: CheckpointContent,
 ): Promise<string> {
   const run = runId(spec);
   const metadata = { format: 'medformer', run, step: String(step) };
@@ -64,6 +66,7 @@ export async function writeCheckpoint(
     dataset: spec.dataset,
     codeVersion: spec.codeVersion,
     ...(runtime ? { runtime } : {}),
+    ...(expectedLoss ? { expectedLoss } : {}),
     history,
   };
   const checkpoint = contentAddress(record);

@@ -1,7 +1,14 @@
 import { once } from 'node:events';
-import { type Run, RunState, type TrainProgress, type WatchRunResponse } from '@medformer/gen/trainer';
+import {
+  type Run,
+  type RunHealth,
+  RunState,
+  type TrainProgress,
+  type WatchRunResponse,
+} from '@medformer/gen/trainer';
 import type { OnlineScores } from '@medformer/schema';
 import { onlineScores } from './online-scores.js';
+import { LiveHealth } from './run-health.js';
 
 const TERMINAL = new Set([
   RunState.RUN_STATE_SUCCEEDED,
@@ -14,6 +21,7 @@ const TERMINAL = new Set([
 export class LiveRun {
   /** Fires when somebody asks for the run to stop. */
   readonly cancellation = new AbortController();
+  readonly health = new LiveHealth();
   private readonly changes = new EventTarget();
   private version = 1;
   private progress: TrainProgress | undefined;
@@ -35,6 +43,11 @@ export class LiveRun {
     return this.online;
   }
 
+  warn(message: string): void {
+    this.health.warn(message);
+    this.changed();
+  }
+
   update(change: Partial<Run>): void {
     this.current = { ...this.current, ...change };
     this.changed();
@@ -54,9 +67,15 @@ export class LiveRun {
     let seen = 0;
     let told: RunState | undefined;
     let toldProgress: TrainProgress | undefined;
+    let toldHealth: RunHealth | undefined;
     for (;;) {
       if (seen === this.version) await once(this.changes, 'change', { signal });
       seen = this.version;
+      // First, so that a run that ends by its health is not told without it.
+      if (this.health.value && this.health.value !== toldHealth) {
+        toldHealth = this.health.value;
+        yield { event: { $case: 'health', value: toldHealth } };
+      }
       if (this.current.state !== told) {
         told = this.current.state;
         yield { event: { $case: 'state', value: this.current } };

@@ -2,6 +2,7 @@ import {
   loadCheckpoint,
   loadNewestCheckpoint,
   pruneCheckpoints,
+  putFailedStep,
   writeCheckpoint,
 } from '@medformer/checkpoint';
 import { loadImages, resolveDataset } from '@medformer/dataset';
@@ -18,7 +19,13 @@ import {
   type RunSpec,
   runId,
 } from '@medformer/schema';
-import { type MonitoredImages, type StepReport, type TrainingGroup, trainRun } from '@medformer/ssl';
+import {
+  batchTensors,
+  type MonitoredImages,
+  type StepReport,
+  type TrainingGroup,
+  trainRun,
+} from '@medformer/ssl';
 import { useBackend } from '@medformer/tensorflow';
 import { labelSpaceOf, monitoredSpaceOf } from './label-space.js';
 import { labelledSubset, withOtherLabelsHidden } from './labelled-subset.js';
@@ -66,13 +73,14 @@ export async function train(
   const otherRuntime = newest?.record.runtime && runtimeDifference(newest.record.runtime, runtime);
   if (otherRuntime) progress({ type: 'warning', message: otherRuntime });
   const keep = spec.keep ?? KeepSpec.parse({});
+  const heads = space ? [headOf(space)] : [];
   let checkpoint = newest?.checkpoint ?? '';
   const rate = new StepRate(spec.steps);
   const { step } = await trainRun({
     spec,
     groups,
     codes,
-    heads: space ? [headOf(space)] : [],
+    heads,
     ...(await monitored(store, manifest, spec, images, signal)),
     ...start,
     parts: backend.gpu ? 1 : backend.threads,
@@ -83,6 +91,22 @@ export async function train(
       checkpoint = await writeCheckpoint(store, spec, codes, INPUT_STATISTICS, { ...state, runtime });
       await pruneCheckpoints(store, run, keep, state.history);
       progress({ type: 'checkpoint', step: state.step, checkpoint });
+    },
+    async onFailedStep({ step, loss, gradientNorm, policies, parts, shapes, state }) {
+      const failedStep = await putFailedStep(store, spec, {
+        step,
+        loss: String(loss),
+        gradientNorm: String(gradientNorm),
+        parts: parts.map(({ images, group }) => ({ images, group })),
+        policies: [...policies],
+        codes,
+        heads,
+        shapes: [...shapes],
+        inputs: batchTensors(parts),
+        ...state,
+      });
+      progress({ type: 'failed-step', failedStep });
+      return failedStep;
     },
   });
   return { checkpoint, step };

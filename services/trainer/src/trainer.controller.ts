@@ -1,3 +1,4 @@
+import { lastFailedStep } from '@medformer/checkpoint';
 import { resolveDataset } from '@medformer/dataset';
 import {
   type CancelRunRequest,
@@ -8,6 +9,8 @@ import {
   type GetRunResponse,
   type ListRunsRequest,
   type ListRunsResponse,
+  type ReplayFailedStepRequest,
+  type ReplayFailedStepResponse,
   type StartRunRequest,
   type StartRunResponse,
   TrainerServiceService,
@@ -22,6 +25,8 @@ import { Controller, Inject } from '@nestjs/common';
 import { CheckpointExports } from './checkpoint-exports.js';
 import { exportRequest } from './export-request.js';
 import { labelSpaceOf, monitoredSpaceOf } from './label-space.js';
+import { replayResponse } from './replay-response.js';
+import { StepReplays } from './step-replays.js';
 import { TrainingRuns } from './training-runs.js';
 
 @RpcController(TrainerServiceService)
@@ -31,6 +36,7 @@ export class TrainerController {
     @Inject(OBJECT_STORE) private readonly store: ObjectStore,
     @Inject(TrainingRuns) private readonly runs: TrainingRuns,
     @Inject(CheckpointExports) private readonly exports: CheckpointExports,
+    @Inject(StepReplays) private readonly replays: StepReplays,
   ) {}
 
   async startRun({ spec }: StartRunRequest): Promise<StartRunResponse> {
@@ -62,11 +68,21 @@ export class TrainerController {
 
   async getRun({ run: id }: GetRunRequest): Promise<GetRunResponse> {
     const { run, spec } = await this.runs.get(id);
-    return { run, spec, result: await this.runs.result(run) };
+    const [result, health] = await Promise.all([this.runs.result(run), this.runs.health(run)]);
+    return { run, spec, result, health };
   }
 
   async listRuns(_: ListRunsRequest): Promise<ListRunsResponse> {
     return { runs: await this.runs.list() };
+  }
+
+  async replayFailedStep(
+    { run, failedStep }: ReplayFailedStepRequest,
+    { signal }: CallContext,
+  ): Promise<ReplayFailedStepResponse> {
+    const { spec } = await this.runs.get(run);
+    const address = failedStep || (await lastFailedStep(this.store, run));
+    return replayResponse(address, await this.replays.replay(spec, address, signal));
   }
 
   async *exportCheckpoint(

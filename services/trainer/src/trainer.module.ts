@@ -4,6 +4,7 @@ import type { Logger } from '@medformer/telemetry';
 import { type DynamicModule, Inject, Module, type OnModuleDestroy } from '@nestjs/common';
 import { CheckpointExports } from './checkpoint-exports.js';
 import type { TrainerConfig } from './config.js';
+import { StepReplays } from './step-replays.js';
 import { TrainerController } from './trainer.controller.js';
 import { TrainingRuns } from './training-runs.js';
 
@@ -12,6 +13,7 @@ export class TrainerModule implements OnModuleDestroy {
   constructor(
     @Inject(TrainingRuns) private readonly runs: TrainingRuns,
     @Inject(CheckpointExports) private readonly exports: CheckpointExports,
+    @Inject(StepReplays) private readonly replays: StepReplays,
   ) {}
 
   static with(this: void, config: TrainerConfig): DynamicModule {
@@ -34,12 +36,13 @@ export class TrainerModule implements OnModuleDestroy {
           inject: [OBJECT_STORE],
           useFactory: (store: ObjectStore) => new CheckpointExports(store, exporting),
         },
+        { provide: StepReplays, useValue: new StepReplays(exporting) },
       ],
     };
   }
 
   /** Runs end with a checkpoint before the process does. */
   async onModuleDestroy(): Promise<void> {
-    await Promise.all([this.runs.stop(), this.exports.stop()]);
+    await Promise.all([this.runs.stop(), this.exports.stop(), this.replays.stop()]);
   }
 }

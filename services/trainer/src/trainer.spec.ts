@@ -8,6 +8,7 @@ import { listCheckpoints, loadCheckpoint } from '@medformer/checkpoint';
 import { type DatasetImage, writeDataset } from '@medformer/dataset';
 import {
   type GetRunResponse,
+  type ReplayFailedStepResponse,
   type Run,
   RunState,
   TrainerServiceClient,
@@ -181,6 +182,77 @@ describe('a run', () => {
     expect((await start((await get(run)).spec!)).state).toBe(RunState.RUN_STATE_SUCCEEDED);
   });
 
+  it('says where its loss starts and how low it can go, to watchers, as a metric and from its checkpoint', async () => {
+    const health = first.events.flatMap((event) => (event.$case === 'health' ? [event.value] : []));
+    const start = Math.log(2 * 8 - 1);
+
+    expect(health.at(-1)).toMatchObject({ expectedLoss: { start, collapsed: start }, warnings: [] });
+    expect(health.at(-1)!.expectedLoss!.floor).toBeLessThan(start);
+    const ranks = first.events.flatMap((event) =>
+      event.$case === 'progress' ? [event.value.effectiveRank] : [],
+    );
+    expect(ranks.every((rank) => rank >= 1 && rank <= 16)).toBe(true);
+    expect(await metricText()).toContain(
+      `medformer_trainer_expected_loss{method="simclr",bound="start"} ${start}`,
+    );
+    expect(await metric('medformer_trainer_collapsed')).toBe(0);
+    await serve('store');
+    const found = await get(first.started.run);
+    expect(found.health).toEqual({ ...health.at(-1), warnings: [] });
+  });
+
+  it('that collapses fails there when it was told to, and its watchers learn of it', async () => {
+    const { run } = await start({
+      seed: 11,
+      steps: LONG,
+      optimiser: { learningRate: 0.01, weightDecay: 90, warmupSteps: 0, schedule: { name: 'constant' } },
+      method: { name: 'simclr', projection: [16, 8], batching: 'mixed', temperature: 20 },
+      health: { onCollapse: 'stop', window: 5 },
+    });
+    const events = await watch(run);
+    const health = events.flatMap((event) => (event.$case === 'health' ? [event.value] : []));
+
+    expect(await ended(run)).toMatchObject({
+      state: RunState.RUN_STATE_FAILED,
+      failure: expect.stringMatching(/^step \d+: collapsed: for 5 steps all images/),
+    });
+    expect(health.at(-1)).toMatchObject({ collapsed: true });
+    expect(health.at(-1)!.collapsedStep).toBeGreaterThanOrEqual(5n);
+    expect(await metric('medformer_trainer_collapsed')).toBe(1);
+    await serve('store');
+    expect((await get(run)).health).toMatchObject({ collapsed: true });
+  });
+
+  it('that meets what is not finite keeps the step, which can be replayed', async () => {
+    const { run } = await start({
+      seed: 12,
+      steps: LONG,
+      optimiser: { learningRate: 1e30, warmupSteps: 0, clipNorm: 0 },
+    });
+    const { failure, state } = await ended(run);
+    const [, kept] = /the step is kept as ([0-9a-f]{64}), to be replayed$/.exec(failure)!;
+
+    expect(state).toBe(RunState.RUN_STATE_FAILED);
+    expect(await metric('medformer_trainer_failed_steps_total')).toBe(1);
+    const replayed = await replay({ run });
+    expect(replayed).toMatchObject({ failedStep: kept, images: expect.any(Array) });
+    expect(replayed.images).toHaveLength(8);
+    expect(Number.isFinite(replayed.loss)).toBe(false);
+    expect(Number.isFinite(replayed.runLoss)).toBe(false);
+    expect(replayed.terms.map(({ name }) => name)).toEqual(['alignment', 'uniformity']);
+    expect(replayed.op).toMatchObject({ backward: false, near: expect.stringMatching(/^(input|body)\//) });
+    expect(replayed.badGradients).toBeGreaterThan(0);
+    expect(await replay({ run, failedStep: kept! })).toEqual(replayed);
+    await expect(replay({ run: first.started.run })).rejects.toMatchObject({
+      code: status.FAILED_PRECONDITION,
+      details: `run ${first.started.run}: has no failed step`,
+    });
+    await expect(replay({ run: first.started.run, failedStep: kept! })).rejects.toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      details: expect.stringMatching(/^request: failed_step: expected a step of run/),
+    });
+  });
+
   it('has no result before its first checkpoint', async () => {
     const { run } = await start({ seed: 10, steps: LONG, checkpointEvery: 1000 });
 
@@ -319,6 +391,14 @@ function get(run: string): Promise<GetRunResponse> {
   );
 }
 
+function replay(request: { run: string; failedStep?: string }): Promise<ReplayFailedStepResponse> {
+  return new Promise((resolve, reject) =>
+    client.replayFailedStep({ failedStep: '', ...request }, (error, response) =>
+      error ? reject(error) : resolve(response),
+    ),
+  );
+}
+
 function list(): Promise<Run[]> {
   return new Promise((resolve, reject) =>
     client.listRuns({}, (error, response) => (error ? reject(error) : resolve(response.runs))),
@@ -378,9 +458,12 @@ function trainingProcesses(): number[] {
   });
 }
 
+async function metricText(): Promise<string> {
+  return (await fetch(`http://127.0.0.1:${service.metricsPort}/metrics`)).text();
+}
+
 async function metric(name: string): Promise<number> {
-  const text = await (await fetch(`http://127.0.0.1:${service.metricsPort}/metrics`)).text();
-  return text
+  return (await metricText())
     .split('\n')
     .filter((line) => line.startsWith(`${name}{`))
     .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);

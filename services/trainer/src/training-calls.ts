@@ -1,10 +1,11 @@
 import type { ObjectStoreConfig } from '@medformer/object-store';
 import type { RunSpec } from '@medformer/schema';
-import type { StepReport } from '@medformer/ssl';
+import type { ExaminedStep, StepReport } from '@medformer/ssl';
 
 export type TrainingEvent =
   | { type: 'step'; report: StepReport; imagesPerSecond: number; etaSeconds: number }
   | { type: 'checkpoint'; step: number; checkpoint: string }
+  | { type: 'failed-step'; failedStep: string }
   | { type: 'warning'; message: string };
 
 /** What the training process answers. */
@@ -14,4 +15,18 @@ export type TrainingCalls = {
     output: { checkpoint: string; step: number };
     progress: TrainingEvent;
   };
+  /** Computes a failed step again. */
+  replay: {
+    input: { store: ObjectStoreConfig; spec: RunSpec; failedStep: string; threads?: number };
+    output: ReplayedStep;
+  };
 };
+
+export interface ReplayedStep {
+  step: number;
+  images: string[];
+  /** As the run had them. */
+  run: { loss: number; gradientNorm: number };
+  examined: ExaminedStep;
+  parameters: number;
+}

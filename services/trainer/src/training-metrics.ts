@@ -47,6 +47,36 @@ const embeddingStd = new Gauge({
   labelNames,
   registers,
 });
+const effectiveRank = new Gauge({
+  name: 'medformer_trainer_effective_rank',
+  help: 'Directions that the embeddings of the last batch use (RankMe): near 1 collapsed.',
+  labelNames,
+  registers,
+});
+const expectedLoss = new Gauge({
+  name: 'medformer_trainer_expected_loss',
+  help: 'What theory says of the loss: start, floor, and where it stays on collapse.',
+  labelNames: ['method', 'bound'] as const,
+  registers,
+});
+const collapsed = new Gauge({
+  name: 'medformer_trainer_collapsed',
+  help: '1 while all embeddings are nearly the same, by the health of the run.',
+  labelNames,
+  registers,
+});
+const failedSteps = new Counter({
+  name: 'medformer_trainer_failed_steps_total',
+  help: 'Steps without a finite loss or gradient, each kept to be replayed.',
+  labelNames,
+  registers,
+});
+const warnings = new Counter({
+  name: 'medformer_trainer_warnings_total',
+  help: 'Warnings of runs: a wrong start of the loss, collapse, steps that cannot be recorded.',
+  labelNames,
+  registers,
+});
 const onlineLabels = ['method', 'protocol'] as const;
 const onlineAccuracy = new Gauge({
   name: 'medformer_trainer_online_accuracy',
@@ -87,6 +117,8 @@ export const runsGauge = new Gauge({
 export function observeTraining(method: string, event: TrainingEvent): void {
   const labels = { method };
   if (event.type === 'checkpoint') checkpoints.inc(labels);
+  if (event.type === 'failed-step') failedSteps.inc(labels);
+  if (event.type === 'warning') warnings.inc(labels);
   if (event.type !== 'step') return;
   const { report } = event;
   steps.inc(labels);
@@ -95,6 +127,13 @@ export function observeTraining(method: string, event: TrainingEvent): void {
   loss.set(labels, report.loss);
   gradientNorm.set(labels, report.gradientNorm);
   if (report.embeddingStd !== undefined) embeddingStd.set(labels, report.embeddingStd);
+  if (report.effectiveRank !== undefined) effectiveRank.set(labels, report.effectiveRank);
+  for (const bound of ['start', 'floor', 'collapsed'] as const) {
+    const value = report.expectedLoss[bound];
+    if (value === undefined) expectedLoss.remove({ method, bound });
+    else expectedLoss.set({ method, bound }, value);
+  }
+  collapsed.set(labels, report.collapsed ? 1 : 0);
   stepSeconds.observe(labels, report.stepMs / 1000);
   if (report.onlineMs !== undefined) onlineSeconds.observe(labels, report.onlineMs / 1000);
   for (const { protocol, accuracy, auc } of onlineScores(report.online)) {

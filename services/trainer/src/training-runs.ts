@@ -6,13 +6,14 @@ import {
   putRunSpec,
 } from '@medformer/checkpoint';
 import { type ComputeProcess, startComputeProcess } from '@medformer/compute';
-import { type Run, type RunResult, RunState } from '@medformer/gen/trainer';
+import { type Run, type RunHealth, type RunResult, RunState } from '@medformer/gen/trainer';
 import type { ObjectStore, ObjectStoreConfig } from '@medformer/object-store';
 import { isDone, MedformerError, type RunSpec, runId, toMedformerError } from '@medformer/schema';
 import type { Logger } from '@medformer/telemetry';
 import PQueue from 'p-queue';
 import { LiveRun } from './live-run.js';
 import { onlineScores } from './online-scores.js';
+import { healthIn } from './run-health.js';
 import type { TrainingCalls, TrainingEvent } from './training-calls.js';
 import { observeTraining, runsGauge } from './training-metrics.js';
 
@@ -77,6 +78,13 @@ export class TrainingRuns {
     };
   }
 
+  /** Of the run as it is under way here, or as its newest checkpoint has it. */
+  async health({ run, checkpoint }: Run): Promise<RunHealth | undefined> {
+    const live = this.live.get(run)?.health.value;
+    if (live || checkpoint === '') return live;
+    return healthIn(await getCheckpointRecord(this.store, checkpoint));
+  }
+
   async list(): Promise<Run[]> {
     const runs: Run[] = [];
     for (const id of await listRuns(this.store)) runs.push((await this.get(id)).run);
@@ -135,9 +143,12 @@ export class TrainingRuns {
   private observe(spec: RunSpec, live: LiveRun, event: TrainingEvent): void {
     observeTraining(spec.method.name, event);
     if (event.type === 'checkpoint') live.update({ checkpoint: event.checkpoint, step: BigInt(event.step) });
-    else if (event.type === 'warning') this.logger.warn({ run: live.run.run }, event.message);
-    else {
+    else if (event.type === 'warning') {
+      this.logger.warn({ run: live.run.run }, event.message);
+      live.warn(event.message);
+    } else if (event.type === 'step') {
       const { report, imagesPerSecond, etaSeconds } = event;
+      live.health.after(report);
       live.report({
         step: BigInt(report.step),
         steps: BigInt(spec.steps),
@@ -149,6 +160,7 @@ export class TrainingRuns {
         viewsMs: report.viewsMs,
         stepMs: report.stepMs,
         embeddingStd: report.embeddingStd ?? 0,
+        effectiveRank: report.effectiveRank ?? 0,
         ...live.newestOnline(report),
       });
     }

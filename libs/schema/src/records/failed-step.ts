@@ -27,7 +27,7 @@ export const FailedStep = z.object({
     z.object({
       /** Ids of the images, in the order of the first view's rows. */
       images: z.array(z.string()),
-      /** Place of the images' shape among those of the run. */
+      /** Which of the run's groups: images of one shape, and of one modality where batches are. */
       group: z.number().int().min(0),
     }),
   ),

@@ -1,0 +1,45 @@
+import type { RunHealth } from '@medformer/gen/trainer';
+import { type CheckpointRecord, collapseIn, type ExpectedLoss } from '@medformer/schema';
+import type { StepReport } from '@medformer/ssl';
+
+/** Above this a run says nothing new by warning. */
+const KEPT_WARNINGS = 20;
+
+/** Health of a run that is followed step by step, as its watchers see it. */
+export class LiveHealth {
+  /** Replaced at every change. */
+  value: RunHealth | undefined;
+
+  after({ step, expectedLoss, collapsed }: StepReport): void {
+    const known = this.known;
+    if (known.expectedLoss && known.collapsed === collapsed) return;
+    const collapsedStep = known.collapsedStep || (collapsed ? BigInt(step) : 0n);
+    this.value = { ...known, expectedLoss: onTheWire(expectedLoss), collapsed, collapsedStep };
+  }
+
+  warn(message: string): void {
+    const { warnings } = this.known;
+    if (warnings.length >= KEPT_WARNINGS || warnings.includes(message)) return;
+    this.value = { ...this.known, warnings: [...warnings, message] };
+  }
+
+  private get known(): RunHealth {
+    return this.value ?? { expectedLoss: undefined, warnings: [], collapsedStep: 0n, collapsed: false };
+  }
+}
+
+/** Health of a run as its newest checkpoint tells it; undefined where that is not known. */
+export function healthIn({ spec, expectedLoss, history }: CheckpointRecord): RunHealth | undefined {
+  if (!expectedLoss) return undefined;
+  const collapse = collapseIn(spec.health, expectedLoss, history);
+  return {
+    expectedLoss: onTheWire(expectedLoss),
+    warnings: [],
+    collapsedStep: BigInt(collapse?.step ?? 0),
+    collapsed: collapse?.persists ?? false,
+  };
+}
+
+function onTheWire({ start, floor, collapsed }: ExpectedLoss): RunHealth['expectedLoss'] {
+  return { start, floor, collapsed };
+}
