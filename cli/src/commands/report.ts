@@ -1,10 +1,11 @@
-import { EvaluationServiceService } from '@medformer/gen/evaluation';
+import { EvaluationServiceService, ScoresFormat } from '@medformer/gen/evaluation';
 import { parseRecord, ScoreReport } from '@medformer/schema';
-import type { Command } from 'commander';
-import { collect } from '../arguments.js';
+import { type Command, Option } from 'commander';
+import { collect, integers } from '../arguments.js';
 import type { Context, WithContext } from '../context.js';
 import { writeReportPage } from '../report-page.js';
 import { classTable, scoreTable } from '../scores.js';
+import { exportScores } from '../scores-export.js';
 import { short, table } from '../terminal.js';
 import { drawViews } from '../views.js';
 
@@ -33,6 +34,24 @@ export function registerReport(program: Command, bind: WithContext): void {
       }),
     );
   reports
+    .command('export')
+    .description(
+      "the scores behind a report: MedMNIST's result files, or safetensors with truth and image ids",
+    )
+    .argument('<report>', 'address of the report')
+    .requiredOption('-o, --output <folder>', 'where to write the files')
+    .addOption(
+      new Option('--format <format>', 'what to write').choices(Object.keys(FORMATS)).makeOptionMandatory(),
+    )
+    .option('--rows <list>', 'rows by position from 0 (default: all)', integers, [])
+    .addHelpText('after', '\nExample:\n  $ medformer report export $REPORT --format medmnist -o results/')
+    .action(
+      bind(async (context, report: string, { output, format, rows }: ExportOptions) => {
+        const files = await exportScores(context, { report, format: FORMATS[format], rows }, output);
+        context.terminal.result({ report, files }, files.join('\n'));
+      }),
+    );
+  reports
     .command('html')
     .description('the report as one page that opens anywhere: curves, embedding map, confusion, sample views')
     .argument('<report>', 'address of the report')
@@ -52,6 +71,17 @@ export function registerReport(program: Command, bind: WithContext): void {
         context.terminal.result({ report, file: options.output }, options.output);
       }),
     );
+}
+
+const FORMATS = {
+  medmnist: ScoresFormat.SCORES_FORMAT_MEDMNIST,
+  safetensors: ScoresFormat.SCORES_FORMAT_SAFETENSORS,
+};
+
+interface ExportOptions {
+  output: string;
+  format: keyof typeof FORMATS;
+  rows: number[];
 }
 
 /** A handful of images with a few views each: enough to see what a policy does. */

@@ -5,19 +5,23 @@ import {
   type EvaluateRequest,
   type EvaluateResponse,
   EvaluationServiceService,
+  type ExportScoresRequest,
+  type ExportScoresResponse,
   type GetReportRequest,
   type GetReportResponse,
   type ListReportsRequest,
   type ListReportsResponse,
   type RenderReportRequest,
   type RenderReportResponse,
+  ScoresFormat,
 } from '@medformer/gen/evaluation';
 import type { ObjectStore } from '@medformer/object-store';
 import { type CallContext, OBJECT_STORE, RpcController } from '@medformer/rpc';
-import { badInput, EvaluationSpec, parseRecord } from '@medformer/schema';
+import { badInput, EvaluationSpec, parseRecord, type ScoreReport, type ScoreRow } from '@medformer/schema';
 import { Controller, Inject } from '@nestjs/common';
 import type { EvaluationCalls, EvaluationProgress } from './evaluation-calls.js';
 import { EVALUATION_PROCESS, EVALUATION_SETTINGS, type EvaluationSettings } from './evaluation-settings.js';
+import { medmnistFiles, safetensorsFiles } from './export-scores.js';
 import { findReport, getReport, listReports, type StoredReport } from './report-store.js';
 import type { PictureTensor, SampleTensors } from './sample-pictures.js';
 
@@ -72,6 +76,36 @@ export class EvaluationController {
     }
   }
 
+  async *exportScores({
+    report: address,
+    format,
+    rows,
+  }: ExportScoresRequest): AsyncIterable<ExportScoresResponse> {
+    const { report } = await getReport(this.store, address);
+    const chosen = chosenRows(report, rows);
+    for await (const { name, bytes } of await this.scoresFiles(report, format, chosen)) {
+      yield { part: { $case: 'fileName', value: name } };
+      for (let begin = 0; begin < bytes.length; begin += CHUNK_BYTES) {
+        yield { part: { $case: 'chunk', value: Buffer.from(bytes.subarray(begin, begin + CHUNK_BYTES)) } };
+      }
+    }
+  }
+
+  private async scoresFiles(report: ScoreReport, format: ScoresFormat, rows: [number, ScoreRow][]) {
+    if (format === ScoresFormat.SCORES_FORMAT_SAFETENSORS) return safetensorsFiles(this.store, rows);
+    if (format === ScoresFormat.SCORES_FORMAT_MEDMNIST) {
+      const { manifest } = await resolveDataset(this.store, report.spec.dataset);
+      return medmnistFiles(this.store, report, manifest, rows);
+    }
+    const expected = 'medmnist or safetensors';
+    throw badInput({
+      file: 'request',
+      field: 'format',
+      expected,
+      found: ScoresFormat[format] ?? String(format),
+    });
+  }
+
   /** The caller may name the data set; the record names it by its address, so that equal requests are equal bytes. */
   private async specOf({ spec }: EvaluateRequest): Promise<EvaluationSpec> {
     if (typeof spec?.dataset !== 'string') {
@@ -89,6 +123,14 @@ export class EvaluationController {
 
 function finished({ hash, report }: StoredReport): EvaluateResponse {
   return { event: { $case: 'finished', value: { report: hash, record: report } } };
+}
+
+function chosenRows({ rows }: ScoreReport, positions: number[]): [number, ScoreRow][] {
+  const all = [...rows.entries()];
+  const beyond = positions.find((at) => at >= rows.length);
+  if (beyond === undefined) return positions.length === 0 ? all : positions.map((at) => all[at]!);
+  const expected = `positions below ${rows.length}`;
+  throw badInput({ file: 'request', field: 'rows', expected, found: String(beyond) });
 }
 
 const PICTURE_TYPES: Partial<Record<DataType, PictureTensor['type']>> = {

@@ -7,7 +7,7 @@ import { writeCheckpoint } from '@medformer/checkpoint';
 import { type DatasetImage, writeDataset } from '@medformer/dataset';
 import { auc } from '@medformer/evaluators';
 import { DataType } from '@medformer/gen/common';
-import { type EvaluateResponse, EvaluationServiceClient } from '@medformer/gen/evaluation';
+import { type EvaluateResponse, EvaluationServiceClient, ScoresFormat } from '@medformer/gen/evaluation';
 import { headOf, INPUT_STATISTICS, Medformer } from '@medformer/medformer';
 import { type ObjectStore, openObjectStore } from '@medformer/object-store';
 import { baseConfig, type RunningService, runService } from '@medformer/rpc';
@@ -332,6 +332,93 @@ async function refusal(spec: object): Promise<ServiceError> {
     return error as ServiceError;
   }
   throw new Error('the request was not refused');
+}
+
+describe('ExportScores', () => {
+  it("gives MedMNIST's result files by row and seed, in the order of the archive", async () => {
+    const { hash: pneumonia } = await writeDataset(store, pneumoniaDescription(), pneumoniaImages());
+    const { hash, report } = await evaluate({
+      dataset: pneumonia,
+      task: 'pneumoniamnist',
+      labelsPerClass: 5,
+      seeds: [3, 4],
+      entries: [{ label: 'Sim CLR', protocol: 'knn', checkpoints: [selfSupervised] }],
+    });
+
+    const files = await exported({ report: hash, format: ScoresFormat.SCORES_FORMAT_MEDMNIST });
+
+    const [auc, acc] = [report.rows[0]!.auc.values[0]!, report.rows[0]!.accuracy.values[0]!];
+    expect([...files.keys()][0]).toBe(
+      `pneumoniamnist_8_test_[AUC]${auc.toFixed(3)}_[ACC]${acc.toFixed(3)}@0-Sim-CLR-knn-seed-3.csv`,
+    );
+    expect(files.size).toBe(2);
+    const lines = [...files.values()][0]!.trimEnd().split('\n');
+    expect(lines.map((line) => Number(line.split(',')[0]))).toEqual([...Array(30).keys()]);
+    const right = lines.filter((line, image) => Number(line.split(',')[2]) > 0.5 === (image % 2 === 1));
+    expect(right.length / 30).toBeCloseTo(acc, 12);
+  });
+
+  it('gives the stored scores of chosen rows', async () => {
+    const { hash } = await evaluate(wholeSpec());
+    const format = ScoresFormat.SCORES_FORMAT_SAFETENSORS;
+
+    const files = await exported({ report: hash, format, rows: [1] });
+
+    expect([...files.keys()]).toEqual(['1-SimCLR-knn.safetensors']);
+  });
+
+  it('refuses MedMNIST files of other data, rows that are not there, and no format', async () => {
+    const { hash: report } = await evaluate(wholeSpec());
+    const refused = (request: Parameters<typeof exported>[0]) =>
+      exported(request).catch((error: ServiceError) => error);
+
+    expect(await refused({ report, format: ScoresFormat.SCORES_FORMAT_MEDMNIST })).toMatchObject({
+      code: status.FAILED_PRECONDITION,
+      details: 'dataset tiny, task region: expected one of the 18 MedMNIST sets',
+    });
+    const beyond = { report, format: ScoresFormat.SCORES_FORMAT_SAFETENSORS, rows: [3] };
+    expect(await refused(beyond)).toMatchObject({ code: status.INVALID_ARGUMENT });
+    expect(await refused({ report, format: ScoresFormat.SCORES_FORMAT_UNSPECIFIED })).toMatchObject({
+      code: status.INVALID_ARGUMENT,
+    });
+  });
+});
+
+async function exported(request: { report: string; format: ScoresFormat; rows?: number[] }) {
+  const files = new Map<string, string>();
+  let name = '';
+  for await (const { part } of client.exportScores({ rows: [], ...request })) {
+    if (part?.$case === 'fileName') name = part.value;
+    files.set(name, (files.get(name) ?? '') + (part?.$case === 'chunk' ? part.value.toString('latin1') : ''));
+  }
+  return files;
+}
+
+function pneumoniaDescription() {
+  const source = { ...description().source, format: 'medmnist-npz' };
+  const labelSpaces = [{ task: 'pneumoniamnist', kind: 'binary' as const, classes: ['normal', 'pneumonia'] }];
+  return { ...description(), name: 'pneumonia', source, labelSpaces };
+}
+
+/** 40 training and 30 test images as a MedMNIST archive has them; every second one is brighter. */
+function pneumoniaImages(): DatasetImage[] {
+  const of = (split: Split, count: number) =>
+    Array.from({ length: count }, (_, row): DatasetImage => {
+      const rng = Rng.of('pneumonia', split, row);
+      return {
+        id: sha256(`${split}/${row}`).slice(0, 16),
+        subject: `${split}/${row}`,
+        split,
+        modality: 'xray',
+        bodyPart: 'chest',
+        shape: [8, 8, 1],
+        pixelType: 'uint8' as const,
+        labels: { pneumoniamnist: row % 2 },
+        source: sha256('pneumonia'),
+        pixels: Uint8Array.from({ length: 64 }, () => 90 + 30 * (row % 2) + rng.integer(60)),
+      };
+    });
+  return [...of('train', 40), ...of('test', 30)];
 }
 
 function listReports() {
