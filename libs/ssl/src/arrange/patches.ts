@@ -11,9 +11,11 @@ export function patchify(
   out: Float32Array,
 ): void {
   const channels = shape[shape.length - 1]!;
-  forEachPatchPixel(shape, patch, (at, pixel) => {
-    for (let channel = 0; channel < channels; channel += 1)
-      out[at * channels + channel] = view[pixel * channels + channel]!;
+  forEachPatchLine(shape, patch, (_, line, from, inside) => {
+    const to = line * patch * channels;
+    const end = inside * channels;
+    for (let i = 0; i < end; i += 1) out[to + i] = view[from * channels + i]!;
+    for (let i = end; i < patch * channels; i += 1) out[to + i] = out[to + i - channels]!;
   });
 }
 
@@ -24,35 +26,38 @@ export function blankMasked(
   patch: number,
   mask: ArrayLike<number>,
 ): void {
-  const axes = shape.length - 1;
-  const channels = shape[axes]!;
-  const size = patch ** axes;
-  forEachPatchPixel(shape, patch, (at, pixel) => {
-    if (mask[Math.floor(at / size)] !== 1) return;
-    view.fill(0, pixel * channels, (pixel + 1) * channels);
+  const channels = shape[shape.length - 1]!;
+  forEachPatchLine(shape, patch, (token, _, from, inside) => {
+    if (mask[token] === 1) view.fill(0, from * channels, (from + inside) * channels);
   });
 }
 
-/** Visits every place of every patch with its number (token by token) and the number of the pixel that stands there. */
-function forEachPatchPixel(
+/**
+ * Visits every line of pixels along the last axis of every patch: its token, its own number (token by token), the number
+ * of its first pixel in the view, and how many of its pixels lie inside. Lines beyond the edge repeat the last one.
+ */
+function forEachPatchLine(
   shape: readonly number[],
   patch: number,
-  visit: (at: number, pixel: number) => void,
+  visit: (token: number, line: number, from: number, inside: number) => void,
 ): void {
   const axes = shape.length - 1;
   const grid = shape.slice(0, axes).map((edge) => Math.ceil(edge / patch));
-  const [depth, height, width] = axes === 3 ? grid : [1, ...grid];
-  const [edgeZ, edgeY, edgeX] = axes === 3 ? shape : [1, ...shape];
+  const [depth, height, width] = (axes === 3 ? grid : [1, ...grid]) as [number, number, number];
+  const [edgeZ, edgeY, edgeX] = (axes === 3 ? shape : [1, ...shape]) as [number, number, number];
   const slices = axes === 3 ? patch : 1;
-  let at = 0;
-  for (let z = 0; z < depth!; z += 1)
-    for (let y = 0; y < height!; y += 1)
-      for (let x = 0; x < width!; x += 1)
+  let [token, line] = [0, 0];
+  for (let z = 0; z < depth; z += 1) {
+    for (let y = 0; y < height; y += 1) {
+      for (let x = 0; x < width; x += 1, token += 1) {
+        const inside = Math.min(patch, edgeX - x * patch);
         for (let k = 0; k < slices; k += 1) {
-          const plane = Math.min(z * slices + k, edgeZ! - 1) * edgeY!;
-          for (let i = 0; i < patch; i += 1) {
-            const line = (plane + Math.min(y * patch + i, edgeY! - 1)) * edgeX!;
-            for (let j = 0; j < patch; j += 1, at += 1) visit(at, line + Math.min(x * patch + j, edgeX! - 1));
+          const plane = Math.min(z * slices + k, edgeZ - 1) * edgeY;
+          for (let i = 0; i < patch; i += 1, line += 1) {
+            visit(token, line, (plane + Math.min(y * patch + i, edgeY - 1)) * edgeX + x * patch, inside);
           }
         }
+      }
+    }
+  }
 }
