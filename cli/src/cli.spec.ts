@@ -266,6 +266,31 @@ describe('followRun', () => {
     );
   });
 
+  it('says once what the loss should do, and each warning', async () => {
+    const health = {
+      expectedLoss: { start: 5.541, floor: 1.05, collapsed: 5.541 },
+      warnings: [],
+      collapsedStep: 0n,
+      collapsed: false,
+    };
+    server.addService(TrainerServiceService, {
+      watchRun: (call: { write(value: object): void; end(): void }) => {
+        for (const warnings of [[], ['step 40: collapsed'], ['step 40: collapsed']])
+          call.write({ event: { $case: 'health', value: { ...health, warnings } } });
+        call.write({ event: { $case: 'state', value: { ...running, state: RunState.RUN_STATE_SUCCEEDED } } });
+        call.end();
+      },
+    } as never);
+    await listen();
+    const shown = new PassThrough();
+    const terminal = new Terminal(false, new PassThrough(), shown);
+    await followRun({ ...context(), terminal }, running, 'simclr');
+
+    expect(String(shown.read())).toBe(
+      'loss starts near 5.541, cannot go below 1.05, stays at 5.541 on collapse\nwarning: step 40: collapsed\n',
+    );
+  });
+
   it('reports why a run failed', async () => {
     server.addService(TrainerServiceService, {
       watchRun: (call: { write(value: object): void; end(): void }) => {

@@ -1,6 +1,7 @@
 import {
   type OnlineScore,
   type Run,
+  type RunHealth,
   type RunResult,
   RunState,
   TrainerServiceService,
@@ -8,6 +9,7 @@ import {
 } from '@medformer/gen/trainer';
 import { MedformerError } from '@medformer/schema';
 import type { Context } from './context.js';
+import { HealthNotes } from './run-health.js';
 import type { Spec } from './spec-file.js';
 import { seconds } from './terminal.js';
 
@@ -46,10 +48,10 @@ export async function startRun({ connection }: Context, spec: Spec): Promise<Run
 export async function getRun(
   { connection }: Context,
   run: string,
-): Promise<{ run: Run; spec: Spec; result: RunResult | undefined }> {
+): Promise<{ run: Run; spec: Spec; result: RunResult | undefined; health: RunHealth | undefined }> {
   const answer = await connection.unary(TrainerServiceService.getRun, { run });
   if (answer.run === undefined) throw new MedformerError('NOT_FOUND', `run ${run}: not found`);
-  return { run: answer.run, spec: answer.spec ?? {}, result: answer.result };
+  return { run: answer.run, spec: answer.spec ?? {}, result: answer.result, health: answer.health };
 }
 
 /**
@@ -60,11 +62,15 @@ export async function followRun(context: Context, run: Run, label: string): Prom
   if (ENDED.has(run.state)) return finished(run);
   const { connection, terminal, signal } = context;
   const progress = terminal.progress(label);
+  const health = new HealthNotes();
   let last = run;
   try {
     for await (const { event } of connection.serverStream(TrainerServiceService.watchRun, { run: run.run })) {
       if (event?.$case === 'progress') {
         progress.update(Number(event.value.step), Number(event.value.steps), liveLine(event.value));
+      } else if (event?.$case === 'health') {
+        progress.stop();
+        for (const line of health.after(event.value)) terminal.note(line);
       } else if (event?.$case === 'state') {
         last = event.value;
         if (ENDED.has(last.state)) break;
@@ -122,6 +128,7 @@ function liveLine(progress: TrainProgress): string {
   return [
     `loss ${progress.loss.toFixed(4)}`,
     ...(online === '' ? [] : [online]),
+    ...(progress.effectiveRank > 0 ? [`rank ${progress.effectiveRank.toFixed(1)}`] : []),
     `${progress.imagesPerSecond.toFixed(0)} images/s`,
     `ETA ${seconds(progress.etaSeconds)}`,
   ].join(' · ');

@@ -2,11 +2,15 @@ import { TrainerServiceService } from '@medformer/gen/trainer';
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import type { WithContext } from '../context.js';
+import { healthFacts, replayFacts, replayRecord } from '../run-health.js';
 import { facts, short, table } from '../terminal.js';
 import { cancelRun, followRun, getRun, runRecord, stateName } from '../training.js';
 
+/** A step is computed op by op, in a process that first has to start. */
+const REPLAY_TIMEOUT_MS = 600_000;
+
 export function registerRuns(program: Command, bind: WithContext): void {
-  const runs = program.command('runs').description('list, show, watch and cancel training runs');
+  const runs = program.command('runs').description('list, show, watch, replay and cancel training runs');
   runs
     .command('ls')
     .description('every run')
@@ -29,14 +33,15 @@ export function registerRuns(program: Command, bind: WithContext): void {
     .argument('<run>', 'id of the run')
     .action(
       bind(async (context, id: string) => {
-        const { run, spec } = await getRun(context, id);
+        const { run, spec, health } = await getRun(context, id);
         context.terminal.result(
-          { run: runRecord(run), spec },
+          { run: runRecord(run), spec, ...(health ? { health } : {}) },
           `${facts([
             ['run', run.run],
             ['state', `${stateName(run.state)}, step ${run.step} of ${run.steps}`],
             ['checkpoint', run.checkpoint || 'none yet'],
             ...(run.failure === '' ? [] : [['failure', run.failure] as [string, string]]),
+            ...healthFacts(health),
           ])}\n\n${stringify(spec).trimEnd()}`,
         );
       }),
@@ -50,6 +55,23 @@ export function registerRuns(program: Command, bind: WithContext): void {
         const { run } = await getRun(context, id);
         const ended = await followRun(context, run, run.method);
         context.terminal.result(runRecord(ended), `${ended.run} ${stateName(ended.state)}`);
+      }),
+    );
+  runs
+    .command('replay')
+    .description(
+      "compute a run's step without a finite loss or gradient again, and say where that comes from",
+    )
+    .argument('<run>', 'id of the run')
+    .option('--failed-step <address>', "which one (default: the run's last)", '')
+    .action(
+      bind(async ({ connection, terminal }, run: string, { failedStep }: { failedStep: string }) => {
+        const replayed = await connection.unary(
+          TrainerServiceService.replayFailedStep,
+          { run, failedStep },
+          { timeoutMs: REPLAY_TIMEOUT_MS },
+        );
+        terminal.result(replayRecord(replayed), replayFacts(replayed));
       }),
     );
   runs
