@@ -1,4 +1,4 @@
-import type { RunSpec } from '@medformer/schema';
+import type { CheckpointRecord } from '@medformer/schema';
 
 /** A loss that theory gives, drawn as a line so that a curve can be judged against it. */
 export interface ReferenceLoss {
@@ -6,37 +6,26 @@ export interface ReferenceLoss {
   label: string;
 }
 
+/** What the start is in closed form, and the floor where it is not simply the least possible. */
+const NAMES: Record<CheckpointRecord['spec']['method']['name'], { start: string; floor?: string }> = {
+  simclr: { start: 'no structure: ln(2N−1)' },
+  'barlow-twins': { start: 'unrelated views', floor: 'independent features' },
+  jigsaw: { start: 'equal odds: ln(permutations)' },
+  mae: { start: 'nothing predicted, at most' },
+  'image-gpt': { start: 'equal odds: ln(codes)' },
+  consistency: { start: 'equal odds: ln(classes)' },
+  supervised: { start: 'equal odds: ln(classes)' },
+};
+
 /**
- * The losses by which a training curve can be judged: what an untrained network should start near and, where one
- * exists, the bound no training passes.
- *
- * - NT-Xent (Chen et al. 2020, eq. 1) over 2N views: ln(2N - 1) when all similarities are equal. At best the views of
- *   an image coincide and the N directions form a simplex with mutual cosine -1/(N - 1), which by Jensen bounds the
- *   loss below by ln(1 + (2N - 2) exp(-(1 + 1/(N - 1)) / temperature)).
- * - Barlow Twins (Zbontar et al. 2021, eq. 1): the projection's width when both views are unrelated; 0 at best.
- * - Cross entropy: ln(classes) when all classes are equally likely; of jigsaw puzzles the classes are permutations, of
- *   image GPT the codes of patches.
+ * The losses by which a training curve can be judged, as the run itself recorded them: what an untrained network starts
+ * near, and the floor that no training passes. None for a run that recorded none.
  */
-export function referenceLosses(spec: RunSpec, classes: number | undefined): ReferenceLoss[] {
-  const { method, batchSize } = spec;
-  if (method.name === 'simclr') {
-    const views = 2 * batchSize;
-    const floor = Math.log(1 + (views - 2) * Math.exp(-(1 + 1 / (batchSize - 1)) / method.temperature));
-    const scale = method.reduction === 'sum' ? 2 : 1;
-    return [
-      { value: scale * Math.log(views - 1), label: `no structure: ${scale === 2 ? '2 ' : ''}ln(2N−1)` },
-      { value: scale * floor, label: 'lowest possible' },
-    ];
-  }
-  if (method.name === 'barlow-twins') {
-    return [
-      { value: method.projection.at(-1)!, label: 'unrelated views: D' },
-      { value: 0, label: 'lowest possible' },
-    ];
-  }
-  if (method.name === 'jigsaw')
-    return [{ value: Math.log(method.permutations), label: 'equal odds: ln(permutations)' }];
-  if (method.name === 'image-gpt') return [{ value: Math.log(method.codes), label: 'equal odds: ln(codes)' }];
-  if (!('task' in method) || classes === undefined) return [];
-  return [{ value: Math.log(classes), label: 'equal odds: ln(classes)' }];
+export function referenceLosses({ spec, expectedLoss }: CheckpointRecord): ReferenceLoss[] {
+  const { start, floor } = expectedLoss ?? {};
+  const names = NAMES[spec.method.name];
+  return [
+    ...(start === undefined ? [] : [{ value: start, label: names.start }]),
+    ...(floor === undefined ? [] : [{ value: floor, label: names.floor ?? 'lowest possible' }]),
+  ];
 }

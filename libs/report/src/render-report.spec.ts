@@ -130,19 +130,21 @@ const checkpoint: CheckpointRecord = {
   spec,
   step: 20,
   model: MODEL_PRESETS.nano,
-  weights: { sha256: sha256('weights'), bytes: 1 },
-  optimiser: { sha256: sha256('optimiser'), bytes: 1 },
+  weights: [{ sha256: sha256('weights'), bytes: 1 }],
+  optimiser: [{ sha256: sha256('optimiser'), bytes: 1 }],
   parts: { input: [], body: [], output: [], method: [] },
   codes: { modalities: [], bodyParts: [], tasks: [] },
   input: { mean: 0.5, std: 0.2 },
   dataset: DATASET,
   codeVersion: '0.1.0',
+  expectedLoss: { start: Math.log(127), floor: 1.05, collapsed: Math.log(127), first: { least: 2, most: 8 } },
   history: [0, 10, 20].map((step) => ({
     step,
     loss: 4.8 - step / 20,
     learningRate: 1e-3,
     gradientNorm: 1,
     embeddingStd: 0.5 + step / 100,
+    effectiveRank: 10 + step,
   })),
 };
 
@@ -205,8 +207,8 @@ describe('renderReport', () => {
   it('draws every chart with a title and a description', () => {
     const charts = [...page().document.querySelectorAll('svg')];
 
-    // Two score bars, loss and embedding spread, one embedding map, two confusion matrices.
-    expect(charts).toHaveLength(7);
+    // Two score bars, loss, embedding spread and effective rank, one embedding map, two confusion matrices.
+    expect(charts).toHaveLength(8);
     for (const chart of charts) {
       expect(chart.querySelector('title')?.textContent).not.toBe('');
       expect(chart.querySelector('desc')?.textContent).not.toBe('');
@@ -218,6 +220,27 @@ describe('renderReport', () => {
     const description = page().document.querySelector('#training svg desc')?.textContent;
 
     expect(description).toContain(`ln(2N−1) = ${Math.log(127).toFixed(3)}`);
+    expect(description).toContain('lowest possible = 1.050');
+    expect(page().document.querySelector('#training figure')?.textContent).toContain(
+      '14 % of the way from its start to its floor (start 4.84, floor 1.05)',
+    );
+  });
+
+  it('says at the top and at its curve that a run collapsed', () => {
+    const flat = checkpoint.history.map((entry) => ({
+      ...entry,
+      loss: 4.8,
+      embeddingStd: 0.01,
+      effectiveRank: 1.1,
+    }));
+    const record = { ...checkpoint, spec: { ...spec, health: { ...spec.health, window: 3 } }, history: flat };
+    const { document } = page({ checkpoints: new Map([[CHECKPOINT, record]]) });
+
+    expect(document.querySelector('header')?.textContent).toContain('Collapsed while training: SimCLR.');
+    expect(document.querySelector('#training .notice')?.textContent).toMatch(
+      /^Collapsed: at step 20 all images/,
+    );
+    expect(page().document.querySelector('header')?.textContent).not.toContain('Collapsed');
   });
 
   it('loads nothing: every picture is inline and no address is fetched', () => {

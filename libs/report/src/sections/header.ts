@@ -2,9 +2,11 @@ import { summariseFindings } from '../findings.js';
 import { type Html, html } from '../html.js';
 import { chanceAccuracy, percent, plural } from '../numbers.js';
 import type { ReportInput } from '../report-input.js';
+import { collapsedRows } from '../run-health.js';
 
 export function header({ report, dataset, checkpoints }: ReportInput): Html {
   const { spec } = report;
+  const collapsed = collapsedRows(report, checkpoints);
   const facts: [string, string][] = [
     ['Data set', `${report.datasetName}, ${[...spec.dimensions].map((axes) => `${axes}D`).join(' and ')}`],
     [
@@ -30,6 +32,10 @@ export function header({ report, dataset, checkpoints }: ReportInput): Html {
       html`<p class="notice"><strong>Synthetic phantom.</strong> The images are generated, no patient was scanned. The scores compare methods with each other and say nothing about clinical images.</p>`
     }
     <p class="finding">${summariseFindings(report, checkpoints)}</p>
+    ${
+      collapsed.length > 0 &&
+      html`<p class="notice"><strong>Collapsed while training:</strong> ${collapsed.join(', ')}. All images had nearly the same embedding; the scores of such a run say nothing about its method.</p>`
+    }
     <dl class="facts">${facts.map(([term, value]) => html`<div><dt>${term}</dt><dd>${value}</dd></div>`)}</dl>
     ${dataset.description && html`<p class="muted">${dataset.description}</p>`}
   </header>`;

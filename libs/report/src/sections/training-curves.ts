@@ -1,14 +1,11 @@
-import {
-  type CheckpointRecord,
-  type HistoryEntry,
-  OnlineProtocol,
-  type ScoreReport,
-} from '@medformer/schema';
+import { type CheckpointRecord, OnlineProtocol, type ScoreReport } from '@medformer/schema';
 import * as Plot from '@observablehq/plot';
 import { chart } from '../chart.js';
 import { type Html, html } from '../html.js';
 import { plural } from '../numbers.js';
 import { type ReferenceLoss, referenceLosses } from '../reference-losses.js';
+import { readHealth } from '../run-health.js';
+import { effectiveRank, embeddingSpread, pointsOf } from './health-curves.js';
 
 const METHOD_NAMES: Record<CheckpointRecord['spec']['method']['name'], string> = {
   simclr: 'SimCLR, NT-Xent loss',
@@ -34,8 +31,8 @@ export function trainingCurves(
   if (panels.length === 0) return undefined;
   return html`<section id="training" aria-labelledby="training-heading">
     <h2 id="training-heading">Training</h2>
-    <div class="grid">${panels.map((panel) => curves(panel, report.classes.length))}</div>
-    <p class="muted">Dashed lines are losses that theory gives: where an untrained network stands and, where there is one, the bound below. The embedding spread is the standard deviation of the normalised embeddings in a batch: near 1 when they spread over all directions, near 0 when all images collapse to one point.</p>
+    <div class="grid">${panels.map(curves)}</div>
+    <p class="muted">Dashed lines are losses that theory gives: where an untrained network stands and, where there is one, the bound below. The embedding spread is the standard deviation of the normalised embeddings in a batch: near 1 when they spread over all directions, near 0 when all images collapse to one point. The effective rank (RankMe) counts the directions that they use.</p>
   </section>`;
 }
 
@@ -51,22 +48,26 @@ function panelsOf(report: ScoreReport, checkpoints: ReadonlyMap<string, Checkpoi
   return [...panels.values()];
 }
 
-function curves({ label, records }: Panel, classes: number): Html {
+function curves({ label, records }: Panel): Html {
   const { spec, step } = records[0]!;
   const runs = records.length > 1 ? `, ${plural(records.length, 'run')}` : '';
-  const spread = embeddingSpread(label, records);
+  const { alarms, remarks } = readHealth(records);
   return html`<figure>
     <figcaption><strong>${label}</strong><span class="muted"> ${METHOD_NAMES[spec.method.name]}, ${plural(step, 'step')} of ${spec.batchSize}${runs}</span></figcaption>
-    ${lossCurve(label, records, classes)}
-    ${spread}
+    ${alarms.map((sentence) => html`<p class="notice">${sentence}</p>`)}
+    ${lossCurve(label, records)}
+    ${remarks.map((sentence) => html`<p class="muted">${sentence}</p>`)}
+    ${embeddingSpread(label, records)}
+    ${effectiveRank(label, records)}
     ${onlineScores(label, records)}
   </figure>`;
 }
 
-function lossCurve(label: string, records: CheckpointRecord[], classes: number): Html {
+function lossCurve(label: string, records: CheckpointRecord[]): Html {
   const points = pointsOf(records, ({ loss }) => loss);
   const losses = points.map(({ value }) => value);
-  const references = referenceLosses(records[0]!.spec, classes).filter(
+  const expected = referenceLosses(records[0]!);
+  const references = expected.filter(
     // A line far from the curve would flatten it.
     ({ value }) => value <= 1.6 * Math.max(...losses) && value >= Math.min(...losses) - 1.5 * range(losses),
   );
@@ -102,33 +103,9 @@ function lossCurve(label: string, records: CheckpointRecord[], classes: number):
     },
     {
       title: `${label}: training loss`,
-      description: `Loss over steps, from ${first.toFixed(3)} to ${last.toFixed(3)}.${references
+      description: `Loss over steps, from ${first.toFixed(3)} to ${last.toFixed(3)}.${expected
         .map((reference) => ` ${reference.label} = ${reference.value.toFixed(3)}.`)
         .join('')}`,
-    },
-  );
-}
-
-function embeddingSpread(label: string, records: CheckpointRecord[]): Html | undefined {
-  const points = pointsOf(records, ({ embeddingStd }) => embeddingStd);
-  if (points.length < 2) return undefined;
-  const values = points.map(({ value }) => value);
-  return chart(
-    {
-      width: 560,
-      height: 130,
-      marginLeft: 48,
-      x: { label: 'step' },
-      y: { label: 'embedding spread', domain: [0, Math.max(1, ...values)], grid: true, ticks: 3 },
-      marks: [
-        Plot.ruleY([1], { strokeDasharray: '4 3', stroke: 'currentColor', strokeOpacity: 0.55 }),
-        Plot.ruleY([0], { stroke: 'currentColor', strokeOpacity: 0.4 }),
-        Plot.lineY(points, { x: 'step', y: 'value', z: 'run', stroke: 'var(--accent-2)', strokeWidth: 1.6 }),
-      ],
-    },
-    {
-      title: `${label}: embedding spread`,
-      description: `Spread of the normalised embeddings over steps, 1 when even and 0 when collapsed, from ${values[0]!.toFixed(4)} to ${values.at(-1)!.toFixed(4)}.`,
     },
   );
 }
@@ -182,15 +159,6 @@ function onlineScores(label: string, records: CheckpointRecord[]): Html | undefi
         })
         .join('')}`,
     },
-  );
-}
-
-function pointsOf(records: CheckpointRecord[], value: (entry: HistoryEntry) => number | undefined) {
-  return records.flatMap(({ history }, run) =>
-    history.flatMap((entry) => {
-      const found = value(entry);
-      return found === undefined ? [] : [{ run, step: entry.step, value: found }];
-    }),
   );
 }
 
