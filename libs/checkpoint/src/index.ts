@@ -9,4 +9,12 @@ export {
 } from './checkpoint-store.js';
 export { type FailedStepContent, lastFailedStep, loadFailedStep, putFailedStep } from './failed-steps.js';
 export { isReferred, refer, release } from './references.js';
-export { type CheckpointPointer, getRunSpec, listCheckpoints, listRuns, putRunSpec } from './run-store.js';
+export {
+  type CheckpointPointer,
+  getLoadReport,
+  getRunSpec,
+  listCheckpoints,
+  listRuns,
+  putLoadReport,
+  putRunSpec,
+} from './run-store.js';

@@ -1,5 +1,13 @@
 import type { ObjectStore } from '@medformer/object-store';
-import { ContentHash, canonicalJson, MedformerError, parseRecord, RunSpec, runId } from '@medformer/schema';
+import {
+  ContentHash,
+  canonicalJson,
+  LoadReport,
+  MedformerError,
+  parseRecord,
+  RunSpec,
+  runId,
+} from '@medformer/schema';
 import { z } from 'zod';
 
 const PREFIX = 'runs/';
@@ -25,6 +33,22 @@ export async function getRunSpec(store: ObjectStore, run: string): Promise<RunSp
   });
   return parseRecord(RunSpec, JSON.parse(bytes.toString('utf8')), `run ${run}`);
 }
+
+/** Remembers what a run took over from the checkpoint it starts from. */
+export async function putLoadReport(store: ObjectStore, run: string, report: LoadReport): Promise<void> {
+  await store.put(loadReportKey(run), Buffer.from(canonicalJson(report)), {
+    contentType: 'application/json',
+  });
+}
+
+/** Undefined for a run that starts from its seed, or has not started. */
+export async function getLoadReport(store: ObjectStore, run: string): Promise<LoadReport | undefined> {
+  const key = loadReportKey(run);
+  if (!(await store.head(key))) return undefined;
+  return parseRecord(LoadReport, JSON.parse((await store.get(key)).toString('utf8')), key);
+}
+
+const loadReportKey = (run: string) => `${PREFIX}${run}/loaded.json`;
 
 /** Ids of all runs that were ever started, in id order. */
 export async function listRuns(store: ObjectStore): Promise<string[]> {

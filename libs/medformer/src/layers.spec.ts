@@ -10,7 +10,7 @@ beforeAll(async () => {
   await useBackend();
 });
 beforeEach(() => {
-  parameters = new Parameters(3);
+  parameters = new Parameters({ seed: 3 });
 });
 afterEach(() => {
   parameters.dispose();

@@ -190,6 +190,36 @@ describe('a model from a checkpoint', () => {
     copy.dispose();
   });
 
+  it('standardises pixels by the statistics of the record', () => {
+    const image = pixels([2, 20, 20, 3]);
+    const copy = Medformer.fromCheckpoint(
+      { ...record(), input: { mean: 0.25, std: 0.125 } },
+      model.parameters.toStored(),
+    );
+
+    // (x - 1/4) / (1/8) is what the other model sees of 4 x - 1/2: (4 x - 1/2 - 1/2) / (1/2) = 8 x - 2.
+    const moved = tf.tidy(() => tf.sub(tf.mul(image, 4), 0.5));
+    const expected = rows(model.embed(moved)).flat();
+    for (const [index, value] of rows(copy.embed(image)).flat().entries())
+      expect(value).toBeCloseTo(expected[index]!, 4);
+    expect(rows(copy.reading(new Map(copy.parameters.entries())).embed(image))).toEqual(
+      rows(copy.embed(image)),
+    );
+    copy.dispose();
+  });
+
+  it('is refused when there are tensors that the model has no place for, naming each', () => {
+    const weights = model.parameters.toStored();
+    weights.set('body/blocks-9/extra', { dtype: 'F32', shape: [1], data: Float32Array.of(1) });
+
+    expect(() => Medformer.fromCheckpoint(record(), weights)).toThrow(
+      expect.objectContaining({
+        code: 'DATA_LOSS',
+        message: 'checkpoint: the model has no body/blocks-9/extra',
+      }),
+    );
+  });
+
   it('is refused when tensors are missing, naming each', () => {
     const weights = model.parameters.toStored();
     weights.delete('body/norm/gain');
@@ -380,8 +410,8 @@ function record(): CheckpointRecord {
     spec: { dataset: hash, method: { name: 'simclr' }, model: CONFIG, steps: 1, codeVersion: 'test' },
     step: 1,
     model: CONFIG,
-    weights: { sha256: hash, bytes: 1 },
-    optimiser: { sha256: hash, bytes: 1 },
+    weights: [{ sha256: hash, bytes: 1 }],
+    optimiser: [{ sha256: hash, bytes: 1 }],
     parts: { input: [], body: [], output: [], method: [] },
     codes: CODES,
     input: INPUT_STATISTICS,

@@ -11,11 +11,16 @@ import { inputAdaptformer, type ModelInput } from './input-adaptformer.js';
 import { type CodeKeys, codeRows, oneHotRows } from './latent-codes.js';
 import { dense } from './layers.js';
 import { outputAdaptformer } from './output-adaptformer.js';
-import { Parameters } from './parameters.js';
+import { type ParameterStart, Parameters } from './parameters.js';
 import { causalStates, type SequenceReading } from './patch-sequence.js';
 
-/** Pixels in [0, 1] enter the model as (x - mean) / std; MedMNIST's own recipe. */
-export const INPUT_STATISTICS = { mean: 0.5, std: 0.5 } as const;
+/** Pixels in [0, 1] enter a new model as (x - mean) / std; MedMNIST's own recipe. A checkpoint says its own. */
+export const INPUT_STATISTICS: InputStatistics = { mean: 0.5, std: 0.5 };
+
+export interface InputStatistics {
+  mean: number;
+  std: number;
+}
 
 export interface TaskHead {
   task: string;
@@ -37,13 +42,15 @@ export class Medformer {
     readonly config: ModelConfig,
     readonly codes: CodeKeys,
     readonly heads: TaskHead[] = [],
-    init: { seed: number; stored?: ReadonlyMap<string, StoredTensor> } | Parameters = { seed: 0 },
+    init: ParameterStart | Parameters = { seed: 0 },
+    /** How pixels are standardised. */
+    readonly input: InputStatistics = INPUT_STATISTICS,
   ) {
     if (init instanceof Parameters) {
       this.parameters = init;
       return;
     }
-    this.parameters = new Parameters(init.seed, init.stored);
+    this.parameters = new Parameters(init);
     try {
       this.build();
     } catch (error) {
@@ -52,19 +59,17 @@ export class Medformer {
     }
   }
 
-  /** @throws MedformerError DATA_LOSS when a tensor is missing or of another shape. */
+  /** @throws MedformerError DATA_LOSS when a tensor is missing, of another shape, or has no place in the model. */
   static fromCheckpoint(record: CheckpointRecord, weights: ReadonlyMap<string, StoredTensor>): Medformer {
     const heads = record.codes.tasks.map((task) => {
       const head = weights.get(`output/heads/${task}/weight`);
       if (!head) throw new MedformerError('DATA_LOSS', `checkpoint: output/heads/${task}/weight is missing`);
       return { task, classes: head.shape[1]! };
     });
-    const model = new Medformer(record.model, record.codes, heads, {
-      seed: record.spec.seed,
-      stored: weights,
-    });
+    const start = { seed: record.spec.seed, stored: weights };
+    const model = new Medformer(record.model, record.codes, heads, start, record.input);
     try {
-      model.parameters.requireStored();
+      model.parameters.requireStored('method/');
     } catch (error) {
       model.dispose();
       throw error;
@@ -77,7 +82,7 @@ export class Medformer {
    * many equal parts that do not wait for each other, where the batch can be so divided: the same up to rounding.
    */
   reading(tensors: ReadonlyMap<string, tf.Tensor>, { parts = 1 } = {}): Medformer {
-    const model = new Medformer(this.config, this.codes, this.heads, Parameters.reading(tensors));
+    const model = new Medformer(this.config, this.codes, this.heads, Parameters.reading(tensors), this.input);
     model.parts = parts;
     return model;
   }
@@ -147,7 +152,7 @@ export class Medformer {
       return oneHotRows(rows, keys.length + 1);
     };
     return {
-      x: tf.div(tf.sub(pixels, INPUT_STATISTICS.mean), INPUT_STATISTICS.std),
+      x: tf.div(tf.sub(pixels, this.input.mean), this.input.std),
       modality: oneHot(this.codes.modalities, names.modality),
       bodyPart: oneHot(this.codes.bodyParts, names.bodyPart),
     };

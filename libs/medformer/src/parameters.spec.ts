@@ -4,8 +4,12 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Parameters } from './parameters.js';
 
 const made: Parameters[] = [];
-const make = (seed: number, stored?: ReadonlyMap<string, StoredTensor>) => {
-  const parameters = new Parameters(seed, stored);
+const make = (seed: number, stored?: ReadonlyMap<string, StoredTensor>, initial = stored) => {
+  const parameters = new Parameters({
+    seed,
+    ...(stored ? { stored } : {}),
+    ...(initial && initial !== stored ? { initial } : {}),
+  });
   made.push(parameters);
   return parameters;
 };
@@ -106,3 +110,14 @@ function variance(numbers: number[]): number {
   const mean = numbers.reduce((sum, value) => sum + value, 0) / numbers.length;
   return numbers.reduce((sum, value) => sum + (value - mean) ** 2, 0) / numbers.length;
 }
+
+it('start from initial values whose shape fits, and else as if there were none', () => {
+  const initial = new Map<string, StoredTensor>([
+    ['a', { dtype: 'F32', shape: [2], data: Float32Array.of(1, 2) }],
+    ['b', { dtype: 'F32', shape: [3], data: Float32Array.of(1, 2, 3) }],
+  ]);
+  const parameters = make(1, undefined, initial);
+
+  expect(values(parameters.get('a', [2]))).toEqual([1, 2]);
+  expect(values(parameters.get('b', [2]))).toEqual(values(make(1).get('b', [2])));
+});

@@ -8,9 +8,19 @@ export type Initialiser = 'xavier' | 'zeros' | 'ones' | { normal: number } | { v
 export const PARTS = ['input', 'body', 'output', 'method'] as const;
 export type Part = (typeof PARTS)[number];
 
+/** What new parameters start from. */
+export interface ParameterStart {
+  /** Together with its name decides a parameter that is found nowhere else. */
+  seed: number;
+  /** Values by name; one of another shape is an error. */
+  stored?: ReadonlyMap<string, StoredTensor>;
+  /** Values by name that count where their shape fits; see `loadReport` for what they came to. */
+  initial?: ReadonlyMap<string, StoredTensor>;
+}
+
 /**
  * The named variables of a model. A layer asks for its parameter where it uses it; the first time, while the
- * model is built, the parameter is made (from `stored` when that has it, else from the seed and its own name).
+ * model is built, the parameter is made (from stored values when there are any, else from the seed and its own name).
  * After `seal`, asking for an unknown name is a mistake and throws.
  */
 export class Parameters {
@@ -18,17 +28,14 @@ export class Parameters {
   private sealed = false;
   private owned = true;
 
-  constructor(
-    private readonly seed: number,
-    private readonly stored: ReadonlyMap<string, StoredTensor> = new Map(),
-  ) {}
+  constructor(private readonly start: ParameterStart) {}
 
   /**
    * These tensors by name in place of variables of its own, as a step sees slices of one flat vector or of its moving
    * average. Sealed; they stay the caller's.
    */
   static reading(tensors: ReadonlyMap<string, tf.Tensor>): Parameters {
-    const parameters = new Parameters(0);
+    const parameters = new Parameters({ seed: 0 });
     parameters.variables = new Map(tensors);
     parameters.sealed = true;
     parameters.owned = false;
@@ -41,7 +48,8 @@ export class Parameters {
     if (known) return known;
     if (this.sealed) throw new MedformerError('INTERNAL', `the model has no parameter ${name}`);
     const values =
-      this.storedValues(name, shape) ?? initialValues(Rng.of(this.seed, 'init', name), shape, initialiser);
+      this.storedValues(name, shape) ??
+      initialValues(Rng.of(this.start.seed, 'init', name), shape, initialiser);
     const variable = tf.tidy(() => tf.variable(tf.tensor(values, shape, 'float32'), true));
     this.variables.set(name, variable);
     return variable;
@@ -52,11 +60,20 @@ export class Parameters {
     this.sealed = true;
   }
 
-  /** @throws MedformerError DATA_LOSS naming every parameter that the stored values lacked. */
-  requireStored(): void {
-    const missing = this.entries().flatMap(([name]) => (this.stored.has(name) ? [] : [name]));
+  /**
+   * @param besides beginning of the names that may be stored without being parameters
+   * @throws MedformerError DATA_LOSS naming every parameter without a stored value and every stored value without one
+   */
+  requireStored(besides?: string): void {
+    const stored = this.start.stored ?? new Map();
+    const missing = this.entries().flatMap(([name]) => (stored.has(name) ? [] : [name]));
     if (missing.length > 0)
       throw new MedformerError('DATA_LOSS', `checkpoint: missing ${missing.join(', ')}`);
+    const unexpected = [...stored.keys()].filter(
+      (name) => !this.variables.has(name) && !(besides && name.startsWith(besides)),
+    );
+    if (unexpected.length > 0)
+      throw new MedformerError('DATA_LOSS', `checkpoint: the model has no ${unexpected.join(', ')}`);
   }
 
   /** Every parameter, in the order of its name: the order of the flat vectors the optimiser works on. */
@@ -85,9 +102,13 @@ export class Parameters {
   }
 
   private storedValues(name: string, shape: number[]): Float32Array | undefined {
-    const stored = this.stored.get(name);
-    if (!stored) return undefined;
-    if (stored.shape.join() !== shape.join() || !(stored.data instanceof Float32Array)) {
+    const { stored: all, initial } = this.start;
+    const stored = all?.get(name);
+    if (!stored) {
+      const found = initial?.get(name);
+      return found && fits(found, shape) ? found.data : undefined;
+    }
+    if (!fits(stored, shape)) {
       throw new MedformerError(
         'DATA_LOSS',
         `checkpoint: ${name}: expected F32 [${shape}], found ${stored.dtype} [${stored.shape}]`,
@@ -95,6 +116,13 @@ export class Parameters {
     }
     return stored.data;
   }
+}
+
+function fits(
+  tensor: StoredTensor,
+  shape: readonly number[],
+): tensor is StoredTensor & { data: Float32Array } {
+  return tensor.shape.join() === shape.join() && tensor.data instanceof Float32Array;
 }
 
 function initialValues(rng: Rng, shape: number[], initialiser: Initialiser): Float32Array {

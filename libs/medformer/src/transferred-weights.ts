@@ -1,27 +1,79 @@
-import type { CheckpointRecord, StoredTensor } from '@medformer/schema';
+import type { CheckpointRecord, LoadReport, StoredTensor } from '@medformer/schema';
 import { type CodeKeys, codeRows, SHARED_CODE } from './latent-codes.js';
 
-/** What belongs to a training method or to one task stays behind. */
+/** What belongs to a training method or to one task: it stays behind, and a run makes its own. */
 const OWN = ['method/', 'output/heads/', 'output/task-queries/'];
+
+/** What a checkpoint gives to a model with other codes. */
+export interface Transfer {
+  weights: Map<string, StoredTensor>;
+  reshaped: LoadReport['reshaped'];
+  leftBehind: LoadReport['leftBehind'];
+}
 
 /**
  * What a model with other codes takes over from a checkpoint: input Adaptformer, body and the shared output end.
- * Codes go by name, not by row; a key that the checkpoint has no code for starts from its shared code.
+ * Codes go by name, not by row; a key that the checkpoint has no code for starts from its shared code. Nothing else is
+ * reshaped: position codes are functions of the image's size, and every other shape follows from the model's.
  */
 export function transferredWeights(
   { codes: trained }: Pick<CheckpointRecord, 'codes'>,
   weights: ReadonlyMap<string, StoredTensor>,
   codes: CodeKeys,
-): Map<string, StoredTensor> {
-  const transferred = new Map([...weights].filter(([name]) => !OWN.some((own) => name.startsWith(own))));
+): Transfer {
+  const isOwn = ([name]: [string, unknown]) => belongsToRun(name);
+  const transferred = new Map([...weights].filter((entry) => !isOwn(entry)));
+  const reshaped: Transfer['reshaped'] = [];
   for (const [table, from, to] of [
     ['input/modality-codes', trained.modalities, codes.modalities],
     ['input/body-part-codes', trained.bodyParts, codes.bodyParts],
   ] as const) {
     const stored = transferred.get(table);
-    if (stored) transferred.set(table, takeRows(stored, [SHARED_CODE, ...codeRows(from, to).rows]));
+    if (!stored || from.join() === to.join()) continue;
+    const taken = takeRows(stored, [SHARED_CODE, ...codeRows(from, to).rows]);
+    transferred.set(table, taken);
+    reshaped.push({ name: table, from: stored.shape, to: taken.shape });
   }
-  return transferred;
+  const leftBehind = [...weights].filter(isOwn).map(([name, { shape }]) => ({ name, shape }));
+  return { weights: transferred, reshaped, leftBehind };
+}
+
+/**
+ * What came of it in a model with these parameters.
+ * @param parameters every name and shape, as `Parameters.entries` gives them
+ */
+export function loadReport(
+  checkpoint: string,
+  { weights, reshaped, leftBehind }: Transfer,
+  parameters: readonly (readonly [string, { shape: number[] }])[],
+): LoadReport {
+  const report: LoadReport = {
+    checkpoint,
+    matched: [],
+    reshaped: [],
+    missing: [],
+    unexpected: [],
+    misshapen: [],
+    fresh: [],
+    leftBehind,
+  };
+  for (const [name, { shape }] of parameters) {
+    const found = weights.get(name);
+    const rule = reshaped.find((change) => change.name === name);
+    if (belongsToRun(name)) report.fresh.push({ name, shape });
+    else if (!found) report.missing.push({ name, shape });
+    else if (found.shape.join() !== shape.join() || found.dtype !== 'F32')
+      report.misshapen.push({ name, from: rule?.from ?? found.shape, to: shape });
+    else if (rule) report.reshaped.push(rule);
+    else report.matched.push({ name, shape });
+  }
+  const known = new Set(parameters.map(([name]) => name));
+  for (const [name, { shape }] of weights) if (!known.has(name)) report.unexpected.push({ name, shape });
+  return report;
+}
+
+function belongsToRun(name: string): boolean {
+  return OWN.some((own) => name.startsWith(own));
 }
 
 function takeRows({ dtype, shape, data }: StoredTensor, rows: number[]): StoredTensor {

@@ -1,5 +1,11 @@
 import { applyView, drawView } from '@medformer/augment';
-import { type CodeKeys, codeRows, INPUT_STATISTICS, SHARED_CODE } from '@medformer/medformer';
+import {
+  type CodeKeys,
+  codeRows,
+  INPUT_STATISTICS,
+  type InputStatistics,
+  SHARED_CODE,
+} from '@medformer/medformer';
 import { type ImageRecord, Rng, type RunSpec, type ViewPolicy } from '@medformer/schema';
 import type { PlannedBatch } from './batch-plan.js';
 import type { Arrangement, DrawnValues, HostViews } from './methods/method.js';
@@ -33,11 +39,12 @@ export function makeBatches(
   policies: readonly ViewPolicy[],
   step: number,
   planned: PlannedBatch,
+  input: InputStatistics = INPUT_STATISTICS,
 ): HostBatch[] {
   const parts = Math.min(spec.accumulate, planned.positions.length);
   const size = Math.floor(planned.positions.length / parts);
   return Array.from({ length: parts }, (_, part) =>
-    makePart(spec, groups, codes, policies, step, planned, part * size, (part + 1) * size),
+    makePart(spec, groups, codes, policies, step, planned, input, part * size, (part + 1) * size),
   );
 }
 
@@ -56,6 +63,7 @@ function makePart(
   policies: readonly ViewPolicy[],
   step: number,
   { group, positions }: PlannedBatch,
+  input: InputStatistics,
   from: number,
   to: number,
 ): HostBatch {
@@ -69,7 +77,7 @@ function makePart(
       const out = x.subarray((view * images + index) * size, (view * images + index + 1) * size);
       const drawn = drawView(policy, shape.length - 1, Rng.of(spec.seed, 'view', step, view, from + index));
       applyView({ pixels: pixels.subarray(position * size, (position + 1) * size), shape }, drawn, out);
-      for (let i = 0; i < size; i += 1) out[i] = (out[i]! - INPUT_STATISTICS.mean) / INPUT_STATISTICS.std;
+      for (let i = 0; i < size; i += 1) out[i] = (out[i]! - input.mean) / input.std;
     });
   });
   const arranged = arrange(spec, { x, shape, views: policies.length, images }, step, from);

@@ -1,5 +1,5 @@
 import { pixelScale } from '@medformer/augment';
-import { INPUT_STATISTICS } from '@medformer/medformer';
+import { INPUT_STATISTICS, type InputStatistics } from '@medformer/medformer';
 import { Rng } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
 import { kmeans } from 'ml-kmeans';
@@ -37,6 +37,7 @@ export function drawPatches(
   patch: number,
   count: number,
   rng: Rng,
+  input: InputStatistics = INPUT_STATISTICS,
 ): Float32Array[] {
   const images = groups.reduce((sum, { records }) => sum + records.length, 0);
   return Array.from({ length: count }, () => {
@@ -47,7 +48,7 @@ export function drawPatches(
     })!;
     const spatial = group.shape.slice(0, -1);
     const corner = spatial.map((size) => rng.integer(Math.max(1, size - patch + 1)));
-    return patchAt(group, group.records.length + at, corner, patch);
+    return patchAt(group, group.records.length + at, corner, patch, input);
   });
 }
 
@@ -70,6 +71,7 @@ function patchAt(
   image: number,
   corner: readonly number[],
   patch: number,
+  input: InputStatistics,
 ): Float32Array {
   const spatial = shape.slice(0, -1);
   const channels = shape[shape.length - 1]!;
@@ -87,7 +89,7 @@ function patchAt(
     const from = image * size + pixel.reduce((sum, at, axis) => sum * spatial[axis]! + at, 0) * channels;
     for (let channel = 0; channel < channels; channel += 1) {
       const value = pixels[from + channel]! * scale;
-      out[place * channels + channel] = (value - INPUT_STATISTICS.mean) / INPUT_STATISTICS.std;
+      out[place * channels + channel] = (value - input.mean) / input.std;
     }
   }
   return out;

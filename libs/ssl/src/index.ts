@@ -13,4 +13,5 @@ export {
   type TrainRun,
   trainRun,
 } from './train-run.js';
+export type { InitialWeights } from './train-session.js';
 export type { TrainingGroup } from './training-group.js';

@@ -1,8 +1,10 @@
-import { Medformer } from '@medformer/medformer';
+import { Medformer, transferredWeights } from '@medformer/medformer';
 import {
   decodeSafetensors,
   encodeSafetensors,
   type ImageRecord,
+  KeepSpec,
+  type LoadReport,
   Rng,
   RunSpec,
   type StoredTensor,
@@ -211,15 +213,78 @@ describe('a training run', () => {
     expect(changed.filter((name) => name.includes('3d') || name.startsWith('output/heads'))).toEqual([]);
   });
 
-  it('starts from other weights where it is given some', async () => {
-    const first = await run({ spec: { ...SIMCLR, steps: 2 } });
-    const body = new Map([...first.state.weights].filter(([name]) => !name.startsWith('method/')));
-    const spec = { ...SIMCLR, steps: 1, optimiser: { ...SIMCLR.optimiser, finalLearningRate: 0 } };
-
+  describe('that starts from another checkpoint', () => {
     // The learning rate of a run's only step is its final one: nothing moves.
-    const { state } = await run({ spec, initialWeights: body });
+    const spec = { ...SIMCLR, steps: 1, optimiser: { ...SIMCLR.optimiser, finalLearningRate: 0 } };
+    let weights: Map<string, StoredTensor>;
+    const initialOf = (changed: Map<string, StoredTensor>, allow: string[] = []) => ({
+      checkpoint: 'other',
+      transfer: transferredWeights({ codes: CODES }, changed, CODES),
+      allow,
+    });
+    beforeAll(async () => {
+      weights = (await run({ spec: { ...SIMCLR, steps: 2 } })).state.weights;
+    });
 
-    for (const [name, { data }] of body) expect(state.weights.get(name)!.data).toEqual(data);
+    it('takes its weights, and says of each tensor what became of it', async () => {
+      const reports: LoadReport[] = [];
+      const { state } = await run({
+        spec,
+        initial: initialOf(weights),
+        onLoaded: (report) => reports.push(report),
+      });
+
+      const own = [...weights.keys()].filter((name) => /^method|^output.(heads|task)/.test(name));
+      const body = [...weights.keys()].filter((name) => !own.includes(name));
+      for (const name of body) expect(state.weights.get(name)!.data).toEqual(weights.get(name)!.data);
+      const [report] = reports;
+      expect(report!.matched.map(({ name }) => name)).toEqual(body);
+      expect(report!.leftBehind.map(({ name }) => name)).toEqual(own);
+      expect(report!.fresh.map(({ name }) => name)).toEqual(own);
+      expect([report!.missing, report!.unexpected, report!.misshapen, report!.reshaped].flat()).toEqual([]);
+    });
+
+    it('fails before its first step when a tensor is missing, misshapen or unknown, unless the spec allows it', async () => {
+      const changed = new Map(weights);
+      changed.delete('body/norm/gain');
+      changed.set('body/norm/bias', { dtype: 'F32', shape: [2], data: Float32Array.of(5, 5) });
+      changed.set('body/extra', { dtype: 'F32', shape: [1], data: Float32Array.of(1) });
+
+      await expect(run({ spec, initial: initialOf(changed, ['body/e*']) })).rejects.toMatchObject({
+        code: 'FAILED_PRECONDITION',
+        message:
+          'initial checkpoint other: body/norm/gain: missing [24]; body/norm/bias: [2] where [24] is needed; initial.allow names tensors that may differ',
+      });
+      const { state } = await run({ spec, initial: initialOf(changed, ['body/e*', 'body/norm/*']) });
+      expect(new Set(state.weights.get('body/norm/gain')!.data)).toEqual(new Set([1]));
+      expect(new Set(state.weights.get('body/norm/bias')!.data)).toEqual(new Set([0]));
+      expect(state.weights.has('body/extra')).toBe(false);
+    });
+
+    it('sees pixels standardised as that one saw them', async () => {
+      const given = { spec, initial: initialOf(weights) };
+      const [same, other] = [
+        await run({ ...given, input: { mean: 0.5, std: 0.5 } }),
+        await run({ ...given, input: { mean: 0.3, std: 0.2 } }),
+      ];
+      expect(same.state.history).toEqual((await run(given)).state.history);
+      expect(other.state.history[0]!.loss).not.toBe(same.state.history[0]!.loss);
+    });
+  });
+
+  it('hands over the weights it starts from, where its spec keeps them, and goes on from there alike', async () => {
+    const spec = { ...SIMCLR, steps: 2, keep: KeepSpec.parse({ initial: true }) };
+    const kept: RunState[] = [];
+    const { state } = await run({ spec, onCheckpoint: async (reached) => void kept.push(reached) });
+
+    expect(kept.map(({ step, history }) => [step, history.length])).toEqual([
+      [0, 0],
+      [2, 2],
+    ]);
+    const resumed: RunState[] = [];
+    await run({ spec, resume: kept[0]!, onCheckpoint: async (reached) => void resumed.push(reached) });
+    expect(resumed).toEqual([kept[1]!]);
+    expect(state.weights).toEqual(kept[1]!.weights);
   });
 
   it('computes a step in parts as it computes it whole, where the loss is a mean over images', async () => {
@@ -447,6 +512,7 @@ function throughBytes(state: RunState): RunState {
     decodeSafetensors(encodeSafetensors({ tensors, metadata: {} }), 'state').tensors;
   return {
     step: state.step,
+    expectedLoss: state.expectedLoss,
     history: JSON.parse(JSON.stringify(state.history)),
     weights: through(state.weights),
     optimiser: through(state.optimiser),

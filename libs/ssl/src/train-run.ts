@@ -1,13 +1,13 @@
-import type { CodeKeys, TaskHead } from '@medformer/medformer';
+import type { CodeKeys, InputStatistics, TaskHead } from '@medformer/medformer';
 import {
   CollapseAlarm,
   EarlyStop,
   type ExpectedLoss,
   type HistoryEntry,
   isDone,
+  type LoadReport,
   MedformerError,
   type RunSpec,
-  type StoredTensor,
   type ViewPolicy,
 } from '@medformer/schema';
 import { type HostBatch, makeBatches } from './batch.js';
@@ -18,7 +18,7 @@ import { modalityGroups } from './modality-groups.js';
 import { type MonitoredImages, OnlineEvaluation } from './online-evaluation.js';
 import { runRateAt } from './optimisers/learning-rate.js';
 import { poolsOf, SemiSupervisedPlan } from './semi-supervised-plan.js';
-import { type StoredState, TrainSession } from './train-session.js';
+import { type InitialWeights, type StoredState, TrainSession } from './train-session.js';
 import type { TrainingGroup } from './training-group.js';
 
 /** Everything of a run that its seed and step do not give back. */
@@ -64,8 +64,10 @@ export interface TrainRun {
   monitored?: MonitoredImages;
   /** Continue from here. */
   resume?: Omit<RunState, 'expectedLoss'>;
-  /** Start from these weights where names and shapes agree (another run's input Adaptformer, body and ends). */
-  initialWeights?: ReadonlyMap<string, StoredTensor>;
+  /** Start from another run's input Adaptformer, body and ends; see `TrainSession`. */
+  initial?: InitialWeights;
+  input?: InputStatistics;
+  onLoaded?(report: LoadReport): void;
   /** Parts of a batch that are computed side by side; see `TrainSession`. */
   parts?: number;
   signal: AbortSignal;
@@ -107,7 +109,7 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
   const plan = planOf(spec, groups);
   const start = run.resume?.step ?? 0;
   plan.skip(start);
-  const produce = (step: number) => makeBatches(spec, groups, codes, policies, step, plan.next());
+  const produce = (step: number) => makeBatches(spec, groups, codes, policies, step, plan.next(), run.input);
   const stateAt = (step: number): RunState => ({
     step,
     ...session.stored(),
@@ -115,6 +117,7 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
     expectedLoss,
   });
   try {
+    if (spec.keep?.initial && !run.resume) await run.onCheckpoint(stateAt(0));
     let stored = start;
     let prepared = isDone(spec, { step: start, history }) ? undefined : produce(start + 1);
     for (let step = start + 1; prepared && step <= spec.steps; step += 1) {
@@ -158,7 +161,7 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
         expectedLoss,
         collapsed,
       });
-      if (step === 1 && !run.initialWeights) {
+      if (step === 1 && !run.initial && !spec.initial) {
         const warning = warnOfStart(spec, loss, expectedOfBatch(spec, images, run.heads));
         if (warning) run.onWarning(warning);
       }

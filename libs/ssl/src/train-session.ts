@@ -1,5 +1,20 @@
-import { type CodeKeys, type CodeNames, Medformer, oneHotRows, type TaskHead } from '@medformer/medformer';
-import { MedformerError, type RunSpec, type StoredTensor } from '@medformer/schema';
+import {
+  type CodeKeys,
+  type CodeNames,
+  type InputStatistics,
+  loadReport,
+  Medformer,
+  oneHotRows,
+  type TaskHead,
+  type Transfer,
+} from '@medformer/medformer';
+import {
+  type LoadReport,
+  MedformerError,
+  type RunSpec,
+  type StoredTensor,
+  surprisesOf,
+} from '@medformer/schema';
 import { type RecordedStep, recordStep, tf } from '@medformer/tensorflow';
 import { arrange, type HostBatch } from './batch.js';
 import { type ExaminedStep, examineStep } from './health/examine-step.js';
@@ -27,11 +42,24 @@ export interface SessionStart {
   heads: TaskHead[];
   /** Weights and optimiser slots of a run that goes on, as `stored` gave them. */
   resume?: StoredState;
-  /** Start from these weights where names and shapes agree. */
-  initialWeights?: ReadonlyMap<string, StoredTensor>;
+  /** Start from these weights. */
+  initial?: InitialWeights;
+  /** How the run's pixels are standardised; default: as those of a new model. */
+  input?: InputStatistics;
+  /** Told what came of `initial`, before it is judged. */
+  onLoaded?(report: LoadReport): void;
   /** Parts of a batch that are computed side by side; 1 when absent. As many as there are threads, on a CPU. */
   parts?: number;
   onWarning(message: string): void;
+}
+
+/** What another run's checkpoint gives. */
+export interface InitialWeights {
+  /** Content address of its record. */
+  checkpoint: string;
+  transfer: Transfer;
+  /** Tensors that may be missing, left over or of another shape; see `InitialSpec.allow`. */
+  allow: readonly string[];
 }
 
 /** Everything a session keeps, by name. */
@@ -61,16 +89,18 @@ export class TrainSession {
   private readonly touched = new Map<string, boolean[]>();
 
   constructor(private readonly start: SessionStart) {
-    const { spec, codes, heads, groups, resume, initialWeights } = start;
+    const { spec, codes, heads, groups, resume, initial, input } = start;
     const fitted = resume
       ? undefined
-      : methodOf(spec.method).fit?.(spec.method, groups, spec.model, spec.seed);
-    const stored = resume?.weights ?? new Map([...(initialWeights ?? []), ...(fitted ?? [])]);
-    this.model = new Medformer(spec.model, codes, heads, { seed: spec.seed, stored });
+      : methodOf(spec.method).fit?.(spec.method, groups, spec.model, spec.seed, input);
+    const stored = resume?.weights ?? fitted ?? new Map();
+    const from = initial && !resume ? { initial: initial.transfer.weights } : {};
+    this.model = new Medformer(spec.model, codes, heads, { seed: spec.seed, stored, ...from }, input);
     try {
       this.buildHead();
       this.model.parameters.seal();
       if (resume) this.model.parameters.requireStored();
+      else if (initial) this.judge(initial);
       const layout = new ParameterLayout(this.model.parameters.entries());
       requireDecayPatterns(layout, spec.optimiser.decayed);
       this.vectors = newVectors(spec, this.model, layout, resume);
@@ -166,6 +196,18 @@ export class TrainSession {
     for (const recorded of this.recorded.values()) if (recorded !== 'eager') recorded.dispose();
     this.context.decayed.dispose();
     for (const vector of this.allVectors()) vector.dispose();
+  }
+
+  /** @throws MedformerError FAILED_PRECONDITION naming every tensor that neither a rule nor the spec foresaw */
+  private judge({ checkpoint, transfer, allow }: InitialWeights): void {
+    const report = loadReport(checkpoint, transfer, this.model.parameters.entries());
+    this.start.onLoaded?.(report);
+    const surprises = surprisesOf(report, allow);
+    if (surprises.length === 0) return;
+    throw new MedformerError(
+      'FAILED_PRECONDITION',
+      `initial checkpoint ${checkpoint}: ${surprises.join('; ')}; initial.allow names tensors that may differ`,
+    );
   }
 
   private allVectors(): tf.Variable[] {

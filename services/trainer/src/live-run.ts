@@ -6,7 +6,7 @@ import {
   type TrainProgress,
   type WatchRunResponse,
 } from '@medformer/gen/trainer';
-import type { OnlineScores } from '@medformer/schema';
+import type { LoadReport, OnlineScores } from '@medformer/schema';
 import { onlineScores } from './online-scores.js';
 import { LiveHealth } from './run-health.js';
 
@@ -25,6 +25,7 @@ export class LiveRun {
   private readonly changes = new EventTarget();
   private version = 1;
   private progress: TrainProgress | undefined;
+  private loaded: LoadReport | undefined;
   private online: Pick<TrainProgress, 'online' | 'onlineStep'> = { online: [], onlineStep: 0n };
 
   constructor(private current: Run) {}
@@ -41,6 +42,12 @@ export class LiveRun {
   newestOnline({ step, online }: { step: number; online?: OnlineScores | undefined }): typeof this.online {
     if (online) this.online = { online: onlineScores(online), onlineStep: BigInt(step) };
     return this.online;
+  }
+
+  /** What the run took over from the checkpoint it starts from. */
+  load(report: LoadReport): void {
+    this.loaded = report;
+    this.changed();
   }
 
   warn(message: string): void {
@@ -68,6 +75,7 @@ export class LiveRun {
     let told: RunState | undefined;
     let toldProgress: TrainProgress | undefined;
     let toldHealth: RunHealth | undefined;
+    let toldLoaded = false;
     for (;;) {
       if (seen === this.version) await once(this.changes, 'change', { signal });
       seen = this.version;
@@ -75,6 +83,10 @@ export class LiveRun {
       if (this.health.value && this.health.value !== toldHealth) {
         toldHealth = this.health.value;
         yield { event: { $case: 'health', value: toldHealth } };
+      }
+      if (this.loaded && !toldLoaded) {
+        toldLoaded = true;
+        yield { event: { $case: 'loaded', value: this.loaded } };
       }
       if (this.current.state !== told) {
         told = this.current.state;

@@ -1,21 +1,19 @@
 import {
-  loadCheckpoint,
   loadNewestCheckpoint,
   pruneCheckpoints,
   putFailedStep,
+  putLoadReport,
   writeCheckpoint,
 } from '@medformer/checkpoint';
 import { loadImages, resolveDataset } from '@medformer/dataset';
-import { type CodeKeys, headOf, INPUT_STATISTICS, transferredWeights } from '@medformer/medformer';
+import { headOf, INPUT_STATISTICS } from '@medformer/medformer';
 import { type ObjectStore, openObjectStore } from '@medformer/object-store';
 import {
-  badInput,
   type DatasetManifest,
   isDone,
   KeepSpec,
   type LabelSpace,
   type MethodSpec,
-  type ModelConfig,
   type RunSpec,
   runId,
 } from '@medformer/schema';
@@ -27,6 +25,7 @@ import {
   trainRun,
 } from '@medformer/ssl';
 import { useBackend } from '@medformer/tensorflow';
+import { initialWeights } from './initial-weights.js';
 import { labelSpaceOf, monitoredSpaceOf } from './label-space.js';
 import { labelledSubset, withOtherLabelsHidden } from './labelled-subset.js';
 import { runtimeDifference, runtimeOf } from './runtime.js';
@@ -65,6 +64,7 @@ export async function train(
           weights: newest.weights,
           optimiser: newest.optimiser,
         },
+        input: newest.record.input,
       }
     : await initialWeights(store, spec, codes);
 
@@ -76,7 +76,9 @@ export async function train(
   const heads = space ? [headOf(space)] : [];
   let checkpoint = newest?.checkpoint ?? '';
   const rate = new StepRate(spec.steps);
-  const { step } = await trainRun({
+  const { input = INPUT_STATISTICS } = start;
+  let reporting = Promise.resolve();
+  const training = trainRun({
     spec,
     groups,
     codes,
@@ -86,9 +88,15 @@ export async function train(
     parts: backend.gpu ? 1 : backend.threads,
     signal,
     onStep: (report) => progress({ type: 'step', report, ...rate.after(report) }),
+    onLoaded(report) {
+      progress({ type: 'loaded', report });
+      reporting = putLoadReport(store, run, report);
+      // Awaited when the training ends; until then a failure is nobody's.
+      reporting.catch(() => undefined);
+    },
     onWarning: (message) => progress({ type: 'warning', message }),
     async onCheckpoint(state) {
-      checkpoint = await writeCheckpoint(store, spec, codes, INPUT_STATISTICS, { ...state, runtime });
+      checkpoint = await writeCheckpoint(store, spec, codes, input, { ...state, runtime });
       await pruneCheckpoints(store, run, keep, state.history);
       progress({ type: 'checkpoint', step: state.step, checkpoint });
     },
@@ -109,7 +117,12 @@ export async function train(
       return failedStep;
     },
   });
-  return { checkpoint, step };
+  try {
+    const { step } = await training;
+    return { checkpoint, step };
+  } finally {
+    await reporting;
+  }
 }
 
 /** The images that the run's monitor scores features by. */
@@ -144,22 +157,6 @@ function imagesFor(
   return method.name === 'supervised'
     ? labelledSubset(images, method, space)
     : withOtherLabelsHidden(images, method, space);
-}
-
-/** What this run's model takes over from another run's checkpoint. */
-async function initialWeights(store: ObjectStore, { initial, model }: RunSpec, codes: CodeKeys) {
-  if (!initial) return {};
-  const { record, weights } = await loadCheckpoint(store, initial.checkpoint);
-  for (const field of Object.keys(model) as (keyof ModelConfig)[]) {
-    if (model[field] === record.model[field]) continue;
-    throw badInput({
-      file: 'spec',
-      field: `model.${field}`,
-      expected: `${record.model[field]}, as in the initial checkpoint`,
-      found: String(model[field]),
-    });
-  }
-  return { initialWeights: transferredWeights(record, weights, codes) };
 }
 
 /** Images per second and the time left, over the last steps: a paused or resumed run is not averaged in. */

@@ -68,8 +68,13 @@ export class TrainerController {
 
   async getRun({ run: id }: GetRunRequest): Promise<GetRunResponse> {
     const { run, spec } = await this.runs.get(id);
-    const [result, health] = await Promise.all([this.runs.result(run), this.runs.health(run)]);
-    return { run, spec, result, health };
+    const [result, health, checkpoints, loaded] = await Promise.all([
+      this.runs.result(run),
+      this.runs.health(run),
+      this.runs.checkpoints(run, spec),
+      this.runs.loaded(id),
+    ]);
+    return { run, spec, result, health, checkpoints, loaded };
   }
 
   async listRuns(_: ListRunsRequest): Promise<ListRunsResponse> {

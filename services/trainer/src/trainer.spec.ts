@@ -16,7 +16,7 @@ import {
 } from '@medformer/gen/trainer';
 import { type ObjectStore, openObjectStore } from '@medformer/object-store';
 import { baseConfig, type RunningService, runService } from '@medformer/rpc';
-import { Rng, RunSpec, type Split, sha256 } from '@medformer/schema';
+import { LoadReport, Rng, RunSpec, type Split, sha256 } from '@medformer/schema';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { trainerConfig } from './config.js';
 import { trainer } from './index.js';
@@ -261,20 +261,77 @@ describe('a run', () => {
     await ended(run);
   });
 
-  it('of labels starts from the body of another, and refuses one of another shape', async () => {
+  it('of labels starts from the body of another, says of each tensor what became of it, and refuses one of another shape', async () => {
     const { checkpoint } = (await get(first.started.run)).run!;
     const supervised = { steps: 2, method: { name: 'supervised', task: 'finding' }, initial: { checkpoint } };
-    const tuned = await ended((await start(supervised)).run);
+    const { run } = await start(supervised);
+    const events = await watch(run);
 
-    expect(tuned.state).toBe(RunState.RUN_STATE_SUCCEEDED);
-    const { weights, record } = await loadCheckpoint(store, tuned.checkpoint);
+    expect(events.at(-1)).toMatchObject({ value: { state: RunState.RUN_STATE_SUCCEEDED } });
+    const { run: tuned, loaded } = await get(run);
+    const { weights, record } = await loadCheckpoint(store, tuned!.checkpoint);
     expect(record.codes.tasks).toEqual(['finding']);
     expect(weights.get('output/heads/finding/weight')?.shape).toEqual([24, 2]);
+    expect(events.flatMap((event) => (event.$case === 'loaded' ? [event.value] : []))).toEqual([loaded]);
+    const report = LoadReport.parse(loaded);
+    const { parts } = (await loadCheckpoint(store, checkpoint)).record;
+    expect(report.matched.map(({ name }) => name)).toEqual(expect.arrayContaining(parts.body));
+    expect(report.leftBehind.map(({ name }) => name)).toEqual(parts.method);
+    expect(report.fresh.map(({ name }) => name)).toContain('output/heads/finding/weight');
+    expect([...report.missing, ...report.unexpected, ...report.misshapen]).toEqual([]);
+    expect((await get(first.started.run)).checkpoints.at(-1)!.keptAs).toEqual(['last', 'referred']);
+
     const misfit = await start({ ...supervised, model: { ...MODEL, width: 36 } });
     expect(await ended(misfit.run)).toMatchObject({
       state: RunState.RUN_STATE_FAILED,
       failure: 'spec: model.width: expected 24, as in the initial checkpoint, found 36',
     });
+    const deeper = await start({
+      ...supervised,
+      model: { ...MODEL, depth: 2 },
+      initial: { checkpoint, allow: ['body/blocks-9/*'] },
+    });
+    expect((await ended(deeper.run)).failure).toMatch(
+      /^initial checkpoint \w+: body\/\S+: missing \[.*; initial\.allow names tensors that may differ$/,
+    );
+    await expect(start({ ...supervised, initial: { checkpoint: sha256('none') } })).rejects.toMatchObject({
+      code: status.NOT_FOUND,
+      details: `checkpoint ${sha256('none')}: not in the store`,
+    });
+  });
+
+  it('keeps its first, its best and its last checkpoint, and says why', async () => {
+    const { run } = await start({
+      seed: 11,
+      steps: 8,
+      checkpointEvery: 2,
+      monitor: { task: 'region', every: 2, labelsPerClass: 5 },
+      keep: { last: 1, best: 'knn-auc', initial: true },
+    });
+    const { checkpoint } = await ended(run);
+
+    const { history } = (await loadCheckpoint(store, checkpoint)).record;
+    const scores = history.flatMap(({ step, online }) => (online ? [{ step, auc: online.knn!.auc }] : []));
+    const best = scores.reduce((found, score) => (score.auc > found.auc ? score : found));
+    const { checkpoints } = await get(run);
+    expect(checkpoints.map(({ step, keptAs }) => [Number(step), ...keptAs])).toEqual(
+      best.step === 8
+        ? [
+            [0, 'initial'],
+            [8, 'best', 'last'],
+          ]
+        : [
+            [0, 'initial'],
+            [best.step, 'best'],
+            [8, 'last'],
+          ],
+    );
+    expect(checkpoints.find(({ keptAs }) => keptAs.includes('best'))!.value).toBe(best.auc);
+    for (const each of checkpoints) {
+      const { record } = await loadCheckpoint(store, each.checkpoint);
+      expect(record.step).toBe(Number(each.step));
+      expect(record.runtime).toMatchObject({ threads: 1, node: process.versions.node });
+    }
   });
 });
 

@@ -1,10 +1,11 @@
 import type { ObjectStoreConfig } from '@medformer/object-store';
-import type { RunSpec } from '@medformer/schema';
+import type { LoadReport, RunSpec } from '@medformer/schema';
 import type { ExaminedStep, StepReport } from '@medformer/ssl';
 
 export type TrainingEvent =
   | { type: 'step'; report: StepReport; imagesPerSecond: number; etaSeconds: number }
   | { type: 'checkpoint'; step: number; checkpoint: string }
+  | { type: 'loaded'; report: LoadReport }
   | { type: 'failed-step'; failedStep: string }
   | { type: 'warning'; message: string };
 

@@ -1,16 +1,33 @@
 import {
   getCheckpointRecord,
+  getLoadReport,
   getRunSpec,
   listCheckpoints,
   listRuns,
   putRunSpec,
+  refer,
+  release,
 } from '@medformer/checkpoint';
 import { type ComputeProcess, startComputeProcess } from '@medformer/compute';
-import { type Run, type RunHealth, type RunResult, RunState } from '@medformer/gen/trainer';
+import {
+  type KeptCheckpoint,
+  type Run,
+  type RunHealth,
+  type RunResult,
+  RunState,
+} from '@medformer/gen/trainer';
 import type { ObjectStore, ObjectStoreConfig } from '@medformer/object-store';
-import { isDone, MedformerError, type RunSpec, runId, toMedformerError } from '@medformer/schema';
+import {
+  isDone,
+  type LoadReport,
+  MedformerError,
+  type RunSpec,
+  runId,
+  toMedformerError,
+} from '@medformer/schema';
 import type { Logger } from '@medformer/telemetry';
 import PQueue from 'p-queue';
+import { keptCheckpoints } from './kept-checkpoints.js';
 import { LiveRun } from './live-run.js';
 import { onlineScores } from './online-scores.js';
 import { healthIn } from './run-health.js';
@@ -44,6 +61,7 @@ export class TrainingRuns {
   async start(spec: RunSpec): Promise<Run> {
     const id = runId(spec);
     const stored = await this.stored(id, spec);
+    if (spec.initial) await this.referInitial(id, spec.initial.checkpoint);
     await putRunSpec(this.store, spec);
     // Nothing is awaited from here on: of two calls at once the second finds what the first made.
     const known = this.live.get(id);
@@ -69,6 +87,7 @@ export class TrainingRuns {
   async result({ checkpoint }: Run): Promise<RunResult | undefined> {
     if (checkpoint === '') return undefined;
     const { history } = await getCheckpointRecord(this.store, checkpoint);
+    if (history.length === 0) return undefined;
     const last = history.slice(-20);
     const scored = history.findLast(({ online }) => online);
     return {
@@ -76,6 +95,17 @@ export class TrainingRuns {
       online: onlineScores(scored?.online),
       onlineStep: BigInt(scored?.step ?? 0),
     };
+  }
+
+  /** The run's checkpoints and why each stays. */
+  async checkpoints({ run, checkpoint }: Run, { keep }: RunSpec): Promise<KeptCheckpoint[]> {
+    if (checkpoint === '') return [];
+    const { history } = await getCheckpointRecord(this.store, checkpoint);
+    return keptCheckpoints(this.store, run, history, keep);
+  }
+
+  async loaded(run: string): Promise<LoadReport | undefined> {
+    return getLoadReport(this.store, run);
   }
 
   /** Of the run as it is under way here, or as its newest checkpoint has it. */
@@ -111,6 +141,18 @@ export class TrainingRuns {
     await this.queue.onIdle();
   }
 
+  /** The run can be started again at any time, so what it starts from has to stay. */
+  private async referInitial(run: string, checkpoint: string): Promise<void> {
+    const by = `run-${run}`;
+    await refer(this.store, checkpoint, by);
+    try {
+      await getCheckpointRecord(this.store, checkpoint);
+    } catch (thrown) {
+      await release(this.store, checkpoint, by);
+      throw thrown;
+    }
+  }
+
   private async train(spec: RunSpec, live: LiveRun): Promise<void> {
     const { signal } = live.cancellation;
     if (signal.aborted) return live.update({ state: this.stoppedState() });
@@ -143,7 +185,10 @@ export class TrainingRuns {
   private observe(spec: RunSpec, live: LiveRun, event: TrainingEvent): void {
     observeTraining(spec.method.name, event);
     if (event.type === 'checkpoint') live.update({ checkpoint: event.checkpoint, step: BigInt(event.step) });
-    else if (event.type === 'warning') {
+    else if (event.type === 'loaded') {
+      this.logger.info({ run: live.run.run, loaded: event.report }, 'initial checkpoint loaded');
+      live.load(event.report);
+    } else if (event.type === 'warning') {
       this.logger.warn({ run: live.run.run }, event.message);
       live.warn(event.message);
     } else if (event.type === 'step') {

@@ -89,7 +89,13 @@ it('warns of a first loss that is nowhere near its start', async () => {
     expect(warnings).toEqual([
       'step 1: loss 27.63, where jigsaw with random weights starts between 2.3 and 2.305, near 2.303: look at the settings of the loss, the labels and the range of the pixels',
     ]);
-    const transferred = await runPatterns(spec, { initialWeights: new Map() });
+    const transferred = await runPatterns(spec, {
+      initial: {
+        checkpoint: 'some',
+        transfer: { weights: new Map(), reshaped: [], leftBehind: [] },
+        allow: ['*'],
+      },
+    });
     expect(transferred.warnings).toEqual([]);
   } finally {
     method.loss = loss;

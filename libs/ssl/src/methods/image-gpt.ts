@@ -20,14 +20,15 @@ type ImageGptSpec = Extract<MethodSpec, { name: 'image-gpt' }>;
 export const imageGpt: Method<ImageGptSpec> = {
   name: 'image-gpt',
   policies: VIEW_POLICIES['image-gpt'],
-  fit(spec, groups, config, seed) {
+  fit(spec, groups, config, seed, input) {
     const kinds = new Map<string, TrainingGroup[]>();
     for (const group of groups)
       kinds.set(kindOf(group.shape), [...(kinds.get(kindOf(group.shape)) ?? []), group]);
     return new Map(
       [...kinds].map(([kind, own]): [string, StoredTensor] => {
         const patch = patchOf(spec, config, own[0]!.shape.length - 1);
-        const patches = drawPatches(own, patch, spec.codebookPatches, Rng.of(seed, 'codebook patches', kind));
+        const rng = Rng.of(seed, 'codebook patches', kind);
+        const patches = drawPatches(own, patch, spec.codebookPatches, rng, input);
         const data = fitCodebook(patches, spec.codes, seed);
         const shape = [spec.codes, patches[0]!.length];
         return [codebookName(kind), { dtype: 'F32', shape, data }];

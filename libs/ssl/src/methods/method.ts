@@ -1,4 +1,4 @@
-import type { Medformer, ModelInput } from '@medformer/medformer';
+import type { InputStatistics, Medformer, ModelInput } from '@medformer/medformer';
 import type { ExpectedLoss, MethodSpec, ModelConfig, Rng, StoredTensor, ViewPolicy } from '@medformer/schema';
 import type { tf } from '@medformer/tensorflow';
 import type { TrainingGroup } from '../training-group.js';
@@ -66,6 +66,7 @@ export interface Method<Spec extends MethodSpec = MethodSpec> {
     groups: readonly TrainingGroup[],
     config: ModelConfig,
     seed: number,
+    input?: InputStatistics,
   ): Map<string, StoredTensor>;
   /** Turns views into what the loss takes, on the host; random only by `rng`, which depends on seed and step. */
   arrange?(spec: Spec, views: HostViews, context: { config: ModelConfig; rng: Rng }): Arrangement;
