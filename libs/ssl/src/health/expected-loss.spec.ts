@@ -40,12 +40,15 @@ describe('the first loss', () => {
     ['image-gpt', { name: 'image-gpt' }, 5.5452, 5.5452],
     ['mae', { name: 'mae' }, 0.3, 0.8943],
     ['supervised', { name: 'supervised', task: 'region' }, 2.2982, 3.668],
-  ])('of %s as it was measured raises no warning', (_, method, ...losses) => {
-    const spec = specOf(method);
-    const expected = expectedOfBatch(spec, 64, [{ task: 'region', classes: 10 }]);
+  ] as [string, object, number, number][])(
+    'of %s as it was measured raises no warning',
+    (_, method, ...losses) => {
+      const spec = specOf(method);
+      const expected = expectedOfBatch(spec, 64, [{ task: 'region', classes: 10 }]);
 
-    expect(losses.map((loss) => warnOfStart(spec, loss, expected))).toEqual([undefined, undefined]);
-  });
+      expect(losses.map((loss) => warnOfStart(spec, loss, expected))).toEqual([undefined, undefined]);
+    },
+  );
 
   it.each([
     ['a sum over views in place of a mean', SIMCLR, 2 * 64 * Math.log(127)],
