@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
+import { registerBenchmark } from './commands/benchmark.js';
 import { registerDatasets } from './commands/datasets.js';
 import { registerDemo } from './commands/demo.js';
 import { registerDoctor } from './commands/doctor.js';
@@ -52,6 +53,7 @@ ${EXIT_CODE_HELP}`,
     registerViews,
     registerEncode,
     registerExport,
+    registerBenchmark,
   ]) {
     register(program, bind);
   }
