@@ -1,14 +1,14 @@
 import {
+  type GetRunResponse,
   type OnlineScore,
   type Run,
-  type RunHealth,
-  type RunResult,
   RunState,
   TrainerServiceService,
   type TrainProgress,
 } from '@medformer/gen/trainer';
-import { MedformerError } from '@medformer/schema';
+import { LoadReport, MedformerError, parseRecord } from '@medformer/schema';
 import type { Context } from './context.js';
+import { loadedLines } from './loaded-lines.js';
 import { HealthNotes } from './run-health.js';
 import type { Spec } from './spec-file.js';
 import { seconds } from './terminal.js';
@@ -45,13 +45,16 @@ export async function startRun({ connection }: Context, spec: Spec): Promise<Run
   return run;
 }
 
-export async function getRun(
-  { connection }: Context,
-  run: string,
-): Promise<{ run: Run; spec: Spec; result: RunResult | undefined; health: RunHealth | undefined }> {
+/** A run with all that the trainer knows of it. */
+export interface KnownRun extends GetRunResponse {
+  run: Run;
+  spec: Spec;
+}
+
+export async function getRun({ connection }: Context, run: string): Promise<KnownRun> {
   const answer = await connection.unary(TrainerServiceService.getRun, { run });
   if (answer.run === undefined) throw new MedformerError('NOT_FOUND', `run ${run}: not found`);
-  return { run: answer.run, spec: answer.spec ?? {}, result: answer.result, health: answer.health };
+  return { ...answer, run: answer.run, spec: answer.spec ?? {} };
 }
 
 /**
@@ -71,6 +74,10 @@ export async function followRun(context: Context, run: Run, label: string): Prom
       } else if (event?.$case === 'health') {
         progress.stop();
         for (const line of health.after(event.value)) terminal.note(line);
+      } else if (event?.$case === 'loaded') {
+        progress.stop();
+        for (const line of loadedLines(parseRecord(LoadReport, event.value, 'load report')))
+          terminal.note(line);
       } else if (event?.$case === 'state') {
         last = event.value;
         if (ENDED.has(last.state)) break;

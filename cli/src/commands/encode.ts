@@ -3,23 +3,25 @@ import { basename } from 'node:path';
 import { type EncodeResponse, EncoderServiceService, type Model } from '@medformer/gen/encoder';
 import { MedformerError } from '@medformer/schema';
 import type { Command } from 'commander';
+import { checkpointOfRun } from '../checkpoints.js';
 import type { Context, WithContext } from '../context.js';
 import { facts } from '../terminal.js';
-import { getRun } from '../training.js';
 
 export function registerEncode(program: Command, bind: WithContext): void {
   program
     .command('serve')
     .description('load a checkpoint into the encoder; calls in flight finish on the old one')
     .argument('[checkpoint]', 'address of the checkpoint')
-    .option('--run <id>', "instead: a run's newest checkpoint")
+    .option('--run <id>', "instead: a run's newest checkpoint; ID@best, ID@STEP: another that it keeps")
     .addHelpText(
       'after',
       '\nExample:\n  $ medformer serve --run $(medformer runs ls --json | jq -r .[0].run)',
     )
     .action(
       bind(async (context, checkpoint: string | undefined, options: { run?: string }) => {
-        const address = checkpoint ?? (await checkpointOfRun(context, options.run));
+        if (checkpoint === undefined && options.run === undefined)
+          throw new MedformerError('INVALID_ARGUMENT', 'expected a checkpoint or --run');
+        const address = checkpoint ?? (await checkpointOfRun(context, options.run!));
         const model = await loadModel(context, address);
         context.terminal.result(model, describeModel(model));
       }),
@@ -98,12 +100,4 @@ export function describeEmbedding({ embedding, lineage, timing, notes }: EncodeR
     ],
     ...notes.map((note): [string, string] => ['note', note]),
   ]);
-}
-
-async function checkpointOfRun(context: Context, id: string | undefined): Promise<string> {
-  if (id === undefined) throw new MedformerError('INVALID_ARGUMENT', 'expected a checkpoint or --run');
-  const { run } = await getRun(context, id);
-  if (run.checkpoint === '')
-    throw new MedformerError('FAILED_PRECONDITION', `run ${id} has no checkpoint yet`);
-  return run.checkpoint;
 }

@@ -1,10 +1,10 @@
 import { EvaluationSpec, MedformerError } from '@medformer/schema';
 import type { Command } from 'commander';
 import { collect, count, integers } from '../arguments.js';
+import { resolveCheckpoint } from '../checkpoints.js';
 import type { Context, WithContext } from '../context.js';
 import { evaluate, scoreTable } from '../scores.js';
 import { checkSpec, readSpec, type Spec } from '../spec-file.js';
-import { getRun } from '../training.js';
 
 interface Options {
   set: string[];
@@ -54,7 +54,8 @@ Examples:
   $ medformer evaluate --dataset phantom --task region --labels-per-class 10 \\
       --entry "SimCLR:linear-probe:$CHECKPOINT" --entry "From scratch:head:run=$RUN0,run=$RUN1"
 
-In a file, an entry's checkpoints are addresses too, or "run=ID" for a run's newest checkpoint.`,
+In a file, an entry's checkpoints are addresses too, or "run=ID" for a run's newest checkpoint,
+"run=ID@best" for the one it keeps as its best, "run=ID@100" for the one of step 100.`,
     )
     .action(
       bind(async (context, file: string | undefined, options: Options) => {
@@ -94,23 +95,17 @@ function parseEntry(text: string): Spec {
   return { label, protocol, checkpoints: checkpoints.split(',') };
 }
 
-/** Puts the newest checkpoint in place of each `run=ID`. Anything malformed is left for the schema to name. */
+/** Puts a checkpoint in place of each `run=ID` or `run=ID@WHICH`. Anything malformed is left for the schema to name. */
 async function resolveRuns(context: Context, entries: unknown): Promise<unknown> {
   if (!Array.isArray(entries)) return entries;
   return Promise.all(
     entries.map(async (entry: Spec) =>
       Array.isArray(entry?.checkpoints)
-        ? { ...entry, checkpoints: await Promise.all(entry.checkpoints.map((ref) => resolve(context, ref))) }
+        ? {
+            ...entry,
+            checkpoints: await Promise.all(entry.checkpoints.map((ref) => resolveCheckpoint(context, ref))),
+          }
         : entry,
     ),
   );
-}
-
-async function resolve(context: Context, reference: unknown): Promise<unknown> {
-  if (typeof reference !== 'string' || !reference.startsWith('run=')) return reference;
-  const { run } = await getRun(context, reference.slice('run='.length));
-  if (run.checkpoint === '') {
-    throw new MedformerError('FAILED_PRECONDITION', `run ${run.run} has no checkpoint yet`);
-  }
-  return run.checkpoint;
 }

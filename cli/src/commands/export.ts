@@ -1,6 +1,7 @@
 import { type ExportCheckpointRequest, ExportFormat } from '@medformer/gen/trainer';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { count } from '../arguments.js';
+import { checkpointOfRun } from '../checkpoints.js';
 import type { WithContext } from '../context.js';
 import { exportTo } from '../export.js';
 import { facts, megabytes } from '../terminal.js';
@@ -27,7 +28,12 @@ export function registerExport(program: Command, bind: WithContext): void {
   program
     .command('export')
     .description('a checkpoint as a model of another runtime, with its lineage inside or beside it')
-    .addOption(new Option('--run <id>', "the run's newest checkpoint").conflicts('checkpoint'))
+    .addOption(
+      new Option(
+        '--run <id>',
+        "the run's newest checkpoint; ID@best, ID@STEP: another that it keeps",
+      ).conflicts('checkpoint'),
+    )
     .option('--checkpoint <hash>', 'address of the checkpoint')
     .addOption(
       new Option('--format <name>', 'onnx: a file; saved-model (TensorFlow) and safetensors: a folder')
@@ -47,7 +53,11 @@ export function registerExport(program: Command, bind: WithContext): void {
     )
     .action(
       bind(async (context, options: Options) => {
-        const written = await exportTo(context, requestOf(options), options.output);
+        const { run, ...rest } = options;
+        const named = run?.includes('@')
+          ? { ...rest, checkpoint: await checkpointOfRun(context, run) }
+          : options;
+        const written = await exportTo(context, requestOf(named), options.output);
         const size = written.files.reduce((sum, { bytes }) => sum + Number(bytes), 0);
         context.terminal.result(
           written,

@@ -1,7 +1,10 @@
 import { TrainerServiceService } from '@medformer/gen/trainer';
+import { LoadReport, parseRecord } from '@medformer/schema';
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
+import { checkpointRecords, checkpointTable } from '../checkpoints.js';
 import type { WithContext } from '../context.js';
+import { loadedLines } from '../loaded-lines.js';
 import { healthFacts, replayFacts, replayRecord } from '../run-health.js';
 import { facts, short, table } from '../terminal.js';
 import { cancelRun, followRun, getRun, runRecord, stateName } from '../training.js';
@@ -29,20 +32,33 @@ export function registerRuns(program: Command, bind: WithContext): void {
     );
   runs
     .command('show')
-    .description('state and spec of a run')
+    .description('state, checkpoints and spec of a run')
     .argument('<run>', 'id of the run')
     .action(
       bind(async (context, id: string) => {
-        const { run, spec, health } = await getRun(context, id);
-        context.terminal.result(
-          { run: runRecord(run), spec, ...(health ? { health } : {}) },
-          `${facts([
+        const { run, spec, health, checkpoints, loaded } = await getRun(context, id);
+        const { keep } = spec as { keep?: { best?: string } };
+        const sections = [
+          facts([
             ['run', run.run],
             ['state', `${stateName(run.state)}, step ${run.step} of ${run.steps}`],
             ['checkpoint', run.checkpoint || 'none yet'],
             ...(run.failure === '' ? [] : [['failure', run.failure] as [string, string]]),
             ...healthFacts(health),
-          ])}\n\n${stringify(spec).trimEnd()}`,
+          ]),
+          ...(loaded ? [loadedLines(parseRecord(LoadReport, loaded, 'load report')).join('\n')] : []),
+          ...(checkpoints.length > 0 ? [checkpointTable(checkpoints, keep?.best)] : []),
+          stringify(spec).trimEnd(),
+        ];
+        context.terminal.result(
+          {
+            run: runRecord(run),
+            spec,
+            checkpoints: checkpointRecords(checkpoints),
+            ...(loaded ? { loaded } : {}),
+            ...(health ? { health } : {}),
+          },
+          sections.join('\n\n'),
         );
       }),
     );

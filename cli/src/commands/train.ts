@@ -1,7 +1,8 @@
 import { RunSpec } from '@medformer/schema';
 import type { Command } from 'commander';
 import { collect } from '../arguments.js';
-import type { WithContext } from '../context.js';
+import { resolveCheckpoint } from '../checkpoints.js';
+import type { Context, WithContext } from '../context.js';
 import { seededSpecs, seedsRecord, seedsTable, trainSeeds } from '../seeded-runs.js';
 import { checkSpec, readSpec, type Spec } from '../spec-file.js';
 import { facts } from '../terminal.js';
@@ -21,6 +22,7 @@ Examples:
   $ medformer train experiments/demo/simclr.yaml
   $ medformer train experiments/demo/from-scratch.yaml --set seed=1 --set method.labelSeed=1
   $ medformer train experiments/demo/simclr.yaml --set 'seeds=[0, 1, 2]'
+  $ medformer train experiments/demo/from-scratch.yaml --set initial.checkpoint=run=$RUN@best
   $ medformer train experiments/demo/simclr.yaml --detach --json | jq -r .run
 
 The same spec is the same run: started twice it attaches, interrupted it resumes, finished it is found.
@@ -28,7 +30,7 @@ A spec with seeds in place of seed is one run per seed, one after the other, wit
     )
     .action(
       bind(async (context, file: string, options: { set: string[]; detach: boolean }) => {
-        const spec = await readSpec(file, options.set);
+        const spec = await withInitial(context, await readSpec(file, options.set));
         const seeded = seededSpecs(spec, file);
         if (seeded) {
           for (const { spec: each } of seeded) checkRunSpec(each, file);
@@ -52,6 +54,16 @@ A spec with seeds in place of seed is one run per seed, one after the other, wit
         );
       }),
     );
+}
+
+/** An initial checkpoint may be named by its run, as in an evaluation. */
+async function withInitial(context: Context, spec: Spec): Promise<Spec> {
+  const { initial } = spec as { initial?: Spec };
+  if (typeof initial?.checkpoint !== 'string') return spec;
+  return {
+    ...spec,
+    initial: { ...initial, checkpoint: await resolveCheckpoint(context, initial.checkpoint) },
+  };
 }
 
 /** `dataset` may be a name here; the service finds its manifest and fills in its own code version. */
