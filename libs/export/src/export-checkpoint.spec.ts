@@ -74,7 +74,7 @@ describe('an exported SavedModel', () => {
 });
 
 describe.each(['onnx', 'saved-model'] as const)('an exported model (%s)', (format) => {
-  const run = (request: Omit<ExportRequest, 'format'>) =>
+  const run = (request: Omit<Exclude<ExportRequest, { format: 'safetensors' }>, 'format'>) =>
     (format === 'onnx' ? onnx : savedModel)(exportCheckpoint(source, { format, ...request }));
 
   it('has the codes it was exported with', async () => {

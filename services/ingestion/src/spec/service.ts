@@ -30,6 +30,7 @@ export const NO_OPTIONS: IngestOptions = {
   valFraction: 0,
   testFraction: 0,
   skipBadFiles: false,
+  allowMd5Mismatch: false,
 };
 
 export interface Ingested {
