@@ -17,6 +17,10 @@ help: ## Show this list
 demo: build native ## The whole path on a phantom cohort; run it again to go on
 	@node tools/demo.mjs
 
+.PHONY: methods
+methods: build native ## Every method on the demo cohort, in one table; run it again to go on
+	@node tools/demo.mjs --experiment experiments/methods --output .medformer/methods.html
+
 .PHONY: up
 up: build native ## Start all services in the foreground
 	@node tools/up.mjs
