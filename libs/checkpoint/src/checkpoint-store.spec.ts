@@ -11,7 +11,7 @@ import {
   pruneCheckpoints,
   writeCheckpoint,
 } from './checkpoint-store.js';
-import { isReferred, refer, release } from './references.js';
+import { isReferred, refer, referFor, release } from './references.js';
 import { getRunSpec, listCheckpoints, listRuns, putRunSpec } from './run-store.js';
 
 const spec = parseRecord(
@@ -112,6 +112,19 @@ describe('checkpoints', () => {
     const left: string[] = [];
     for await (const { key } of store.list('')) left.push(key);
     expect(left).toHaveLength(2 * 4);
+  });
+
+  it('is no longer referred to by what failed, unless that referred to it before', async () => {
+    const [old, fresh] = [sha256('old'), sha256('fresh')];
+    await refer(store, old, 'report-1');
+    const failing = referFor(store, [old, fresh], 'report-1', async () => {
+      expect(await isReferred(store, fresh)).toBe(true);
+      throw new Error('failed');
+    });
+    await expect(failing).rejects.toThrow('failed');
+    expect([await isReferred(store, old), await isReferred(store, fresh)]).toEqual([true, false]);
+    expect(await referFor(store, [fresh], 'report-2', async () => 'done')).toBe('done');
+    expect(await isReferred(store, fresh)).toBe(true);
   });
 
   it('refers to no checkpoint by what is no address', async () => {

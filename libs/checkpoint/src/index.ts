@@ -8,7 +8,7 @@ export {
   writeCheckpoint,
 } from './checkpoint-store.js';
 export { type FailedStepContent, lastFailedStep, loadFailedStep, putFailedStep } from './failed-steps.js';
-export { isReferred, refer, release } from './references.js';
+export { isReferred, refer, referFor, release } from './references.js';
 export {
   type CheckpointPointer,
   getLoadReport,

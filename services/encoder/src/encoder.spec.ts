@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { credentials, type ServiceError, status } from '@grpc/grpc-js';
-import { writeCheckpoint } from '@medformer/checkpoint';
+import { isReferred, writeCheckpoint } from '@medformer/checkpoint';
 import { DataType } from '@medformer/gen/common';
 import {
   type EncodeRequest,
@@ -250,6 +250,20 @@ describe('a loaded model', () => {
     await expect(load(sha256('nothing'))).rejects.toMatchObject({ code: status.NOT_FOUND });
 
     expect((await encode(pixels([8, 8, 1]))).lineage).toEqual(lineageOf(second));
+  });
+
+  it('is kept from being pruned as long as it serves', async () => {
+    const referred = () =>
+      Promise.all([first, second].map(({ checkpoint }) => isReferred(store, checkpoint)));
+    await load(first.checkpoint);
+    expect(await referred()).toEqual([true, false]);
+    await load(second.checkpoint);
+    expect(await referred()).toEqual([false, true]);
+    await serve({ encoderCheckpoint: first.checkpoint });
+    expect(await referred()).toEqual([true, false]);
+    await serve();
+    await expect(load(sha256('nothing'))).rejects.toMatchObject({ code: status.NOT_FOUND });
+    expect(await isReferred(store, sha256('nothing'))).toBe(false);
   });
 
   it('is the one that was chosen last when the service starts again, or the configured one', async () => {

@@ -1,3 +1,4 @@
+import { referFor, release } from '@medformer/checkpoint';
 import { type ComputeProcess, startComputeProcess } from '@medformer/compute';
 import type { ObjectStore, ObjectStoreConfig } from '@medformer/object-store';
 import { ContentHash, MedformerError, parseRecord, toMedformerError } from '@medformer/schema';
@@ -13,6 +14,8 @@ import type {
 
 /** Where the choice of the served checkpoint outlives the process. */
 const CHOICE_KEY = 'serving/encoder.json';
+/** As what the encoder refers to the checkpoint, so that its run keeps it. */
+const CHOICE = 'encoder';
 const Choice = z.object({ checkpoint: ContentHash });
 
 export interface ServingModelOptions {
@@ -134,12 +137,15 @@ export class ServingModel {
       { name: 'encoding process' },
     );
     const source: ModelSource = { ...this.options, checkpoint };
-    const description = await process.call('load', source).catch(async (thrown) => {
+    const load = () => process.call('load', source);
+    const description = await referFor(this.store, [checkpoint], CHOICE, load).catch(async (thrown) => {
       await process.stop();
       throw thrown;
     });
+    const before = await this.lastChoice();
     const choice = Buffer.from(JSON.stringify({ checkpoint } satisfies z.input<typeof Choice>));
     await this.store.put(CHOICE_KEY, choice, { contentType: 'application/json' });
+    if (before && before !== checkpoint) await release(this.store, before, CHOICE);
     const old = this.serving;
     this.serving = { process, source, description, callsUnderWay: new Set() };
     if (old) void this.retire(old);

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { LoadedCheckpoint } from '@medformer/checkpoint';
+import { type LoadedCheckpoint, referFor } from '@medformer/checkpoint';
 import { resolveDataset } from '@medformer/dataset';
 import {
   compareRows,
@@ -14,9 +14,10 @@ import {
   subjectUnits,
   takeLabels,
 } from '@medformer/evaluators';
-import { openObjectStore } from '@medformer/object-store';
+import { type ObjectStore, openObjectStore } from '@medformer/object-store';
 import {
   BootstrapSpec,
+  contentAddress,
   type EmbeddingMap,
   type EvaluationSpec,
   type PairedTest,
@@ -45,10 +46,22 @@ const PROTOCOL_STAGES = { 'linear-probe': 'linear probe', knn: 'kNN', head: 'own
  * @throws MedformerError as the specification, the artefacts it names or the signal demand.
  */
 export async function evaluate(
-  { store: storeConfig, spec, codeVersion, threads }: EvaluationCalls['evaluate']['input'],
+  { store: storeConfig, ...input }: EvaluationCalls['evaluate']['input'],
+  context: { signal: AbortSignal; progress(event: EvaluationProgress): void },
+): Promise<EvaluationCalls['evaluate']['output']> {
+  const { spec, codeVersion } = input;
+  const store = await openObjectStore(storeConfig);
+  const checkpoints = [...new Set(spec.entries.flatMap((entry) => entry.checkpoints))];
+  // What a report scores is not to be pruned by its run.
+  const report = `report-${contentAddress({ spec, codeVersion })}`;
+  return referFor(store, checkpoints, report, () => evaluateIn(store, input, context));
+}
+
+async function evaluateIn(
+  store: ObjectStore,
+  { spec, codeVersion, threads }: Omit<EvaluationCalls['evaluate']['input'], 'store'>,
   { signal, progress }: { signal: AbortSignal; progress(event: EvaluationProgress): void },
 ): Promise<EvaluationCalls['evaluate']['output']> {
-  const store = await openObjectStore(storeConfig);
   const { manifest } = await resolveDataset(store, spec.dataset);
   const space = labelSpaceOf(manifest, spec.task);
   const checkpoints = await loadEntryCheckpoints(store, spec, space);

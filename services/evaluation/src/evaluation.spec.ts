@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { credentials, type ServiceError, status } from '@grpc/grpc-js';
-import { writeCheckpoint } from '@medformer/checkpoint';
+import { isReferred, writeCheckpoint } from '@medformer/checkpoint';
 import { type DatasetImage, writeDataset } from '@medformer/dataset';
 import { auc } from '@medformer/evaluators';
 import { DataType } from '@medformer/gen/common';
@@ -153,6 +153,16 @@ describe('Evaluate', () => {
       [selfSupervised, 30],
     ]);
     expect(new Set(report.embeddingMaps[0]?.points.map((point) => point.class))).toEqual(new Set([0, 1, 2]));
+  });
+
+  it('keeps the checkpoints it scored from being pruned, and those it did not come to score not', async () => {
+    const spec = { ...wholeSpec(), title: 'references', entries: [entry('knn')] };
+    await evaluate(spec);
+    expect(await isReferred(store, selfSupervised)).toBe(true);
+
+    const nothing = { label: 'A', protocol: 'knn', checkpoints: [sha256('nothing')] };
+    await expect(evaluate({ ...spec, entries: [nothing] })).rejects.toMatchObject({ code: status.NOT_FOUND });
+    expect(await isReferred(store, sha256('nothing'))).toBe(false);
   });
 
   it('finds an equal request again without computing, whether it names the data set or its address', async () => {

@@ -5,8 +5,7 @@ import {
   listCheckpoints,
   listRuns,
   putRunSpec,
-  refer,
-  release,
+  referFor,
 } from '@medformer/checkpoint';
 import { type ComputeProcess, startComputeProcess } from '@medformer/compute';
 import {
@@ -143,14 +142,8 @@ export class TrainingRuns {
 
   /** The run can be started again at any time, so what it starts from has to stay. */
   private async referInitial(run: string, checkpoint: string): Promise<void> {
-    const by = `run-${run}`;
-    await refer(this.store, checkpoint, by);
-    try {
-      await getCheckpointRecord(this.store, checkpoint);
-    } catch (thrown) {
-      await release(this.store, checkpoint, by);
-      throw thrown;
-    }
+    const found = () => getCheckpointRecord(this.store, checkpoint);
+    await referFor(this.store, [checkpoint], `run-${run}`, found);
   }
 
   private async train(spec: RunSpec, live: LiveRun): Promise<void> {
