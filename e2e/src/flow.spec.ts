@@ -119,6 +119,24 @@ describe.each([
     ({ checkpoint, run } = trained);
   });
 
+  it('says what the loss should do, and replays the step of a run that met what is not finite', async () => {
+    const spec = join(folder, 'diverging.yaml');
+    await writeFile(
+      spec,
+      'dataset: thirds\nmethod: { name: simclr }\nbatchSize: 16\nsteps: 9\noptimiser: { learningRate: 1.0e+30, warmupSteps: 0, clipNorm: 0 }\n',
+    );
+    const failed = await medformer(env, 'train', spec);
+    expect(failed.code).not.toBe(0);
+    expect(failed.stderr).toContain(`loss starts near ${Math.log(31).toFixed(3)}, cannot go below `);
+    expect(failed.stderr).toMatch(/not finite; the step is kept as [0-9a-f]{64}, to be replayed/);
+    const runs: { run: string; state: string }[] = await medformerJson(env, 'runs', 'ls');
+    const { run } = runs.find(({ state }) => state === 'failed')!;
+    const replayed = await medformerJson(env, 'runs', 'replay', run);
+    expect(failed.stderr).toContain(replayed.failedStep);
+    expect(replayed).toMatchObject({ loss: 'NaN', op: { backward: false } });
+    expect(replayed.images).toHaveLength(16);
+  });
+
   it('scores the checkpoint and finds the same report when asked again', async () => {
     const argv = [
       'evaluate',
