@@ -158,6 +158,7 @@ export function toSummary({ record, ...result }: SetResult) {
   return {
     ...result,
     dataset: record.spec.dataset,
+    seeds: record.spec.seeds,
     synthetic: record.synthetic,
     testImages: record.testImages,
     rows: record.rows.map(({ label, auc, accuracy, averagePrecision, f1, intervals, checkpoints }) => ({

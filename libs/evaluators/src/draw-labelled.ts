@@ -1,5 +1,6 @@
 import { MedformerError, Rng } from '@medformer/schema';
 import type { Matrix } from './matrix.js';
+import type { TaskLabels } from './task-labels.js';
 
 /**
  * A few-label training set: `perClass` images of every class, drawn without replacement.
@@ -74,6 +75,18 @@ export function drawMultiLabelled(
   const without = images.filter((image) => labels.every((_, label) => data[image * columns + label] === 0));
   for (const at of [...rng.permutation(without.length)].slice(0, perClass)) drawn.add(without[at]!);
   return [...drawn].sort((x, y) => x - y);
+}
+
+/** A few-label training set of a task of any kind; see the draws above. */
+export function drawTaskLabelled(
+  labels: TaskLabels,
+  classes: readonly string[],
+  perClass: number,
+  rng: Rng,
+): number[] {
+  return labels.kind === 'multi-label'
+    ? drawMultiLabelled(labels.flags, classes, perClass, rng)
+    : drawLabelled(labels.classes, classes, perClass, rng);
 }
 
 /**

@@ -1,5 +1,5 @@
-import type { EvaluationSpec, LabelSpace, Rng } from '@medformer/schema';
-import { drawLabelled, drawMultiLabelled, labelledDraw } from './draw-labelled.js';
+import type { EvaluationSpec, LabelSpace } from '@medformer/schema';
+import { drawTaskLabelled, labelledDraw } from './draw-labelled.js';
 import { labelled, type TaskLabels } from './task-labels.js';
 
 /** One scoring of an entry: a checkpoint, and the training images whose labels it may use. */
@@ -28,7 +28,7 @@ export function repetitionsOf(
       seed,
       labelsPerClass === undefined
         ? everyLabel
-        : draw(labels, classes, labelsPerClass, labelledDraw(task, seed)),
+        : drawTaskLabelled(labels, classes, labelsPerClass, labelledDraw(task, seed)),
     ]),
   );
   return entries.map(({ protocol, checkpoints }) => {
@@ -40,10 +40,4 @@ export function repetitionsOf(
       labelled: protocol === 'head' ? [] : draws.get(seed)!,
     }));
   });
-}
-
-function draw(labels: TaskLabels, classes: readonly string[], perClass: number, rng: Rng): number[] {
-  return labels.kind === 'multi-label'
-    ? drawMultiLabelled(labels.flags, classes, perClass, rng)
-    : drawLabelled(labels.classes, classes, perClass, rng);
 }

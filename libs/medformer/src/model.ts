@@ -24,7 +24,10 @@ export interface InputStatistics {
 
 export interface TaskHead {
   task: string;
+  /** One logit each; of a multi-label task one per label. */
   classes: number;
+  /** An image may have several of them; false when absent. */
+  multiLabel?: boolean;
 }
 
 /** Names of the codes each image of a batch asks for; absent: the shared code for all. */
@@ -190,5 +193,6 @@ export class Medformer {
 
 /** The heads a dataset's label spaces ask for: one logit per class. */
 export function headOf(space: LabelSpace): TaskHead {
-  return { task: space.task, classes: space.classes.length };
+  const head = { task: space.task, classes: space.classes.length };
+  return space.kind === 'multi-label' ? { ...head, multiLabel: true } : head;
 }

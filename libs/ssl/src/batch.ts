@@ -25,6 +25,8 @@ export interface HostBatch {
   bodyPart: Int32Array;
   /** Class of each image [B]; zeros where the method needs none, -1 for an unlabelled one. */
   labels: Int32Array;
+  /** Of a multi-label task, in place of classes: [B, labels] of 0 and 1. */
+  flags?: Float32Array;
   drawn: Record<string, DrawnValues>;
 }
 
@@ -96,11 +98,17 @@ function makePart(
     shape: arranged.shape,
     modality: codeRow(codes.modalities, ({ modality }) => modality, 'modality', spec.codeDropout.modality),
     bodyPart: codeRow(codes.bodyParts, ({ bodyPart }) => bodyPart, 'body part', spec.codeDropout.bodyPart),
-    labels: Int32Array.from(taken, (position) =>
-      task === undefined ? 0 : ((records[position]!.labels[task] as number | undefined) ?? -1),
-    ),
+    ...labelsOf(Array.from(taken, (position) => (task === undefined ? 0 : records[position]!.labels[task]))),
     drawn: arranged.drawn,
   };
+}
+
+/** Classes, or flags where the labels are several per image. */
+function labelsOf(given: (number | number[] | undefined)[]): Pick<HostBatch, 'labels' | 'flags'> {
+  const labels = Int32Array.from(given, (label) => (typeof label === 'number' ? label : -1));
+  return Array.isArray(given[0])
+    ? { labels, flags: Float32Array.from(given.flat() as number[]) }
+    : { labels };
 }
 
 function codeOrShared(keys: string[], name: string, withheld: boolean): number {

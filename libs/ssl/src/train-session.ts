@@ -252,7 +252,9 @@ export class TrainSession {
       x: tf.tensor(batch.x, [batch.modality.length, ...batch.shape], 'float32'),
       modality: oneHotRows(batch.modality, codes.modalities.length + 1),
       bodyPart: oneHotRows(batch.bodyPart, codes.bodyParts.length + 1),
-      labels: oneHotRows(batch.labels, 'task' in spec.method ? heads[0]!.classes : 1),
+      labels: batch.flags
+        ? tf.tensor2d(batch.flags, [batch.labels.length, heads[0]!.classes])
+        : oneHotRows(batch.labels, 'task' in spec.method ? heads[0]!.classes : 1),
       schedule: tf.tensor1d([
         runRateAt(spec, step),
         spec.ema ? emaDecayAt(step, spec.steps, spec.ema) : 0,

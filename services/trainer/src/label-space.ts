@@ -2,15 +2,15 @@ import { type DatasetManifest, type LabelSpace, MedformerError, type RunSpec } f
 
 /**
  * The classes that a run with labels learns; undefined for another method.
- * @throws MedformerError INVALID_ARGUMENT when the dataset has no such task, or none with one class per image
+ * @throws MedformerError INVALID_ARGUMENT when the dataset has no such task, or a multi-label one that the method cannot learn
  */
 export function labelSpaceOf({ method }: RunSpec, manifest: DatasetManifest): LabelSpace | undefined {
   if (!('task' in method)) return undefined;
   const space = labelSpace(manifest, method.task, 'method.task');
-  if (space.kind !== 'multi-label') return space;
+  if (space.kind !== 'multi-label' || method.name === 'supervised') return space;
   throw new MedformerError(
     'INVALID_ARGUMENT',
-    `method.task: ${space.task} is multi-label; one class per image is needed`,
+    `method.task: ${space.task} is multi-label; ${method.name} needs one class per image`,
   );
 }
 

@@ -54,6 +54,26 @@ it('says which class has too few labelled images', () => {
   );
 });
 
+it('draws positives of each label of a multi-label task, and images without any', () => {
+  const flags = [
+    [1, 0],
+    [0, 1],
+    [0, 0],
+    [1, 1],
+    [0, 0],
+    [1, 0],
+  ];
+  const group = groupOf(flags.map(() => 0));
+  const records = group.records.map((record, row) => ({ ...record, labels: { finding: flags[row]! } }));
+  const space = { ...SPACE, kind: 'multi-label' as const };
+
+  const drawn = labelledSubset([{ ...group, records }], method({ labelsPerClass: 1 }), space);
+
+  const labels = drawn.flatMap((kept) => kept.records.map((record) => record.labels.finding as number[]));
+  expect([0, 1].map((label) => labels.some((flags) => flags[label] === 1))).toEqual([true, true]);
+  expect(labels.filter((flags) => flags.every((flag) => flag === 0))).toHaveLength(1);
+});
+
 it('hides every other label from a semi-supervised run, and shows the same ones', () => {
   const groups = [groupOf([1, 0, undefined, 1, 0, 0, 1]), groupOf([undefined, 1])];
   const spec = MethodSpec.parse({ name: 'consistency', task: 'finding', labelsPerClass: 2, labelSeed: 3 });

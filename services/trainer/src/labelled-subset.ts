@@ -1,4 +1,4 @@
-import { drawLabelled, labelledDraw } from '@medformer/evaluators';
+import { drawTaskLabelled, labelledDraw, taskLabelsOf } from '@medformer/evaluators';
 import type { LabelSpace, MethodSpec } from '@medformer/schema';
 import { type TrainingGroup, takeImages } from '@medformer/ssl';
 
@@ -52,16 +52,18 @@ function labelledPlaces(
   space: LabelSpace,
 ): number[][] {
   const labelled = groups.flatMap(({ records }, group) =>
-    records.flatMap(({ labels }, position) => {
-      const label = labels[task];
-      return typeof label === 'number' ? [{ group, position, label }] : [];
-    }),
+    records.flatMap((record, position) =>
+      record.labels[task] === undefined ? [] : [{ group, position, record }],
+    ),
   );
   const taken =
     labelsPerClass === undefined
       ? labelled
-      : drawLabelled(
-          labelled.map(({ label }) => label),
+      : drawTaskLabelled(
+          taskLabelsOf(
+            labelled.map(({ record }) => record),
+            space,
+          ),
           space.classes,
           labelsPerClass,
           labelledDraw(task, labelSeed),

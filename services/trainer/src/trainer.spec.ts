@@ -356,10 +356,10 @@ describe('a request', () => {
       /^method\.task: dataset stripes has no task lesion; it has: region, finding, signs$/,
     ],
     [
-      'for a task of many labels per image',
-      { method: { name: 'supervised', task: 'signs' } },
+      'for a task of many labels per image by a method that learns one',
+      { method: { name: 'consistency', task: 'signs', teacher: 'none' } },
       status.INVALID_ARGUMENT,
-      /^method\.task: signs is multi-label; one class per image is needed$/,
+      /^method\.task: signs is multi-label; consistency needs one class per image$/,
     ],
     [
       'for an unknown method',

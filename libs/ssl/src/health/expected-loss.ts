@@ -16,7 +16,9 @@ export function expectedLossOf(
 /** The same for a step of so many images. */
 export function expectedOfBatch(spec: RunSpec, images: number, heads: readonly TaskHead[]): ExpectedLoss {
   const part = Math.floor(images / Math.min(spec.accumulate, images));
-  return methodOf(spec.method).expected(spec.method, part, heads[0]?.classes ?? 0);
+  // Each label of a multi-label head is a guess between two.
+  const classes = heads[0]?.multiLabel ? 2 : (heads[0]?.classes ?? 0);
+  return methodOf(spec.method).expected(spec.method, part, classes);
 }
 
 /** What is to be said of the first loss of random weights, where it is not where the method starts. */

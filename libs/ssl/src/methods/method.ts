@@ -31,7 +31,10 @@ export interface Arrangement {
 
 /** What a loss is given beside the images. */
 export interface LossInput {
-  /** One-hot [B, C] of methods that use labels, an unlabelled image's row all zeros; [B, 1] of nothing else. */
+  /**
+   * One-hot [B, C] of methods that use labels, an unlabelled image's row all zeros; of a multi-label head its flags; [B, 1]
+   * of nothing else.
+   */
   labels: tf.Tensor;
   /** What `arrange` drew. */
   drawn: Record<string, tf.Tensor>;
