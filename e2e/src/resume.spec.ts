@@ -12,6 +12,8 @@ import { descendants, isAlive, reachesStep } from './harness/training.js';
 import { until } from './harness/until.js';
 
 const STEPS = 30;
+/** Many processes start, one after the other: on a busy machine that is minutes. */
+const TIMEOUT_MS = 600_000;
 const MODEL =
   'model: { width: 48, depth: 2, heads: 3, latents: 8, mlpRatio: 2, patch2d: 4, patch3d: 4, frequencies: 4 }\n';
 
@@ -47,7 +49,7 @@ describe('a killed run', () => {
       unbroken.set(name, { checkpoint, run, record: await recordOf('unbroken', checkpoint) });
     }
     await stop();
-  });
+  }, TIMEOUT_MS);
 
   afterAll(async () => {
     for (const services of running) await services.stop();
@@ -114,26 +116,31 @@ describe('a killed run', () => {
       await expectAsUnbroken(`child-${name}`, name, ended.checkpoint);
       expect(await medformerJson(env, 'runs', 'ls')).toHaveLength(1);
     },
+    TIMEOUT_MS,
   );
 
-  it('of which all services die goes on after a restart, and nothing is left of the old processes', async () => {
-    const { env, processes } = await startWithData('standalone');
-    const training = medformerProcess(env, 'train', specFile('simclr'));
-    const { run } = await medformerJson(env, 'train', '--detach', specFile('simclr'));
-    await reachesStep(env, run, 12);
-    const server = processes[0]!;
-    const children = descendants(server.pid!);
-    server.kill('SIGKILL');
-    expect((await training).exitCode).toBe(24);
-    await until('the children to end', () => (children.some(isAlive) ? undefined : true), 15_000);
+  it(
+    'of which all services die goes on after a restart, and nothing is left of the old processes',
+    async () => {
+      const { env, processes } = await startWithData('standalone');
+      const training = medformerProcess(env, 'train', specFile('simclr'));
+      const { run } = await medformerJson(env, 'train', '--detach', specFile('simclr'));
+      await reachesStep(env, run, 12);
+      const server = processes[0]!;
+      const children = descendants(server.pid!);
+      server.kill('SIGKILL');
+      expect((await training).exitCode).toBe(24);
+      await until('the children to end', () => (children.some(isAlive) ? undefined : true), 15_000);
 
-    const again = await restart('standalone');
-    const [interrupted] = await medformerJson(again.env, 'runs', 'ls');
-    expect(interrupted).toMatchObject({ run: unbroken.get('simclr')!.run, state: 'interrupted' });
-    expect(interrupted.step).toBeGreaterThanOrEqual(10);
-    const { checkpoint } = await medformerJson(again.env, 'train', specFile('simclr'));
-    await expectAsUnbroken('standalone', 'simclr', checkpoint);
-    expect(await medformerJson(again.env, 'datasets', 'ls')).toHaveLength(1);
-    expect(await medformerJson(again.env, 'runs', 'ls')).toHaveLength(1);
-  });
+      const again = await restart('standalone');
+      const [interrupted] = await medformerJson(again.env, 'runs', 'ls');
+      expect(interrupted).toMatchObject({ run: unbroken.get('simclr')!.run, state: 'interrupted' });
+      expect(interrupted.step).toBeGreaterThanOrEqual(10);
+      const { checkpoint } = await medformerJson(again.env, 'train', specFile('simclr'));
+      await expectAsUnbroken('standalone', 'simclr', checkpoint);
+      expect(await medformerJson(again.env, 'datasets', 'ls')).toHaveLength(1);
+      expect(await medformerJson(again.env, 'runs', 'ls')).toHaveLength(1);
+    },
+    TIMEOUT_MS,
+  );
 });
