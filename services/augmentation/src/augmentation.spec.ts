@@ -80,7 +80,7 @@ describe('DrawViews', () => {
     expect(more?.views.slice(0, 2)).toEqual(alone?.views);
   });
 
-  it.each(['simclr', 'barlow-twins', 'supervised'])(
+  it.each(['simclr', 'barlow-twins', 'jigsaw', 'mae', 'image-gpt', 'consistency', 'supervised'])(
     'tells the parameters that give the view again: %s',
     async (method) => {
       for (const { imageId, views } of await drawViews({ method, images: 8, viewsPerImage: 2 })) {
@@ -122,9 +122,9 @@ describe('DrawViews', () => {
     ['an unknown data set', { dataset: 'nowhere' }, status.NOT_FOUND, /^dataset nowhere: not in the store$/],
     [
       'an unknown method',
-      { method: 'jigsaw' },
+      { method: 'cutmix' },
       status.INVALID_ARGUMENT,
-      /^method: expected simclr, barlow-twins, supervised, found "jigsaw"$/,
+      /^method: expected simclr, .*supervised.*, found "cutmix"$/,
     ],
     [
       'a method that objects have',
