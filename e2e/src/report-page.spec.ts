@@ -78,7 +78,8 @@ describe('the report page in a browser', () => {
   });
 
   it('shows one row per checkpoint and protocol, with mean and standard deviation', async () => {
-    const rows = await page.locator('table.scores tbody tr').allInnerTexts();
+    const scores = page.locator('table.scores', { hasText: 'mean ± standard deviation over seeds' });
+    const rows = await scores.locator('tbody tr').allInnerTexts();
     expect(rows).toHaveLength(2);
     for (const row of rows) expect(row).toMatch(/SimCLR[\s\S]*±/);
   });
