@@ -12,18 +12,26 @@ export function table(rows) {
   return [head, '─'.repeat(widths.reduce((sum, width) => sum + width + 2, -2)), ...rest].join('\n');
 }
 
+/** Of the machine; beside more than this no time is worth telling. */
+const MOST_OTHERS = 0.05;
+
 /** The result of one case: a table of times by side, or the case's own `head` and `lines`. */
 export function printCase({ title }, result) {
   const { head, lines } = result.head ? result : timesBySide(result);
   const left = Object.entries(result.failed ?? {}).map(
     ([side, why]) => `left out: ${side}: ${why.split('\n').at(-1)}`,
   );
+  const beside =
+    result.others > MOST_OTHERS
+      ? [`other processes took ${(100 * result.others).toFixed(0)} % of the machine meanwhile: measure again`]
+      : [];
   return [
     `\n${title}`,
     table([head, ...lines]),
     ...result.promises.map(promise),
     ...result.notes,
     ...left,
+    ...beside,
   ].join('\n');
 }
 

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { watchOthers } from './others.mjs';
 import { MARK } from './serve.mjs';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
@@ -45,6 +46,10 @@ export class Side {
     side.#answers = createInterface({ input: side.#child.stdout })[Symbol.asyncIterator]();
     side.facts = (await side.#next()).ready;
     return side;
+  }
+
+  get pid() {
+    return this.#child.pid;
   }
 
   /** Milliseconds of each call in a round this long. */
@@ -106,12 +111,13 @@ export async function race(programs, { rounds, seconds }, say) {
       }
     }
     const times = Object.fromEntries(sides.map(({ name }) => [name, []]));
+    const others = watchOthers([process.pid, ...sides.map(({ pid }) => pid)]);
     for (let round = 0; round < rounds; round += 1) {
       say(`round ${round + 1}/${rounds}`);
       for (const side of sides) times[side.name].push(await side.round(seconds));
     }
     const facts = Object.fromEntries(sides.map((side) => [side.name, side.facts]));
-    return { times, facts, failed };
+    return { times, facts, failed, others: others() };
   } finally {
     await Promise.all(sides.map((side) => side.stop()));
   }

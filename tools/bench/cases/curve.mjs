@@ -1,3 +1,4 @@
+import { watchOthers } from '../others.mjs';
 import { digits } from '../print.mjs';
 import { ours, Side } from '../side.mjs';
 import { summarise } from '../statistics.mjs';
@@ -33,6 +34,8 @@ export const cases = [
 
 async function run({ say }, points, thing) {
   const side = await Side.start('medformer', ours('curve.mjs', { threads: THREADS }));
+  const others = watchOthers([process.pid, side.pid]);
+  let taken = 0;
   const rows = [];
   try {
     for (const point of points) {
@@ -43,6 +46,7 @@ async function run({ say }, points, thing) {
       const ms = summarise(times);
       rows.push({ ...point, tokens, count, ms, each: ms.median / count });
     }
+    taken = others();
   } finally {
     await side.stop();
   }
@@ -60,6 +64,7 @@ async function run({ say }, points, thing) {
       each.toPrecision(3),
     ]),
     rows,
+    others: taken,
     promises: [
       {
         what: `cost of one more ${thing} against the cheapest at fewer`,

@@ -1,3 +1,4 @@
+import { watchOthers } from '../others.mjs';
 import { ours, Side } from '../side.mjs';
 import { summarise } from '../statistics.mjs';
 
@@ -26,6 +27,7 @@ async function run({ pace, say }, settings) {
     ours('data-wait.mjs', { ...settings, method: { name: 'simclr' }, model: 'nano', threads: THREADS }),
   );
   try {
+    const others = watchOthers([process.pid, side.pid]);
     const alone = await side.round(2 * pace.seconds);
     say(`${STEPS} steps`);
     const steps = await side.ask('run', { steps: STEPS });
@@ -48,6 +50,7 @@ async function run({ pace, say }, settings) {
       ],
       columns: [],
       steps,
+      others: others(),
       promises: [
         {
           what: 'share of the time that a run waits for views',

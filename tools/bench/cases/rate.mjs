@@ -8,7 +8,7 @@ export const cases = [{ name: 'rate', title: `Matrix product ${SIZE} × ${SIZE} 
 
 async function run({ pace, say }) {
   const given = (type) => ({ size: SIZE, threads: 2, type });
-  const { times, facts, failed } = await race(
+  const { times, facts, failed, others } = await race(
     {
       'TensorFlow float32': ours('rate.mjs', given('float32')),
       'TensorFlow bfloat16': { ...ours('rate.mjs', given('bfloat16')), optional: true },
@@ -34,6 +34,7 @@ async function run({ pace, say }) {
     columns: [['GFLOP/s', ({ gflops }) => gflops.toFixed(1)]],
     facts,
     failed,
+    others,
     /** The machine's float32 rate, GFLOP/s: the better library's. */
     rate: Math.max(of('TensorFlow float32'), of('PyTorch float32')),
     promises: [],

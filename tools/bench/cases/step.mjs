@@ -35,7 +35,7 @@ function stepCase(name, title, settings) {
 
 async function run(bench, name, settings) {
   const given = { ...settings, model: 'nano', threads: THREADS, dump: join(RESULTS, `${name}.safetensors`) };
-  const { times, facts, failed } = await race(
+  const { times, facts, failed, others } = await race(
     {
       medformer: ours('step.mjs', { ...given, mode: 'recorded' }),
       'medformer, op by op': ours('step.mjs', { ...given, dump: undefined, mode: 'eager' }),
@@ -64,6 +64,7 @@ async function run(bench, name, settings) {
     ],
     facts,
     failed,
+    others,
     flops,
     promises: [{ what: `speed against ${best.side}, the better`, found: ratio, least: LEAST_RATIO }],
     notes: [

@@ -27,7 +27,7 @@ function viewsCase(spatial, images) {
 async function run({ pace, say }, spatial, images) {
   const given = { spatial, images };
   const peers = PEERS[spatial.length];
-  const { times, facts, failed } = await race(
+  const { times, facts, failed, others } = await race(
     {
       medformer: ours('views.mjs', given),
       ...Object.fromEntries(peers.map((library) => [library, peer('views.py', { ...given, library })])),
@@ -57,6 +57,7 @@ async function run({ pace, say }, spatial, images) {
     columns: [['views/s', ({ ms }) => digits(1000 / ms.median)]],
     facts,
     failed,
+    others,
     promises: measured.map(({ side, rounds }) => ({
       what: `speed against ${side}`,
       found: ratioOf(perImage.medformer, rounds),
