@@ -1,0 +1,101 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ScoreReport } from '@medformer/schema';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readBenchmarkPlan } from './benchmark-plan.js';
+import { benchmarkTables } from './benchmark-tables.js';
+
+const PLAN = fileURLToPath(new URL('../../../experiments/medmnist/benchmark.yaml', import.meta.url));
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'medmnist-plan-'));
+  for (const flag of ['pathmnist', 'organmnist3d']) await writeFile(join(root, `${flag}.npz`), '');
+});
+afterAll(() => rm(root, { recursive: true }));
+
+const read = (wanted: string[], overrides: string[] = []) =>
+  readBenchmarkPlan(PLAN, { root, wanted, overrides });
+
+describe('readBenchmarkPlan', () => {
+  it('puts what is said of a set over what is said of its axes, and that over what every run has', async () => {
+    const [path, organ] = (await read(['found'])).sets;
+
+    expect(path!.spec('ssl', 1)).toMatchObject({
+      dataset: 'pathmnist-28',
+      dimensions: [2],
+      seed: 1,
+      method: { name: 'simclr' },
+      batchSize: 128,
+      steps: 200,
+    });
+    expect(organ!.spec('ssl', 0)).toMatchObject({ dimensions: [3], batchSize: 32, steps: 40 });
+    expect(organ!.spec('st', 0)).toMatchObject({
+      method: { name: 'supervised', task: 'organmnist3d' },
+      steps: 3000,
+      // Ten checkpoints, all of which stay to be picked from.
+      checkpointEvery: 300,
+      keep: { last: 10 },
+    });
+  });
+
+  it('replaces a method of another name whole', async () => {
+    const [path] = (await read(['pathmnist'], ['phases.ssl.method={name: mae}'])).sets;
+
+    expect(path!.spec('ssl', 0).method).toEqual({ name: 'mae' });
+  });
+
+  it('has references for all 18 sets, and names the files that are missing', async () => {
+    const missing = await read(['all']).catch((error: Error) => error.message);
+
+    expect(String(missing).match(/\.npz/g)).toHaveLength(16);
+    expect(missing).toContain(join(root, 'chestmnist.npz'));
+  });
+
+  it('refuses a set that MedMNIST does not have, and a key that no run has', async () => {
+    await expect(read(['lungmnist'])).rejects.toThrow(
+      /--sets: lungmnist is none of MedMNIST's sets: pathmnist/,
+    );
+    await expect(read(['found'], ['common.batchsize=3'])).rejects.toThrow(
+      /pathmnist, .*batchsize: no such key/,
+    );
+  });
+});
+
+describe('benchmarkTables', () => {
+  it("shows our scores beside others', and differences paired by seed", async () => {
+    const plan = await read(['pathmnist'], ['seeds=[0, 1]']);
+    const summary = (...values: number[]) => ({ mean: (values[0]! + values[1]!) / 2, std: 0.01, values });
+    const rows = [
+      { auc: summary(0.9, 0.92), accuracy: summary(0.7, 0.72) },
+      { auc: summary(0.94, 0.98), accuracy: summary(0.71, 0.71) },
+    ];
+    const result = {
+      flag: 'pathmnist',
+      title: 'PathMNIST',
+      report: '',
+      record: { rows } as unknown as ScoreReport,
+      picked: {},
+      sslSteps: 200,
+    };
+
+    const text = benchmarkTables(plan, [result], { ownData: true });
+    const [scores, differences] = text.split('\n').filter((line) => line.includes('PathMNIST'));
+    const cells = (line: string) =>
+      line
+        .split('│')
+        .map((cell) => cell.trim())
+        .slice(1, -1);
+
+    expect(cells(scores!)).toEqual(
+      'PathMNIST|0.910 ± 0.010|0.710 ± 0.010|0.960 ± 0.010|0.710 ± 0.010|0.983|0.907|0.990|0.911'.split('|'),
+    );
+    // MT has not been run: its columns are empty.
+    expect(cells(differences!)).toEqual(
+      'PathMNIST|||+0.050 ± 0.014|+0.0 ± 1.4|||200|-0.004|-1.0|-0.001|-5.3|+0.003|-4.3|200'.split('|'),
+    );
+    expect(text).toContain("These need not be MedMNIST's files");
+  });
+});
