@@ -21,7 +21,8 @@ const SMALLER: [file: RegExp, pattern: RegExp, value: string][] = [
 /** Two self-supervised runs; fine-tuned from each and from scratch, one per seed. */
 const RUNS = 2 + 3 * 2;
 
-describe('make demo', () => {
+// Eight trainings: minutes on a machine that does much else.
+describe('make demo', { timeout: 900_000 }, () => {
   let folder: string;
   let experiment: string;
   let data: string;
@@ -64,7 +65,7 @@ describe('make demo', () => {
     killed.all?.on('data', (chunk) => {
       said += chunk;
     });
-    await until('the training', () => (/simclr.*loss/.test(said) ? true : undefined), 120_000);
+    await until('the training', () => (/simclr.*loss/.test(said) ? true : undefined), 400_000);
     const all = descendants(killed.pid!);
     expect(all.length).toBeGreaterThan(0);
     killed.kill('SIGKILL');
