@@ -261,6 +261,24 @@ describe('a training run', () => {
       expect(state.weights.has('body/extra')).toBe(false);
     });
 
+    it.each([
+      { name: 'simclr' },
+      { name: 'barlow-twins' },
+      { name: 'jigsaw', grid2d: [2, 2], permutations: 6 },
+      { name: 'mae' },
+      { name: 'image-gpt', codes: 8, codebookPatches: 64 },
+      { name: 'consistency', task: 'pattern' },
+    ])('finds in one of $name all it needs, and nothing that it has no place for', async (method) => {
+      const { state } = await run({ spec: { ...specOf({ method, ema: { decay: 0.9 } }), steps: 1 } });
+      const reports: LoadReport[] = [];
+      await run({
+        spec: { ...SUPERVISED, steps: 1 },
+        initial: initialOf(state.weights),
+        onLoaded: (report) => reports.push(report),
+      });
+      expect(reports[0]!.matched.length).toBeGreaterThan(20);
+    });
+
     it('sees pixels standardised as that one saw them', async () => {
       const given = { spec, initial: initialOf(weights) };
       const [same, other] = [
