@@ -59,4 +59,5 @@ export const VIEW_POLICIES = {
   /** The student's view, then its teacher's. */
   consistency: [BASE, WEAK],
   supervised: [BASE],
+  'multi-task': [BASE],
 } as const satisfies Record<string, readonly ViewPolicy[]>;

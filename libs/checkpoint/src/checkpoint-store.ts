@@ -11,6 +11,7 @@ import {
   runId,
   type StoredTensor,
   sha256,
+  type TaskHead,
 } from '@medformer/schema';
 import { forgetLoose, noteLoose, removeLoose } from './loose-blobs.js';
 import { isReferred } from './references.js';
@@ -22,6 +23,9 @@ export interface CheckpointContent {
   step: number;
   weights: ReadonlyMap<string, StoredTensor>;
   optimiser: ReadonlyMap<string, StoredTensor>;
+  /** Of the tasks in `codes`. */
+  heads?: TaskHead[];
+  untrained?: string[];
   history: HistoryEntry[];
   expectedLoss?: ExpectedLoss;
   runtime?: Runtime;
@@ -45,7 +49,7 @@ export async function writeCheckpoint(
   { keep: _, ...spec }: RunSpec,
   codes: CheckpointRecord['codes'],
   input: CheckpointRecord['input'],
-  { step, weights, optimiser, history, expectedLoss, runtime }: CheckpointContent,
+  { step, weights, optimiser, heads, untrained, history, expectedLoss, runtime }: CheckpointContent,
 ): Promise<string> {
   const run = runId(spec);
   const metadata = { format: 'medformer', run, step: String(step) };
@@ -62,6 +66,8 @@ export async function writeCheckpoint(
     optimiser: files.optimiser.map(described),
     parts: { input: part('input'), body: part('body'), output: part('output'), method: part('method') },
     codes,
+    ...(heads ? { heads } : {}),
+    ...(untrained ? { untrained } : {}),
     input,
     dataset: spec.dataset,
     codeVersion: spec.codeVersion,

@@ -1,3 +1,4 @@
+export type { TaskHead } from '@medformer/schema';
 export type { ModelInput } from './input-adaptformer.js';
 export { type CodeKeys, codeRows, oneHotRows, SHARED_CODE } from './latent-codes.js';
 export { latentPlaces } from './latent-places.js';
@@ -5,11 +6,13 @@ export { attention, dense, gelu, layerNorm, mlp } from './layers.js';
 export {
   type CodeNames,
   headOf,
+  headsOf,
   INPUT_STATISTICS,
   type InputStatistics,
   Medformer,
-  type TaskHead,
+  probabilitiesOf,
 } from './model.js';
+export { classLogProbabilities } from './ordinal-logits.js';
 export { type Initialiser, PARTS, type ParameterStart, Parameters, type Part } from './parameters.js';
 export { patchGrid } from './patch-embed.js';
 export { cutPatches, type SequenceReading } from './patch-sequence.js';

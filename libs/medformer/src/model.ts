@@ -3,13 +3,16 @@ import {
   type LabelSpace,
   MedformerError,
   type ModelConfig,
+  type OrdinalLink,
   type StoredTensor,
+  type TaskHead,
 } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
 import { body } from './body.js';
 import { inputAdaptformer, type ModelInput } from './input-adaptformer.js';
 import { type CodeKeys, codeRows, oneHotRows } from './latent-codes.js';
 import { dense } from './layers.js';
+import { ordinalLogits } from './ordinal-logits.js';
 import { outputAdaptformer } from './output-adaptformer.js';
 import { type ParameterStart, Parameters } from './parameters.js';
 import { causalStates, type SequenceReading } from './patch-sequence.js';
@@ -20,14 +23,6 @@ export const INPUT_STATISTICS: InputStatistics = { mean: 0.5, std: 0.5 };
 export interface InputStatistics {
   mean: number;
   std: number;
-}
-
-export interface TaskHead {
-  task: string;
-  /** One logit each; of a multi-label task one per label. */
-  classes: number;
-  /** An image may have several of them; false when absent. */
-  multiLabel?: boolean;
 }
 
 /** Names of the codes each image of a batch asks for; absent: the shared code for all. */
@@ -64,11 +59,7 @@ export class Medformer {
 
   /** @throws MedformerError DATA_LOSS when a tensor is missing, of another shape, or has no place in the model. */
   static fromCheckpoint(record: CheckpointRecord, weights: ReadonlyMap<string, StoredTensor>): Medformer {
-    const heads = record.codes.tasks.map((task) => {
-      const head = weights.get(`output/heads/${task}/weight`);
-      if (!head) throw new MedformerError('DATA_LOSS', `checkpoint: output/heads/${task}/weight is missing`);
-      return { task, classes: head.shape[1]! };
-    });
+    const heads = headsOf(record, weights);
     const start = { seed: record.spec.seed, stored: weights };
     const model = new Medformer(record.model, record.codes, heads, start, record.input);
     try {
@@ -121,16 +112,32 @@ export class Medformer {
 
   /** Logits [B, classes] of the body's latents [B, latents, D]. */
   score(latents: tf.Tensor, task: string): tf.Tensor {
+    const head = this.headOf(task);
+    return this.decide(this.represent(latents, task), head);
+  }
+
+  /** @throws MedformerError FAILED_PRECONDITION naming the tasks there are heads for */
+  headOf(task: string): TaskHead {
     const head = this.heads.find((known) => known.task === task);
-    if (!head) {
-      const known = this.heads.map((other) => other.task).join(', ') || 'none';
-      throw new MedformerError(
-        'FAILED_PRECONDITION',
-        `the model has no head for task ${task}; it has: ${known}`,
-      );
-    }
-    const h = outputAdaptformer(this.parameters, this.config, latents, task);
-    return dense(this.parameters, `output/heads/${task}`, h, head.classes);
+    if (head) return head;
+    const known = this.heads.map((other) => other.task).join(', ') || 'none';
+    throw new MedformerError(
+      'FAILED_PRECONDITION',
+      `the model has no head for task ${task}; it has: ${known}`,
+    );
+  }
+
+  /** What a task's own query reads from the latents [B, latents, D], before the task's head: [B, D]. */
+  represent(latents: tf.Tensor, task: string): tf.Tensor {
+    return outputAdaptformer(this.parameters, this.config, latents, task);
+  }
+
+  /** Logits [B, classes] of what `represent` gave. */
+  decide(h: tf.Tensor, { task, classes, ordinal }: TaskHead): tf.Tensor {
+    const at = `output/heads/${task}`;
+    return ordinal === 'cumulative'
+      ? ordinalLogits(this.parameters, at, h, classes)
+      : dense(this.parameters, at, h, classes);
   }
 
   /** Embeddings [B, D] of pixels in [0, 1], float32 [B, ...spatial, C]. */
@@ -191,8 +198,28 @@ export class Medformer {
   }
 }
 
-/** The heads a dataset's label spaces ask for: one logit per class. */
-export function headOf(space: LabelSpace): TaskHead {
-  const head = { task: space.task, classes: space.classes.length };
-  return space.kind === 'multi-label' ? { ...head, multiLabel: true } : head;
+/** The head a label space asks for: one logit per class or label. `ordinal` is of ordered classes only. */
+export function headOf({ task, kind, classes }: LabelSpace, ordinal: OrdinalLink = 'softmax'): TaskHead {
+  const head = { task, kind, classes: classes.length };
+  return kind === 'ordinal' && ordinal !== 'softmax' ? { ...head, ordinal } : head;
+}
+
+/**
+ * The heads of a checkpoint.
+ * @throws MedformerError DATA_LOSS naming a head's weight that is missing
+ */
+export function headsOf(
+  { heads, codes }: Pick<CheckpointRecord, 'heads' | 'codes'>,
+  weights: ReadonlyMap<string, StoredTensor>,
+): TaskHead[] {
+  return codes.tasks.map((task) => {
+    const weight = weights.get(`output/heads/${task}/weight`);
+    if (!weight) throw new MedformerError('DATA_LOSS', `checkpoint: output/heads/${task}/weight is missing`);
+    return heads?.find((known) => known.task === task) ?? { task, classes: weight.shape[1]! };
+  });
+}
+
+/** Probabilities [B, classes] of a head's logits: of a multi-label task of each label by itself. */
+export function probabilitiesOf(logits: tf.Tensor, { kind }: Pick<TaskHead, 'kind'>): tf.Tensor {
+  return kind === 'multi-label' ? tf.sigmoid(logits) : tf.softmax(logits);
 }

@@ -7,6 +7,8 @@ const OWN = ['method/', 'output/heads/', 'output/task-queries/'];
 /** What a checkpoint gives to a model with other codes. */
 export interface Transfer {
   weights: Map<string, StoredTensor>;
+  /** Rows of tables of codes that are of keys the checkpoint has none for, by the table's name. */
+  newRows: ReadonlyMap<string, readonly number[]>;
   reshaped: LoadReport['reshaped'];
   leftBehind: LoadReport['leftBehind'];
 }
@@ -20,8 +22,12 @@ export function transferredWeights(
   { codes: trained }: Pick<CheckpointRecord, 'codes'>,
   weights: ReadonlyMap<string, StoredTensor>,
   codes: CodeKeys,
+  /** Tasks whose heads come along. */
+  tasks: readonly string[] = [],
 ): Transfer {
-  const isOwn = ([name]: [string, unknown]) => belongsToRun(name);
+  const kept = (name: string) => tasks.some((task) => ownOf(task).some((own) => name.startsWith(own)));
+  const isOwn = ([name]: [string, unknown]) => belongsToRun(name) && !kept(name);
+  const newRows = new Map<string, number[]>();
   const transferred = new Map([...weights].filter((entry) => !isOwn(entry)));
   const reshaped: Transfer['reshaped'] = [];
   for (const [table, from, to] of [
@@ -30,12 +36,17 @@ export function transferredWeights(
   ] as const) {
     const stored = transferred.get(table);
     if (!stored || from.join() === to.join()) continue;
-    const taken = takeRows(stored, [SHARED_CODE, ...codeRows(from, to).rows]);
+    const { rows } = codeRows(from, to);
+    const taken = takeRows(stored, [SHARED_CODE, ...rows]);
+    newRows.set(
+      table,
+      [...rows].flatMap((row, at) => (row === SHARED_CODE ? [at + 1] : [])),
+    );
     transferred.set(table, taken);
     reshaped.push({ name: table, from: stored.shape, to: taken.shape });
   }
   const leftBehind = [...weights].filter(isOwn).map(([name, { shape }]) => ({ name, shape }));
-  return { weights: transferred, reshaped, leftBehind };
+  return { weights: transferred, newRows, reshaped, leftBehind };
 }
 
 /**
@@ -60,7 +71,7 @@ export function loadReport(
   for (const [name, { shape }] of parameters) {
     const found = weights.get(name);
     const rule = reshaped.find((change) => change.name === name);
-    if (belongsToRun(name)) report.fresh.push({ name, shape });
+    if (belongsToRun(name) && !found) report.fresh.push({ name, shape });
     else if (!found) report.missing.push({ name, shape });
     else if (found.shape.join() !== shape.join() || found.dtype !== 'F32')
       report.misshapen.push({ name, from: rule?.from ?? found.shape, to: shape });
@@ -70,6 +81,10 @@ export function loadReport(
   const known = new Set(parameters.map(([name]) => name));
   for (const [name, { shape }] of weights) if (!known.has(name)) report.unexpected.push({ name, shape });
   return report;
+}
+
+function ownOf(task: string): string[] {
+  return [`output/heads/${task}/`, `output/task-queries/${task}`];
 }
 
 function belongsToRun(name: string): boolean {

@@ -15,6 +15,7 @@ const NAMES: Record<CheckpointRecord['spec']['method']['name'], { start: string;
   'image-gpt': { start: 'equal odds: ln(codes)' },
   consistency: { start: 'equal odds: ln(classes)' },
   supervised: { start: 'equal odds: ln(classes)' },
+  'multi-task': { start: 'equal odds: ln(classes)' },
 };
 
 /**

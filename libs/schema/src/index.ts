@@ -18,6 +18,7 @@ export * from './records/optimiser-spec.js';
 export * from './records/primitives.js';
 export * from './records/run-spec.js';
 export * from './records/score-report.js';
+export * from './records/task-head.js';
 export * from './records/view-policy.js';
 export * from './rng.js';
 export * from './safetensors.js';

@@ -8,8 +8,8 @@ export interface PlannedBatch {
 
 /** The data order of a run, step by step. */
 export interface StepPlan {
-  /** The batch of the next step, counted from 1. */
-  next(): PlannedBatch;
+  /** The batch of the next step, counted from 1; several where its parts are of groups of their own. */
+  next(): PlannedBatch | readonly PlannedBatch[];
   /** Goes past the first `steps` steps, as a resumed run does. */
   skip(steps: number): void;
 }

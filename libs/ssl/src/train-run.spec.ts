@@ -15,7 +15,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { makeBatches } from './batch.js';
 import { BatchPlan } from './batch-plan.js';
 import { methodOf } from './methods/registry.js';
-import { isDecayed } from './optimisers/decayed.js';
+import { isNamed } from './name-patterns.js';
 import { runRateAt } from './optimisers/learning-rate.js';
 import { optimiserOf } from './optimisers/optimiser.js';
 import { ParameterLayout } from './parameter-layout.js';
@@ -497,7 +497,7 @@ function eagerly(spec: RunSpec): { losses: number[]; weights: Map<string, Stored
     ),
     slots: { m: tf.variable(layout.fill(() => 0)), v: tf.variable(layout.fill(() => 0)) },
   };
-  const decayed = layout.fill((name) => (isDecayed(name, spec.optimiser.decayed) ? 1 : 0));
+  const decayed = layout.fill((name) => (isNamed(name, spec.optimiser.decayed) ? 1 : 0));
   const plan = new BatchPlan(spec.seed, [20], spec.batchSize);
   const losses: number[] = [];
   for (let step = 1; step <= spec.steps; step += 1) {

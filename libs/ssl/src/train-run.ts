@@ -15,6 +15,7 @@ import { BatchPlan, type StepPlan } from './batch-plan.js';
 import { expectedLossOf, expectedOfBatch, warnOfStart } from './health/expected-loss.js';
 import { methodOf } from './methods/registry.js';
 import { modalityGroups } from './modality-groups.js';
+import { MultiTaskPlan } from './multi-task-plan.js';
 import { type MonitoredImages, OnlineEvaluation } from './online-evaluation.js';
 import { runRateAt } from './optimisers/learning-rate.js';
 import { poolsOf, SemiSupervisedPlan } from './semi-supervised-plan.js';
@@ -64,7 +65,7 @@ export interface TrainRun {
   monitored?: MonitoredImages;
   /** Continue from here. */
   resume?: Omit<RunState, 'expectedLoss'>;
-  /** Start from another run's input Adaptformer, body and ends; see `TrainSession`. */
+  /** Start from another run's input Adaptformer, body and ends; see `TrainSession`. Also a resumed run has it, for `freeze`. */
   initial?: InitialWeights;
   input?: InputStatistics;
   onLoaded?(report: LoadReport): void;
@@ -130,7 +131,7 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
       const { results, recorded } = await running;
       const [loss, gradientNorm, embeddingStd, accuracy, effectiveRank] = results;
       const ended = performance.now();
-      const images = prepared.reduce((sum, part) => sum + part.labels.length, 0);
+      const images = prepared.reduce((sum, part) => sum + part.images.length, 0);
       const learningRate = runRateAt(spec, step);
       if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
         const shapes = [...new Map(groups.map(({ shape }) => [shape.join(), shape])).values()];
@@ -204,7 +205,20 @@ function onlineOf({ spec, monitored }: TrainRun): OnlineEvaluation | undefined {
   return new OnlineEvaluation(spec, spec.monitor, monitored);
 }
 
-function planOf({ seed, method, batchSize }: RunSpec, groups: readonly TrainingGroup[]): StepPlan {
+function planOf(
+  { seed, method, batchSize, accumulate }: RunSpec,
+  groups: readonly TrainingGroup[],
+): StepPlan {
+  if (method.name === 'multi-task') {
+    const pools = method.tasks.map(({ task }) => ({
+      task,
+      groups: groups.flatMap((group, at) =>
+        group.task === task ? [{ group: at, images: group.records.length }] : [],
+      ),
+    }));
+    const { temperature } = method;
+    return new MultiTaskPlan(seed, pools, { batchSize, parts: accumulate, temperature });
+  }
   if (method.name === 'consistency')
     return new SemiSupervisedPlan(seed, poolsOf(method, groups), batchSize, method.labelledShare);
   return new BatchPlan(

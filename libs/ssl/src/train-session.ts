@@ -10,6 +10,7 @@ import {
 } from '@medformer/medformer';
 import {
   type LoadReport,
+  labelledTasks,
   MedformerError,
   type RunSpec,
   type StoredTensor,
@@ -17,9 +18,10 @@ import {
 } from '@medformer/schema';
 import { type RecordedStep, recordStep, tf } from '@medformer/tensorflow';
 import { arrange, type HostBatch } from './batch.js';
+import { countParameters, type Frozen, frozenParameters } from './frozen-parameters.js';
 import { type ExaminedStep, examineStep } from './health/examine-step.js';
 import { features, methodOf } from './methods/registry.js';
-import { isDecayed, unusedPatterns } from './optimisers/decayed.js';
+import { isNamed, unusedPatterns } from './name-patterns.js';
 import { emaDecayAt } from './optimisers/ema-decay.js';
 import { runRateAt } from './optimisers/learning-rate.js';
 import { optimiserOf } from './optimisers/optimiser.js';
@@ -60,6 +62,10 @@ export interface InitialWeights {
   transfer: Transfer;
   /** Tensors that may be missing, left over or of another shape; see `InitialSpec.allow`. */
   allow: readonly string[];
+  /** Tensors taken over that stay as they are; see `InitialSpec.freeze`. */
+  freeze?: readonly string[];
+  /** Tensors that no run has touched so far: never frozen. */
+  untrained?: readonly string[];
 }
 
 /** Everything a session keeps, by name. */
@@ -68,6 +74,8 @@ export interface StoredState {
   weights: Map<string, StoredTensor>;
   /** `<slot>/<parameter>`, and `raw/<parameter>` where `weights` are the moving average. */
   optimiser: Map<string, StoredTensor>;
+  /** Parameters that no step has touched; see `CheckpointRecord`. */
+  untrained?: string[];
 }
 
 export interface StepOutcome {
@@ -87,6 +95,7 @@ export class TrainSession {
   private readonly recorded = new Map<string, RecordedStep | 'eager'>();
   /** Which parameters batches of a shape touch; known once the step ran. */
   private readonly touched = new Map<string, boolean[]>();
+  private readonly untrained: Set<string>;
 
   constructor(private readonly start: SessionStart) {
     const { spec, codes, heads, groups, resume, initial, input } = start;
@@ -99,13 +108,15 @@ export class TrainSession {
     try {
       this.buildHead();
       this.model.parameters.seal();
-      if (resume) this.model.parameters.requireStored();
-      else if (initial) this.judge(initial);
       const layout = new ParameterLayout(this.model.parameters.entries());
+      const frozen = initial ? frozenParameters(layout, initial) : { frozen: new Set<string>() };
+      if (resume) this.model.parameters.requireStored();
+      else if (initial) this.judge(initial, frozen);
       requireDecayPatterns(layout, spec.optimiser.decayed);
+      this.untrained = new Set(resume ? resume.untrained : untrainedAtFirst(layout.names, initial));
       this.vectors = newVectors(spec, this.model, layout, resume);
-      const decayed = tf.keep(layout.fill((name) => (isDecayed(name, spec.optimiser.decayed) ? 1 : 0)));
-      this.context = { spec, model: this.model, layout, decayed, parts: start.parts ?? 1 };
+      const decayed = tf.keep(layout.fill((name) => (isNamed(name, spec.optimiser.decayed) ? 1 : 0)));
+      this.context = { spec, model: this.model, layout, decayed, ...frozen, parts: start.parts ?? 1 };
     } catch (error) {
       this.model.dispose();
       throw error;
@@ -134,21 +145,30 @@ export class TrainSession {
 
   private async compute(step: number, parts: readonly HostBatch[]): Promise<StepOutcome> {
     const outcomes: StepOutcome[] = [];
+    const { layout } = this.context;
+    let touched = layout.names.map(() => false);
     for (const part of parts) {
       const inputs = this.inputs(step, part);
       const { names, values } = listed(inputs);
-      const shape = values.map((value) => value.shape.join()).join(' ');
+      const shape = [part.task ?? '', ...values.map((value) => value.shape.join())].join(' ');
       try {
         outcomes.push(
           await this.run(shape, values, (given) => {
-            if (parts.length === 1) return trainStep(this.context, this.vectors, unlisted(names, given));
-            const { results, touched } = gatherStep(this.context, this.vectors, unlisted(names, given));
+            const compute = parts.length === 1 ? trainStep : gatherStep;
+            const { task } = inputs;
+            const { results, touched } = compute(this.context, this.vectors, {
+              ...unlisted(names, given),
+              ...(task === undefined ? {} : { task }),
+            });
             this.touched.set(shape, touched);
             return results;
           }),
         );
+        const own = this.touched.get(shape)!;
+        for (const [at, name] of layout.names.entries()) if (own[at]) this.untrained.delete(name);
+        // What any part touches, the step does.
+        touched = touched.map((already, at) => already || own[at]!);
         if (parts.length > 1 && outcomes.length === parts.length) {
-          const touched = this.touched.get(shape)!;
           const { results } = await this.run(
             `apply ${touched.map(Number).join('')}`,
             [inputs.schedule],
@@ -189,18 +209,25 @@ export class TrainSession {
     };
     for (const [slot, vector] of Object.entries(slots)) add(layout.toStored(vector, `${slot}/`));
     if (average) add(layout.toStored(parameters, 'raw/'));
-    return { weights: layout.toStored(average ?? parameters), optimiser };
+    return {
+      weights: layout.toStored(average ?? parameters),
+      optimiser,
+      untrained: [...this.untrained].sort(),
+    };
   }
 
   dispose(): void {
     for (const recorded of this.recorded.values()) if (recorded !== 'eager') recorded.dispose();
     this.context.decayed.dispose();
+    this.context.trained?.dispose();
     for (const vector of this.allVectors()) vector.dispose();
   }
 
   /** @throws MedformerError FAILED_PRECONDITION naming every tensor that neither a rule nor the spec foresaw */
-  private judge({ checkpoint, transfer, allow }: InitialWeights): void {
-    const report = loadReport(checkpoint, transfer, this.model.parameters.entries());
+  private judge({ checkpoint, transfer, allow, freeze = [] }: InitialWeights, frozen: Frozen): void {
+    const entries = this.model.parameters.entries();
+    const report = loadReport(checkpoint, transfer, entries);
+    if (freeze.length > 0) report.parameters = countParameters(entries, frozen);
     this.start.onLoaded?.(report);
     const surprises = surprisesOf(report, allow);
     if (surprises.length === 0) return;
@@ -246,15 +273,14 @@ export class TrainSession {
   }
 
   private inputs(step: number, batch: HostBatch): StepInputs {
-    const { spec, codes, heads } = this.start;
+    const { spec, codes } = this.start;
     const method = methodOf(spec.method);
     return {
+      ...(batch.task === undefined ? {} : { task: batch.task }),
       x: tf.tensor(batch.x, [batch.modality.length, ...batch.shape], 'float32'),
       modality: oneHotRows(batch.modality, codes.modalities.length + 1),
       bodyPart: oneHotRows(batch.bodyPart, codes.bodyParts.length + 1),
-      labels: batch.flags
-        ? tf.tensor2d(batch.flags, [batch.labels.length, heads[0]!.classes])
-        : oneHotRows(batch.labels, 'task' in spec.method ? heads[0]!.classes : 1),
+      labels: this.labels(batch),
       schedule: tf.tensor1d([
         runRateAt(spec, step),
         spec.ema ? emaDecayAt(step, spec.steps, spec.ema) : 0,
@@ -270,11 +296,22 @@ export class TrainSession {
     };
   }
 
+  private labels({ labels, images, task }: HostBatch): tf.Tensor {
+    const [wanted] = labelledTasks(this.start.spec.method);
+    if (!wanted) return oneHotRows(labels, 1);
+    const { kind, classes } = this.model.headOf(task ?? wanted.task);
+    return kind === 'multi-label'
+      ? tf.tensor2d(Float32Array.from(labels), [images.length, classes])
+      : oneHotRows(labels, classes);
+  }
+
   /** Makes the method's own parameters by one loss on the smallest batch per number of axes and channels. */
   private buildHead(): void {
-    const { spec, heads, groups } = this.start;
+    const { spec, groups } = this.start;
     const method = methodOf(spec.method);
     const images = 2;
+    const tasks = labelledTasks(spec.method).map(({ task }) => this.model.headOf(task));
+    const own: { task?: string; classes: number }[] = tasks.length > 0 ? tasks : [{ classes: 1 }];
     const kinds = new Map(groups.map(({ shape }) => [`${shape.length} ${shape[shape.length - 1]}`, shape]));
     for (const shape of kinds.values()) {
       const views = method.policies.length;
@@ -287,15 +324,24 @@ export class TrainSession {
           name,
           tf.tensor(data, of, data instanceof Int32Array ? 'int32' : 'float32'),
         ]);
-        method.loss(spec.method, this.model, input, {
-          labels: tf.zeros([images, heads[0]?.classes ?? 1]),
-          drawn: Object.fromEntries(tensors),
-          teacher: this.model,
-          ramp: tf.scalar(1),
-        });
+        for (const { task, classes } of own) {
+          method.loss(spec.method, this.model, input, {
+            ...(task === undefined ? {} : { task }),
+            labels: tf.zeros([images, classes]),
+            drawn: Object.fromEntries(tensors),
+            teacher: this.model,
+            ramp: tf.scalar(1),
+          });
+        }
       });
     }
   }
+}
+
+/** What neither another run nor a step has changed from how the seed made it. Constants of the method are none of it. */
+function untrainedAtFirst(names: readonly string[], initial: InitialWeights | undefined): string[] {
+  const taken = (name: string) => initial?.transfer.weights.has(name) && !initial.untrained?.includes(name);
+  return names.filter((name) => !name.startsWith('method/') && !taken(name));
 }
 
 /** @throws MedformerError INVALID_ARGUMENT naming the first pattern that fits no parameter: misspelt, it would spare all */

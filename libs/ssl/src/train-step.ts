@@ -15,8 +15,10 @@ export interface StepInputs {
   /** One-hot code rows [rows, 1 + keys]. */
   modality: tf.Tensor;
   bodyPart: tf.Tensor;
-  /** One-hot [B, C] or [B, 1]. */
+  /** One-hot [B, C], flags [B, C] or [B, 1]. */
   labels: tf.Tensor;
+  /** Whose labels they are, in a run of several tasks: of the step, like its shapes. */
+  task?: string;
   /** [3 + k]: learning rate, decay of the moving average, ramp of the unsupervised term, the optimiser's k scalars. */
   schedule: tf.Tensor;
   /** What the method drew on the host. */
@@ -41,6 +43,10 @@ export interface StepContext {
   layout: ParameterLayout;
   /** [P]: 1 where weight decay applies, else 0. */
   decayed: tf.Tensor;
+  /** Names of parameters that are computed with but never change. */
+  frozen?: ReadonlySet<string>;
+  /** [P]: 1 where an element changes; absent where all may. */
+  trained?: tf.Tensor;
   /** Parts of a batch that are computed side by side. */
   parts?: number;
 }
@@ -50,17 +56,22 @@ export interface StepContext {
  * Returns one tensor [5], so that one read brings all: loss, gradient norm, embedding std, accuracy, NaN where the method
  * predicts nothing, and the embeddings' effective rank.
  *
- * Parameters that the batch's images do not touch (the 3D patch embedding in a 2D step) get no update and no decay.
+ * Parameters that the batch's images do not touch (the 3D patch embedding in a 2D step), and frozen ones, get no update
+ * and no decay. `touched` says which have a gradient, in the layout's order.
  */
-export function trainStep(context: StepContext, vectors: TrainVectors, inputs: StepInputs): tf.Tensor {
+export function trainStep(
+  context: StepContext,
+  vectors: TrainVectors,
+  inputs: StepInputs,
+): { results: tf.Tensor; touched: boolean[] } {
   const { gradient, touched, results } = batchGradient(context, vectors, inputs);
   const norm = applyGradient(context, vectors, gradient, touched, inputs.schedule);
-  return reported(results, norm);
+  return { results: reported(results, norm), touched };
 }
 
 /**
  * One part of a step's batch: adds its gradient, divided by the number of parts, to what is gathered. The gradient
- * norm it reports is 0. `touched` says which parameters have a gradient, in the layout's order.
+ * norm it reports is 0.
  */
 export function gatherStep(
   context: StepContext,
@@ -96,9 +107,9 @@ export interface StepObserver {
 
 /** The gradient [P] of the method's loss, and the step's results without the gradient norm. */
 export function batchGradient(
-  { spec, model, layout, parts = 1 }: StepContext,
+  { spec, model, layout, frozen, trained, parts = 1 }: StepContext,
   vectors: TrainVectors,
-  { x, modality, bodyPart, labels, schedule, drawn }: StepInputs,
+  { x, modality, bodyPart, labels, task, schedule, drawn }: StepInputs,
   observer?: StepObserver,
 ): {
   gradient: tf.Tensor;
@@ -112,6 +123,7 @@ export function batchGradient(
   const student = model.reading(named, { parts });
   const given = {
     labels,
+    ...(task === undefined ? {} : { task }),
     drawn,
     ramp: tf.reshape(tf.slice(schedule, [2], [1]), []),
     ...(vectors.average ? { teacher: model.reading(layout.byName(vectors.average), { parts }) } : {}),
@@ -126,23 +138,30 @@ export function batchGradient(
       kept.push(tf.keep(effectiveRank(h)));
       return loss as tf.Tensor;
     },
-    parameters,
+    frozen ? parameters.filter((_, index) => !frozen.has(layout.names[index]!)) : parameters,
     undefined,
     true,
   ) as { value: tf.Tensor; grads: (tf.Tensor | undefined)[] };
+  const found = [...grads];
+  const all = layout.names.map((name) => (frozen?.has(name) ? undefined : found.shift()));
   // Copies that the caller's tidy frees; the kept ones are freed here.
   const [std, accuracy, rank] = kept.map((tensor) => {
     const copy = tf.reshape(tensor, []);
     tensor.dispose();
     return copy;
   }) as [tf.Tensor, tf.Tensor, tf.Tensor];
-  const touched = grads.map((gradient) => gradient !== undefined && gradient !== null);
-  return { gradient: layout.flatten(grads), touched, results: { loss: value, std, accuracy, rank } };
+  const touched = all.map((gradient) => gradient !== undefined && gradient !== null);
+  const gradient = layout.flatten(all);
+  return {
+    gradient: trained ? tf.mul(gradient, trained) : gradient,
+    touched,
+    results: { loss: value, std, accuracy, rank },
+  };
 }
 
 /** Clips, updates parameters, slots and moving average; the gradient's norm before clipping. */
 function applyGradient(
-  { spec, layout, decayed }: StepContext,
+  { spec, layout, decayed, trained }: StepContext,
   vectors: TrainVectors,
   gradient: tf.Tensor,
   touched: readonly boolean[],
@@ -161,7 +180,8 @@ function applyGradient(
       scalars: tf.slice(schedule, [3], [schedule.size - 3]),
     },
   );
-  const mask = touched.every(Boolean) ? undefined : layout.fill((_, index) => (touched[index] ? 1 : 0));
+  const reached = touched.every(Boolean) ? undefined : layout.fill((_, index) => (touched[index] ? 1 : 0));
+  const mask = reached && trained ? tf.mul(reached, trained) : (reached ?? trained);
   const assign = (vector: tf.Variable, next: tf.Tensor) =>
     vector.assign((mask ? tf.where(tf.greater(mask, 0), next, vector) : next) as tf.Tensor);
   assign(vectors.parameters, parameters);
@@ -169,7 +189,8 @@ function applyGradient(
   if (vectors.average) {
     const decay = scalar(1);
     const fresh = tf.mul(vectors.parameters, tf.sub(1, decay));
-    vectors.average.assign(tf.add(tf.mul(vectors.average, decay), fresh));
+    const average = tf.add(tf.mul(vectors.average, decay), fresh);
+    vectors.average.assign(trained ? tf.where(tf.greater(trained, 0), average, vectors.average) : average);
   }
   return norm;
 }

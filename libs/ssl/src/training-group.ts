@@ -7,4 +7,6 @@ export interface TrainingGroup {
   /** [images, ...shape], contiguous. */
   pixels: Uint8Array | Uint16Array;
   records: ImageRecord[];
+  /** The task that these images are there for, in a run of several. */
+  task?: string;
 }

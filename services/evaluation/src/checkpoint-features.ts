@@ -1,9 +1,8 @@
 import type { LoadedCheckpoint } from '@medformer/checkpoint';
 import { codeNames, knownCodes, type Matrix, takeRows } from '@medformer/evaluators';
-import { type Forward, Medformer, type RunOptions, runModel } from '@medformer/medformer';
+import { type Forward, Medformer, probabilitiesOf, type RunOptions, runModel } from '@medformer/medformer';
 import type { LabelSpace } from '@medformer/schema';
 import { features } from '@medformer/ssl';
-import { tf } from '@medformer/tensorflow';
 import { type LabelledImages, selectImages } from './labelled-images.js';
 
 /** Which of a checkpoint's outputs the entries need. */
@@ -34,8 +33,7 @@ export async function computeFeatures(
   const options: RunOptions = { namesOf: (records) => codeNames(codes, records), signal, onBatch };
   const model = Medformer.fromCheckpoint(record, weights);
   const embed: Forward = (pixels, names) => features(record.spec.method, model, pixels, names);
-  const probabilities = task.kind === 'multi-label' ? tf.sigmoid : tf.softmax;
-  const classify: Forward = (pixels, names) => probabilities(model.predict(pixels, task.task, names));
+  const classify: Forward = (pixels, names) => probabilitiesOf(model.predict(pixels, task.task, names), task);
   try {
     const drawn = await runModel(selectImages(train, needed.train).groups, embed, options);
     const testEmbeddings = await runModel(needed.testEmbeddings ? test.groups : [], embed, options);

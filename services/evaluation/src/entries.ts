@@ -1,10 +1,12 @@
 import { type LoadedCheckpoint, loadCheckpoint } from '@medformer/checkpoint';
+import { headsOf } from '@medformer/medformer';
 import type { ObjectStore } from '@medformer/object-store';
 import {
   type DatasetManifest,
   type EvaluationSpec,
   type LabelSpace,
   MedformerError,
+  type TaskKind,
 } from '@medformer/schema';
 
 /**
@@ -68,20 +70,22 @@ function expectHead(
   space: LabelSpace,
   entry: string,
 ): void {
-  const { method } = record.spec;
   const refuse = (expected: string, found: string) =>
     new MedformerError(
       'INVALID_ARGUMENT',
       `${entry}: protocol head: expected ${expected}, found checkpoint ${checkpoint} ${found}`,
     );
-  if (!('task' in method)) {
-    throw refuse('a checkpoint trained on labels', `of ${method.name}, which has no task head`);
-  }
+  if (record.codes.tasks.length === 0)
+    throw refuse('a checkpoint trained on labels', `of ${record.spec.method.name}, which has no task head`);
   if (!record.codes.tasks.includes(task)) {
     throw refuse(`a head for task ${task}`, `with heads for: ${record.codes.tasks.join(', ') || 'none'}`);
   }
-  const classes = weights.get(`output/heads/${task}/weight`)?.shape[1];
+  const head = headsOf(record, weights).find((known) => known.task === task)!;
+  const { classes } = head;
   if (classes !== space.classes.length) {
     throw refuse(`${space.classes.length} classes, as the dataset has`, `with ${classes}`);
   }
+  const several = (kind: TaskKind | undefined) => kind === 'multi-label';
+  if (head.kind && several(head.kind) !== several(space.kind))
+    throw refuse(`a head of a ${space.kind} task`, `with one of a ${head.kind} task`);
 }

@@ -17,6 +17,7 @@ import {
 import { type ObjectStore, openObjectStore } from '@medformer/object-store';
 import {
   BootstrapSpec,
+  type CheckpointRecord,
   contentAddress,
   type EmbeddingMap,
   type EvaluationSpec,
@@ -70,7 +71,7 @@ async function evaluateIn(
   const test = await loadLabelled(store, manifest, space, { split, dimensions, signal });
   const repetitions = repetitionsOf(spec, space, train.labels);
   const needed = neededFeatures(spec.entries, repetitions, checkpoints);
-  const mapped = [...checkpoints].filter(([, { record }]) => record.spec.method.name !== 'supervised');
+  const mapped = [...checkpoints].filter(([, { record }]) => !learnsLabels(record));
   const fits = repetitions.flat().length + mapped.length + spec.compare.length;
   const stages = new StageProgress({ images: countImages(needed, test), fits }, progress);
 
@@ -178,8 +179,7 @@ function neededFeatures(
         checkpoint,
         {
           train: [...new Set(own.flatMap(({ labelled }) => labelled))].sort((x, y) => x - y),
-          testEmbeddings:
-            own.some(({ protocol }) => protocol !== 'head') || record.spec.method.name !== 'supervised',
+          testEmbeddings: own.some(({ protocol }) => protocol !== 'head') || !learnsLabels(record),
           testScores: own.some(({ protocol }) => protocol === 'head'),
         },
       ];
@@ -193,6 +193,11 @@ function countImages(needed: ReadonlyMap<string, NeededFeatures>, test: Labelled
       sum + train.length + (Number(testEmbeddings) + Number(testScores)) * test.records.length,
     0,
   );
+}
+
+/** From labels alone: what is asked of it is how its own heads score, not where its embeddings lie. */
+function learnsLabels({ spec }: CheckpointRecord): boolean {
+  return spec.method.name === 'supervised' || spec.method.name === 'multi-task';
 }
 
 /** The first row name that a checkpoint goes by. */

@@ -1,12 +1,9 @@
 import { drawTaskLabelled, labelledDraw, taskLabelsOf } from '@medformer/evaluators';
-import type { LabelSpace, MethodSpec } from '@medformer/schema';
+import type { LabelledTaskSpec, LabelSpace } from '@medformer/schema';
 import { type TrainingGroup, takeImages } from '@medformer/ssl';
 
 /** Which labels may be used: those of a task, or few of them. */
-type LabelledDraw = Pick<
-  Extract<MethodSpec, { name: 'supervised' }>,
-  'task' | 'labelsPerClass' | 'labelSeed'
->;
+type LabelledDraw = Pick<LabelledTaskSpec, 'task' | 'labelsPerClass' | 'labelSeed'>;
 
 /**
  * The groups reduced to the images that carry a label for the task, or to the few of them that the run may see. The

@@ -1,8 +1,9 @@
 import { loadFailedStep } from '@medformer/checkpoint';
 import { openObjectStore } from '@medformer/object-store';
-import { badInput, runId } from '@medformer/schema';
+import { badInput, labelledTasks, runId } from '@medformer/schema';
 import { batchesOf, replayStep } from '@medformer/ssl';
 import { useBackend } from '@medformer/tensorflow';
+import { initialWeights } from './initial-weights.js';
 import type { TrainingCalls } from './training-calls.js';
 
 /** Computes a failed step again. @throws MedformerError INVALID_ARGUMENT where it is another run's */
@@ -22,8 +23,11 @@ export async function replay({
       found: `one of run ${record.run}`,
     });
   }
+  const isLearnt = (task: string) => labelledTasks(spec.method).some((wanted) => wanted.task === task);
   await useBackend(threads ? { threads } : {});
   const { step, codes, heads, shapes, parts } = record;
+  const own = { ...codes, heads: heads.filter(({ task }) => isLearnt(task)) };
+  const { initial } = await initialWeights(store, spec, own);
   const examined = replayStep({
     spec,
     codes,
@@ -32,6 +36,7 @@ export async function replay({
     step,
     state: { weights, optimiser },
     parts: batchesOf(parts, inputs),
+    ...(initial ? { initial } : {}),
   });
   return {
     step,

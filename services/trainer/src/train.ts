@@ -5,31 +5,16 @@ import {
   putLoadReport,
   writeCheckpoint,
 } from '@medformer/checkpoint';
-import { loadImages, resolveDataset } from '@medformer/dataset';
 import { headOf, INPUT_STATISTICS } from '@medformer/medformer';
-import { type ObjectStore, openObjectStore } from '@medformer/object-store';
-import {
-  type DatasetManifest,
-  isDone,
-  KeepSpec,
-  type LabelSpace,
-  type MethodSpec,
-  type RunSpec,
-  runId,
-} from '@medformer/schema';
-import {
-  batchTensors,
-  type MonitoredImages,
-  type StepReport,
-  type TrainingGroup,
-  trainRun,
-} from '@medformer/ssl';
+import { openObjectStore } from '@medformer/object-store';
+import { isDone, KeepSpec, labelledTasks, runId } from '@medformer/schema';
+import { batchTensors, type StepReport, trainRun } from '@medformer/ssl';
 import { useBackend } from '@medformer/tensorflow';
 import { initialWeights } from './initial-weights.js';
-import { labelSpaceOf, monitoredSpaceOf } from './label-space.js';
-import { labelledSubset, withOtherLabelsHidden } from './labelled-subset.js';
+import { labelSpacesOf } from './label-space.js';
 import { runtimeDifference, runtimeOf } from './runtime.js';
 import type { TrainingCalls, TrainingEvent } from './training-calls.js';
+import { codeKeysOf, imagesFor, loadSplit, manifestsOf, monitoredImages } from './training-data.js';
 
 /**
  * One training run from store to store: resumes from the newest checkpoint, and finds a finished run finished.
@@ -45,35 +30,35 @@ export async function train(
   if (newest && isDone(spec, newest.record))
     return { checkpoint: newest.checkpoint, step: newest.record.step };
 
-  const { manifest } = await resolveDataset(store, spec.dataset);
-  const space = labelSpaceOf(spec, manifest);
-  const images = await loadImages(store, manifest, { split: 'train', dimensions: spec.dimensions, signal });
-  const groups = imagesFor(spec.method, images, space);
-  const { modality, bodyPart } = spec.codeDropout;
-  // A code that is always withheld is never trained: it does not exist.
-  const codes = {
-    modalities: modality < 1 ? Object.keys(manifest.census.modalities).sort() : [],
-    bodyParts: bodyPart < 1 ? Object.keys(manifest.census.bodyParts).sort() : [],
-    tasks: space ? [space.task] : [],
+  const manifests = await manifestsOf(store, spec);
+  const spaces = labelSpacesOf(spec, manifests);
+  const images = await loadSplit(store, manifests, 'train', spec, signal);
+  const groups = imagesFor(spec, images, spaces);
+  const tasks = labelledTasks(spec.method);
+  const own = {
+    ...codeKeysOf(spec, manifests),
+    heads: spaces.map((space, at) => headOf(space, tasks[at]!.ordinal)),
   };
+  const { codes, heads, ...initial } = await initialWeights(store, spec, own);
   const start = newest
     ? {
+        ...initial,
         resume: {
           step: newest.record.step,
           history: newest.record.history,
           weights: newest.weights,
           optimiser: newest.optimiser,
+          ...(newest.record.untrained ? { untrained: newest.record.untrained } : {}),
         },
         input: newest.record.input,
       }
-    : await initialWeights(store, spec, codes);
+    : initial;
 
   const backend = await useBackend({ ...(threads ? { threads } : {}), share: 'graph' });
   const runtime = runtimeOf(backend);
   const otherRuntime = newest?.record.runtime && runtimeDifference(newest.record.runtime, runtime);
   if (otherRuntime) progress({ type: 'warning', message: otherRuntime });
   const keep = spec.keep ?? KeepSpec.parse({});
-  const heads = space ? [headOf(space)] : [];
   let checkpoint = newest?.checkpoint ?? '';
   const rate = new StepRate(spec.steps);
   const { input = INPUT_STATISTICS } = start;
@@ -83,7 +68,7 @@ export async function train(
     groups,
     codes,
     heads,
-    ...(await monitored(store, manifest, spec, images, signal)),
+    ...(await monitoredImages(store, manifests, spec, images, signal)),
     ...start,
     parts: backend.gpu ? 1 : backend.threads,
     signal,
@@ -96,7 +81,7 @@ export async function train(
     },
     onWarning: (message) => progress({ type: 'warning', message }),
     async onCheckpoint(state) {
-      checkpoint = await writeCheckpoint(store, spec, codes, input, { ...state, runtime });
+      checkpoint = await writeCheckpoint(store, spec, codes, input, { ...state, heads, runtime });
       await pruneCheckpoints(store, run, keep, state.history);
       progress({ type: 'checkpoint', step: state.step, checkpoint });
     },
@@ -105,7 +90,7 @@ export async function train(
         step,
         loss: String(loss),
         gradientNorm: String(gradientNorm),
-        parts: parts.map(({ images, group }) => ({ images, group })),
+        parts: parts.map(({ images, group, task }) => ({ images, group, ...(task ? { task } : {}) })),
         policies: [...policies],
         codes,
         heads,
@@ -123,40 +108,6 @@ export async function train(
   } finally {
     await reporting;
   }
-}
-
-/** The images that the run's monitor scores features by. */
-async function monitored(
-  store: ObjectStore,
-  manifest: DatasetManifest,
-  spec: RunSpec,
-  images: TrainingGroup[],
-  signal: AbortSignal,
-): Promise<{ monitored?: MonitoredImages }> {
-  const space = monitoredSpaceOf(spec, manifest);
-  if (!spec.monitor || !space) return {};
-  const { dimensions } = spec;
-  const validation = await loadImages(store, manifest, { split: 'val', dimensions, signal });
-  const all = { task: spec.monitor.task, labelSeed: 0 };
-  return {
-    monitored: {
-      space,
-      train: labelledSubset(images, spec.monitor, space),
-      validation: labelledSubset(validation, all, space),
-    },
-  };
-}
-
-/** What a method may see: labelled images only, all images with few labels shown, or all. */
-function imagesFor(
-  method: MethodSpec,
-  images: TrainingGroup[],
-  space: LabelSpace | undefined,
-): TrainingGroup[] {
-  if (!space || !('task' in method)) return images;
-  return method.name === 'supervised'
-    ? labelledSubset(images, method, space)
-    : withOtherLabelsHidden(images, method, space);
 }
 
 /** Images per second and the time left, over the last steps: a paused or resumed run is not averaged in. */

@@ -24,9 +24,10 @@ import { codeVersion } from '@medformer/telemetry';
 import { Controller, Inject } from '@nestjs/common';
 import { CheckpointExports } from './checkpoint-exports.js';
 import { exportRequest } from './export-request.js';
-import { labelSpaceOf, monitoredSpaceOf } from './label-space.js';
+import { labelSpacesOf, monitoredSpaceOf } from './label-space.js';
 import { replayResponse } from './replay-response.js';
 import { StepReplays } from './step-replays.js';
+import { manifestsOf } from './training-data.js';
 import { TrainingRuns } from './training-runs.js';
 
 @RpcController(TrainerServiceService)
@@ -48,11 +49,16 @@ export class TrainerController {
         found: typeof spec?.dataset,
       });
     }
-    // The caller may name the data set; the record names it by its address.
-    const { hash, manifest } = await resolveDataset(this.store, spec.dataset);
-    const record = parseRecord(RunSpec, { ...spec, dataset: hash, codeVersion: codeVersion() }, 'spec');
-    labelSpaceOf(record, manifest);
-    monitoredSpaceOf(record, manifest);
+    // The caller may name the data sets; the record names them by their addresses.
+    const { hash } = await resolveDataset(this.store, spec.dataset);
+    const record = parseRecord(
+      RunSpec,
+      { ...spec, dataset: hash, ...(await this.furtherOf(spec)), codeVersion: codeVersion() },
+      'spec',
+    );
+    const manifests = await manifestsOf(this.store, record);
+    labelSpacesOf(record, manifests);
+    monitoredSpaceOf(record, manifests);
     return { run: await this.runs.start(record) };
   }
 
@@ -103,6 +109,15 @@ export class TrainerController {
         yield { event: { $case: 'manifest', value: { checkpoint, files } } };
       }
     }
+  }
+
+  private async furtherOf({ datasets }: Record<string, unknown>): Promise<{ datasets?: unknown }> {
+    if (datasets === undefined || datasets === null) return {};
+    if (!Array.isArray(datasets)) return { datasets };
+    const resolved = datasets.map(async (named: unknown) =>
+      typeof named === 'string' ? (await resolveDataset(this.store, named)).hash : named,
+    );
+    return { datasets: await Promise.all(resolved) };
   }
 
   private async checkpointOf({ source }: ExportCheckpointRequest): Promise<string> {

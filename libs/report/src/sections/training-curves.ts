@@ -15,6 +15,7 @@ const METHOD_NAMES: Record<CheckpointRecord['spec']['method']['name'], string> =
   mae: 'masked autoencoding, squared error',
   consistency: 'consistency regularisation',
   supervised: 'cross entropy',
+  'multi-task': 'several tasks, each step of its own',
 };
 
 /** The runs behind one label of the table, drawn in one panel. */

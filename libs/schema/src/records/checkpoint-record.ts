@@ -4,6 +4,7 @@ import { ModelConfig } from './model-config.js';
 import { OnlineScores } from './monitor-spec.js';
 import { ContentHash, Slug } from './primitives.js';
 import { RunSpec } from './run-spec.js';
+import { TaskHead } from './task-head.js';
 
 const Blob = z.object({ sha256: ContentHash, bytes: z.number().int().min(0) });
 
@@ -65,6 +66,13 @@ export const CheckpointRecord = z.object({
   }),
   /** Keys with trained latent codes; others fall back to the shared code. */
   codes: z.object({ modalities: z.array(Slug), bodyParts: z.array(Slug), tasks: z.array(Slug) }),
+  /** Of `codes.tasks`; absent in checkpoints from before there was more than softmax over classes. */
+  heads: z.array(TaskHead).optional(),
+  /**
+   * Tensors that no step has touched, here or in a run that this one started from: they are as their seed made them, as
+   * the end for volumes is while only images were seen. Absent in checkpoints from before this was kept.
+   */
+  untrained: z.array(z.string()).optional(),
   /** Pixels in [0, 1] are standardised as (x - mean) / std before the patch embedding. */
   input: z.object({ mean: z.number(), std: z.number().positive() }),
   dataset: ContentHash,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ContentHash, Slug } from './primitives.js';
+import { TaskHead } from './task-head.js';
 import { ViewPolicy } from './view-policy.js';
 
 const Blobs = z.array(z.object({ sha256: ContentHash, bytes: z.number().int().min(0) })).min(1);
@@ -29,12 +30,14 @@ export const FailedStep = z.object({
       images: z.array(z.string()),
       /** Which of the run's groups: images of one shape, and of one modality where batches are. */
       group: z.number().int().min(0),
+      /** Whose labels they are, in a run of several tasks. */
+      task: Slug.optional(),
     }),
   ),
   seed: z.number().int(),
   /** What the model was built for: keys with codes, tasks with their classes, [...spatial, channels] of the images. */
   codes: z.object({ modalities: z.array(Slug), bodyParts: z.array(Slug), tasks: z.array(Slug) }),
-  heads: z.array(z.object({ task: Slug, classes: z.number().int().min(2) })),
+  heads: z.array(TaskHead),
   shapes: z.array(Shape).min(1),
   policies: z.array(ViewPolicy),
   /** What the step was fed: `<part>/x`, `<part>/modality`, `<part>/bodyPart`, `<part>/labels`, `<part>/drawn/<name>`. */

@@ -18,10 +18,12 @@ export const LoadReport = z.object({
   unexpected: Tensors,
   /** In both, in shapes that no rule turns into each other: `from` the checkpoint's, `to` the model's. */
   misshapen: Changed,
-  /** Of the run's own method and task heads: these always start from the seed. */
+  /** Of the run's own method and task heads: these start from the seed, unless the run extends the checkpoint. */
   fresh: Tensors,
-  /** Of the checkpoint's method and task heads: these never come along. */
+  /** Of the checkpoint's method and task heads: only its heads come along, where the run extends it. */
   leftBehind: Tensors,
+  /** Numbers that the run trains, and that it leaves as they are; absent where it trains all. */
+  parameters: z.object({ trained: z.number().int(), frozen: z.number().int() }).optional(),
 });
 export type LoadReport = z.infer<typeof LoadReport>;
 

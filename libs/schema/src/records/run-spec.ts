@@ -7,10 +7,26 @@ import { MODEL_PRESETS, ModelConfig } from './model-config.js';
 import { EarlyStopSpec, MonitorSpec, onlineMetric } from './monitor-spec.js';
 import { OptimiserSpec } from './optimiser-spec.js';
 import { ContentHash, Slug } from './primitives.js';
+import { OrdinalLink } from './task-head.js';
 import { ViewPolicy } from './view-policy.js';
 
 const Positive = z.number().positive();
 const Cells = z.number().int().min(1).max(8);
+
+/**
+ * How a head tells ordered classes: `softmax` as any classes, which is MedMNIST's convention; `cumulative` by one score
+ * and a threshold between neighbours, so that a likely class has likely neighbours.
+ */
+const Ordinal = OrdinalLink.default('softmax');
+
+/** Which labels a run learns from, and how its head tells them. */
+const LabelledTask = {
+  task: Slug,
+  /** Train on this many labelled images per class, drawn by `labelSeed`; all when absent. */
+  labelsPerClass: z.number().int().min(1).optional(),
+  labelSeed: z.number().int().default(0),
+  ordinal: Ordinal,
+};
 
 /**
  * What a batch is made of. `by-modality`: images of one modality, so that telling images apart needs their anatomy;
@@ -96,12 +112,31 @@ export const MethodSpec = z.discriminatedUnion('name', [
   }),
   z.object({
     name: z.literal('supervised'),
-    task: Slug,
-    /** Train on this many labelled images per class, drawn by `labelSeed`; all when absent. */
-    labelsPerClass: z.number().int().min(1).optional(),
-    labelSeed: z.number().int().default(0),
+    ...LabelledTask,
     labelSmoothing: z.number().min(0).max(0.9).default(0),
     batching: Batching.default('mixed'),
+  }),
+  z.object({
+    name: z.literal('multi-task'),
+    /** Tasks of the run's data sets, each with a head of its own; the parts of a step have a task each. */
+    tasks: z
+      .array(
+        z.strictObject({
+          ...LabelledTask,
+          /** Of the task's loss. */
+          weight: Positive.default(1),
+        }),
+      )
+      .min(1)
+      .refine((tasks) => new Set(tasks.map(({ task }) => task)).size === tasks.length, {
+        error: 'expected every task once',
+      }),
+    /** T of the sampling law: a step takes a task of n labelled images with probability ~ n^(1/T). 1: by images. */
+    temperature: Positive.default(2),
+    /** Loss weights are `fixed`, or learnt from each task's noise on top of them (Kendall et al. 2018). */
+    weighting: z.enum(['fixed', 'uncertainty']).default('fixed'),
+    labelSmoothing: z.number().min(0).max(0.9).default(0),
+    batching: z.literal('mixed').default('mixed'),
   }),
 ]);
 export type MethodSpec = z.infer<typeof MethodSpec>;
@@ -114,6 +149,8 @@ export const RunSpec = z
   .object({
     kind: z.literal('medformer.run.v1').default('medformer.run.v1'),
     dataset: ContentHash,
+    /** Further data sets, all trained on together. A batch is of one of them. */
+    datasets: z.array(ContentHash).optional(),
     method: MethodSpec,
     model: z
       .union([ModelConfig, z.enum(Object.keys(MODEL_PRESETS) as [keyof typeof MODEL_PRESETS])])
@@ -132,7 +169,8 @@ export const RunSpec = z
     batchSize: z.number().int().min(2).max(65_536).default(128),
     /**
      * Parts that a step's batch is computed in, one after the other, their gradients averaged: less memory, and for
-     * losses that are means over images the same step. A contrastive loss sees the negatives of its part only.
+     * losses that are means over images the same step. A contrastive loss sees the negatives of its part only. In a
+     * multi-task run every part draws a task and a shape of its own.
      */
     accumulate: z.number().int().min(1).default(1),
     /** Moving average of the weights; a checkpoint's weights are then the averaged ones, the raw ones stand beside them. */
@@ -186,11 +224,22 @@ export const RunSpec = z
       error: 'expected checkpointEvery: a multiple of monitor.every, so that every checkpoint has its score',
     },
   )
+  .refine(({ dataset, datasets = [] }) => new Set([dataset, ...datasets]).size === datasets.length + 1, {
+    path: ['datasets'],
+    error: 'expected every data set once, and not the one of dataset',
+  })
   .refine(({ method, ema }) => ema || method.name !== 'consistency' || method.teacher === 'none', {
     path: ['ema'],
     error: 'expected { decay: ... }: the moving average is the teacher, unless method.teacher is none',
   });
 export type RunSpec = z.infer<typeof RunSpec>;
+
+/** The tasks that a method learns from labels; none of a pretext task. */
+export function labelledTasks(method: MethodSpec): LabelledTaskSpec[] {
+  if (method.name === 'multi-task') return method.tasks;
+  return 'task' in method ? [{ ordinal: 'softmax', ...method }] : [];
+}
+export type LabelledTaskSpec = z.infer<z.ZodObject<typeof LabelledTask>>;
 
 /** The run's id: what it computes, and with which code. */
 export function runId({ keep: _, ...computed }: RunSpec): string {

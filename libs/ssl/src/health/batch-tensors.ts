@@ -21,10 +21,10 @@ export function batchTensors(parts: readonly HostBatch[]): Map<string, StoredTen
 
 /** The parts again. @throws MedformerError DATA_LOSS naming a tensor that is missing */
 export function batchesOf(
-  parts: readonly Pick<HostBatch, 'images' | 'group'>[],
+  parts: readonly (Pick<HostBatch, 'images' | 'group'> & { task?: string | undefined })[],
   tensors: ReadonlyMap<string, StoredTensor>,
 ): HostBatch[] {
-  return parts.map(({ images, group }, part) => {
+  return parts.map(({ images, group, task }, part) => {
     const of = (name: string): StoredTensor => {
       const found = tensors.get(`${part}/${name}`);
       if (!found) throw new MedformerError('DATA_LOSS', `failed step: missing ${part}/${name}`);
@@ -40,6 +40,7 @@ export function batchesOf(
     const [modality, bodyPart, labels] = CODES.map((name) => of(name).data as Int32Array);
     return {
       group,
+      ...(task === undefined ? {} : { task }),
       images,
       x: x.data as Float32Array,
       shape: x.shape.slice(1),

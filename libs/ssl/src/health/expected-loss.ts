@@ -1,5 +1,5 @@
 import type { TaskHead } from '@medformer/medformer';
-import type { ExpectedLoss, RunSpec } from '@medformer/schema';
+import { type ExpectedLoss, labelledTasks, type RunSpec } from '@medformer/schema';
 import { methodOf } from '../methods/registry.js';
 import type { TrainingGroup } from '../training-group.js';
 
@@ -16,9 +16,8 @@ export function expectedLossOf(
 /** The same for a step of so many images. */
 export function expectedOfBatch(spec: RunSpec, images: number, heads: readonly TaskHead[]): ExpectedLoss {
   const part = Math.floor(images / Math.min(spec.accumulate, images));
-  // Each label of a multi-label head is a guess between two.
-  const classes = heads[0]?.multiLabel ? 2 : (heads[0]?.classes ?? 0);
-  return methodOf(spec.method).expected(spec.method, part, classes);
+  const own = labelledTasks(spec.method).flatMap(({ task }) => heads.filter((head) => head.task === task));
+  return methodOf(spec.method).expected(spec.method, part, own);
 }
 
 /** What is to be said of the first loss of random weights, where it is not where the method starts. */

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { makeBatches } from '../batch.js';
 import { BatchPlan } from '../batch-plan.js';
 import { methodOf } from '../methods/registry.js';
-import { patternSpec, patterns, runPatterns } from '../testing/patterns.js';
+import { patternData, patternSpec, patterns, runPatterns } from '../testing/patterns.js';
 import type { FailedStepState, RunState } from '../train-run.js';
 import { TrainSession } from '../train-session.js';
 import { batchesOf, batchTensors } from './batch-tensors.js';
@@ -130,19 +130,14 @@ describe.each([
   ['image-gpt', { method: { name: 'image-gpt', codes: 8, codebookPatches: 200 } }],
   ['consistency', { method: { name: 'consistency', task: 'pattern' }, ema: {} }],
   ['supervised', { method: { name: 'supervised', task: 'pattern' } }],
+  ['supervised, several labels per image', { method: { name: 'supervised', task: 'above' } }],
+  ['several tasks', { method: { name: 'multi-task', tasks: [{ task: 'pattern' }, { task: 'levels' }] } }],
 ])('an untroubled step of %s', (_, change) => {
   it('is examined to the loss and the gradient norm that it has, with terms that add up, and nothing is found', async () => {
     const spec = patternSpec({ ...change, accumulate: 2 });
     const { policies } = methodOf(spec.method);
-    const groups = [patterns([8, 8, 1], 36)];
-    const labelled = 'task' in spec.method;
-    const session = new TrainSession({
-      spec,
-      groups,
-      codes: { ...CODES, tasks: labelled ? ['pattern'] : [] },
-      heads: labelled ? [{ task: 'pattern', classes: 3 }] : [],
-      onWarning: () => {},
-    });
+    const { groups, codes, heads } = patternData(spec, [patterns([8, 8, 1], 36)]);
+    const session = new TrainSession({ spec, groups, codes, heads, onWarning: () => {} });
     const parts = makeBatches(spec, groups, CODES, policies, 1, new BatchPlan(0, [36], 12).next());
     expect(batchesOf(parts, batchTensors(parts))).toEqual(parts);
     const { terms, loss, gradientNorm, ...found } = session.examine(1, parts);

@@ -1,7 +1,7 @@
 import type { CodeKeys, TaskHead } from '@medformer/medformer';
 import type { RunSpec } from '@medformer/schema';
 import type { HostBatch } from '../batch.js';
-import { type StoredState, TrainSession } from '../train-session.js';
+import { type InitialWeights, type StoredState, TrainSession } from '../train-session.js';
 import type { ExaminedStep } from './examine-step.js';
 
 /** A step by itself, apart from the run it is of. */
@@ -15,6 +15,8 @@ export interface StepToReplay {
   /** Before the step. */
   state: StoredState;
   parts: readonly HostBatch[];
+  /** What the run started from, where parts of it are frozen. */
+  initial?: InitialWeights;
 }
 
 /**

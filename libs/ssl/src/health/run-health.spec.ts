@@ -19,6 +19,7 @@ const METHODS: [string, object][] = [
   ['image-gpt', { method: { name: 'image-gpt', codes: 8, codebookPatches: 200 } }],
   ['consistency', { method: { name: 'consistency', task: 'pattern' }, ema: {} }],
   ['supervised', { method: { name: 'supervised', task: 'pattern' } }],
+  ['multi-task', { method: { name: 'multi-task', tasks: [{ task: 'pattern' }, { task: 'above' }] } }],
 ];
 
 beforeAll(async () => {
@@ -92,7 +93,7 @@ it('warns of a first loss that is nowhere near its start', async () => {
     const transferred = await runPatterns(spec, {
       initial: {
         checkpoint: 'some',
-        transfer: { weights: new Map(), reshaped: [], leftBehind: [] },
+        transfer: { weights: new Map(), newRows: new Map(), reshaped: [], leftBehind: [] },
         allow: ['*'],
       },
     });

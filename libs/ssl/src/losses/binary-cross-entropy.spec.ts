@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { tf, useBackend } from '@medformer/tensorflow';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { gradientError, tensorsLeft } from '../testing/gradient-check.js';
@@ -63,4 +64,63 @@ it('counts a flag as right on its own side of one half', () => {
   ]);
 
   expect(numberOf(accuracyOfFlags(logits, tf.tensor2d(FLAGS)))).toBeCloseTo(4 / 6, 6);
+});
+
+describe('flags that are not known', () => {
+  it('do not count, neither in the loss nor in its gradient nor in the accuracy', () => {
+    const logits = tf.tensor2d([[2, -1, 0.3]]);
+    const flags = tf.tensor2d([[1, -1, 0]]);
+    const known = (x: tf.Tensor) => tf.concat([tf.slice(x, [0, 0], [1, 1]), tf.slice(x, [0, 2], [1, 1])], 1);
+
+    for (const smoothing of [0, 0.2])
+      expect(numberOf(binaryCrossEntropy(logits, flags, smoothing))).toBeCloseTo(
+        numberOf(binaryCrossEntropy(known(logits), known(flags), smoothing)),
+        6,
+      );
+    expect(
+      tf
+        .grad((x: tf.Tensor) => binaryCrossEntropy(x, flags))(logits)
+        .dataSync()[1],
+    ).toBe(0);
+    expect(numberOf(accuracyOfFlags(logits, flags))).toBe(0.5);
+  });
+
+  it('altogether give a loss of 0 without a gradient', () => {
+    const [logits, flags] = [tf.tensor2d([[3, -2]]), tf.tensor2d([[-1, -1]])];
+
+    expect(numberOf(binaryCrossEntropy(logits, flags))).toBe(0);
+    expect([
+      ...tf
+        .grad((x: tf.Tensor) => binaryCrossEntropy(x, flags))(logits)
+        .dataSync(),
+    ]).toEqual([0, 0]);
+    expect(numberOf(accuracyOfFlags(logits, flags))).toBe(0);
+  });
+});
+
+interface Case {
+  images: number;
+  labels: number;
+  smoothing: number;
+  logits: number[];
+  flags: number[];
+  loss: number;
+  accuracy: number;
+  gradient: number[];
+}
+
+it('agrees with PyTorch in value, gradient and accuracy, labels missing or not', () => {
+  const file = new URL('../../golden/ssl-tasks.json', import.meta.url);
+  const { multiLabel } = JSON.parse(readFileSync(file, 'utf8')) as { multiLabel: Case[] };
+  for (const { images, labels, smoothing, ...given } of multiLabel) {
+    const logits = tf.tensor2d(given.logits, [images, labels]);
+    const flags = tf.tensor2d(given.flags, [images, labels]);
+
+    expect(numberOf(binaryCrossEntropy(logits, flags, smoothing))).toBeCloseTo(given.loss, 5);
+    expect(numberOf(accuracyOfFlags(logits, flags))).toBeCloseTo(given.accuracy, 6);
+    const gradient = tf
+      .grad((x: tf.Tensor) => binaryCrossEntropy(x, flags, smoothing))(logits)
+      .dataSync();
+    for (const [at, value] of given.gradient.entries()) expect(gradient[at]!).toBeCloseTo(value, 6);
+  }
 });

@@ -4,7 +4,7 @@ import { MedformerError, type MethodSpec } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
 import { consistency as consistencyLoss, embeddingConsistency, rampUp } from '../losses/consistency.js';
 import { accuracyOf, crossEntropy } from '../losses/cross-entropy.js';
-import { expectedOfClasses } from './expected-of-classes.js';
+import { expectedOfHead } from './expected-of-classes.js';
 import type { Method } from './method.js';
 
 type ConsistencySpec = Extract<MethodSpec, { name: 'consistency' }>;
@@ -34,7 +34,7 @@ export const consistency: Method<ConsistencySpec> = {
   },
   ramp: ({ rampShare }, step, steps) => rampUp(step, rampShare * steps),
   /** Of the labelled images; the consistency weighs next to nothing at the start and is 0 at its best. */
-  expected: ({ labelSmoothing }, _batch, classes) => expectedOfClasses(classes, { labelSmoothing }),
+  expected: (spec, _batch, heads) => expectedOfHead(heads[0]!, spec),
 };
 
 interface Predictions {

@@ -1,3 +1,4 @@
+import type { TaskHead } from '@medformer/medformer';
 import type { ExpectedLoss } from '@medformer/schema';
 
 /** Logits of a random head are no farther apart than makes up for this much of cross entropy. */
@@ -20,4 +21,12 @@ export function expectedOfClasses(
     ? { least: 0.999 * start, most: 1.001 * start }
     : { least: 0.5 * start, most: start + LOGIT_SPREAD };
   return { start, floor, collapsed: start, first };
+}
+
+/** The same of a task's head; each label of a multi-label head is a guess between two. */
+export function expectedOfHead(
+  { kind, classes }: TaskHead,
+  { labelSmoothing }: { labelSmoothing: number },
+): ExpectedLoss {
+  return expectedOfClasses(kind === 'multi-label' ? 2 : classes, { labelSmoothing });
 }

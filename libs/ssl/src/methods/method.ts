@@ -1,4 +1,4 @@
-import type { InputStatistics, Medformer, ModelInput } from '@medformer/medformer';
+import type { InputStatistics, Medformer, ModelInput, TaskHead } from '@medformer/medformer';
 import type { ExpectedLoss, MethodSpec, ModelConfig, Rng, StoredTensor, ViewPolicy } from '@medformer/schema';
 import type { tf } from '@medformer/tensorflow';
 import type { TrainingGroup } from '../training-group.js';
@@ -32,10 +32,12 @@ export interface Arrangement {
 /** What a loss is given beside the images. */
 export interface LossInput {
   /**
-   * One-hot [B, C] of methods that use labels, an unlabelled image's row all zeros; of a multi-label head its flags; [B, 1]
-   * of nothing else.
+   * One-hot [B, C] of methods that use labels, an unlabelled image's row all zeros; of a multi-label head its flags, -1
+   * where unknown; [B, 1] of nothing else.
    */
   labels: tf.Tensor;
+  /** Whose labels they are, in a run of several tasks. */
+  task?: string;
   /** What `arrange` drew. */
   drawn: Record<string, tf.Tensor>;
   /** The model with the moving average of its weights, where the run keeps one. */
@@ -80,5 +82,5 @@ export interface Method<Spec extends MethodSpec = MethodSpec> {
   /** Features [B, D] that probes and kNN read, where they are not the model's embedding. */
   embed?(spec: Spec, model: Medformer, input: ModelInput): tf.Tensor;
   /** What the loss of `batch` images is before training, where a closed form is known. */
-  expected(spec: Spec, batch: number, classes: number): ExpectedLoss;
+  expected(spec: Spec, batch: number, heads: readonly TaskHead[]): ExpectedLoss;
 }

@@ -20,6 +20,7 @@ const SPECS: Record<Name, MethodSpec> = {
   'image-gpt': MethodSpec.parse({ name: 'image-gpt', codes: 6 }),
   consistency: MethodSpec.parse({ name: 'consistency', task: 'region' }),
   supervised: MethodSpec.parse({ name: 'supervised', task: 'region' }),
+  'multi-task': MethodSpec.parse({ name: 'multi-task', tasks: [{ task: 'region' }] }),
 };
 
 /** What stands behind each method: its loss, its head where it has one, and the peer's values it is held to. */
@@ -35,6 +36,7 @@ const EVIDENCE: Record<Name, { loss: string; head?: string; golden: [file: strin
   'image-gpt': { loss: 'next-token', golden: ['ssl-image-gpt', 'nextToken'] },
   consistency: { loss: 'consistency', golden: ['ssl-consistency', 'consistency'] },
   supervised: { loss: 'cross-entropy', golden: ['ssl', 'crossEntropy'] },
+  'multi-task': { loss: 'task-loss', golden: ['ssl-tasks', 'multiLabel'] },
 };
 
 const ROOT = new URL('../../../../', import.meta.url);
@@ -49,6 +51,8 @@ const CONFIG: ModelConfig = {
   frequencies: 2,
 };
 const CLASSES = 3;
+const headsOf = (classes: number) => [{ task: 'region', classes }];
+const HEADS = headsOf(CLASSES);
 const IMAGES = 6;
 const SHAPES: [string, number[]][] = [
   ['images', [12, 12, 1]],
@@ -128,7 +132,7 @@ describe.each(Object.values(SPECS))('$name', (spec) => {
   it.each(SHAPES)(
     'has a first loss of %s within what is expected of random weights, on any seed',
     (_, shape) => {
-      const { first, start, floor, collapsed } = methodOf(spec).expected(spec, IMAGES, CLASSES);
+      const { first, start, floor, collapsed } = methodOf(spec).expected(spec, IMAGES, HEADS);
       for (const seed of [0, 1, 2]) {
         const { model, loss } = prepared(spec, shape, seed);
         const value = tf.tidy(() => loss().loss.dataSync()[0]!);
@@ -180,14 +184,17 @@ describe('the features that probes read', () => {
 
 describe('the loss to expect before anything is learnt', () => {
   it('is ln(2N - 1) for SimCLR and ln(classes) for labels', () => {
-    expect(methodOf(SPECS.simclr).expected(SPECS.simclr, 128, 0).start).toBeCloseTo(5.541, 3);
-    expect(methodOf(SPECS.supervised).expected(SPECS.supervised, 128, 10).start).toBeCloseTo(Math.log(10), 9);
+    expect(methodOf(SPECS.simclr).expected(SPECS.simclr, 128, []).start).toBeCloseTo(5.541, 3);
+    expect(methodOf(SPECS.supervised).expected(SPECS.supervised, 128, headsOf(10)).start).toBeCloseTo(
+      Math.log(10),
+      9,
+    );
   });
 
   it('is D (1 + 1/N) + lambda D (D - 1) / N for Barlow Twins, with the last term as its floor', () => {
     const spec = MethodSpec.parse({ name: 'barlow-twins', projection: [9, 2048], lambda: 0.005 });
 
-    const { start, floor } = methodOf(spec).expected(spec, 256, 0);
+    const { start, floor } = methodOf(spec).expected(spec, 256, []);
 
     expect(start).toBeCloseTo(2137.9, 0);
     expect(floor).toBeCloseTo((0.005 * 2048 * 2047) / 256, 6);
@@ -196,8 +203,8 @@ describe('the loss to expect before anything is learnt', () => {
   it('is ln(permutations) for jigsaw, and at most 1 for masked autoencoding', () => {
     const spec = MethodSpec.parse({ name: 'jigsaw', permutations: 1000 });
 
-    expect(methodOf(spec).expected(spec, 64, 0)).toMatchObject({ start: Math.log(1000), floor: 0 });
-    expect(methodOf(SPECS.mae).expected(SPECS.mae, 64, 0)).toMatchObject({ start: 1, floor: 0 });
+    expect(methodOf(spec).expected(spec, 64, [])).toMatchObject({ start: Math.log(1000), floor: 0 });
+    expect(methodOf(SPECS.mae).expected(SPECS.mae, 64, [])).toMatchObject({ start: 1, floor: 0 });
   });
 
   it('has as its floor, for NT-Xent, a simplex of coinciding views', () => {
@@ -206,17 +213,17 @@ describe('the loss to expect before anything is learnt', () => {
     const pull = Math.exp(1 / 0.5);
     const push = Math.exp(-1 / 3 / 0.5);
 
-    const { start, floor, collapsed } = methodOf(spec).expected(spec, 4, 0);
+    const { start, floor, collapsed } = methodOf(spec).expected(spec, 4, []);
     expect([start, collapsed]).toEqual([Math.log(7), Math.log(7)]);
     expect(floor).toBeCloseTo(-Math.log(pull / (pull + 6 * push)), 12);
-    const sum = methodOf(spec).expected({ ...spec, reduction: 'sum' } as MethodSpec, 4, 0);
+    const sum = methodOf(spec).expected({ ...spec, reduction: 'sum' } as MethodSpec, 4, []);
     expect(sum.floor).toBeCloseTo(2 * floor!, 12);
   });
 
   it('has as its floor, for labels, the entropy of the smoothed ones', () => {
     const floorOf = (labelSmoothing: number) => {
       const spec = MethodSpec.parse({ name: 'supervised', task: 'region', labelSmoothing });
-      return methodOf(spec).expected(spec, 8, 4).floor!;
+      return methodOf(spec).expected(spec, 8, headsOf(4)).floor!;
     };
 
     expect(floorOf(0)).toBe(0);
@@ -242,9 +249,8 @@ function prepared(spec: MethodSpec, shape: number[], seed = 0) {
   });
   const arranged = arrange(run, { x, shape, views, images: IMAGES }, 1);
   const stored = method.fit?.(spec, [group(shape)], CONFIG, 0);
-  const heads = [{ task: 'region', classes: CLASSES }];
   const codes = { modalities: [], bodyParts: [], tasks: ['region'] };
-  const model = new Medformer(CONFIG, codes, heads, { seed, ...(stored ? { stored } : {}) });
+  const model = new Medformer(CONFIG, codes, HEADS, { seed, ...(stored ? { stored } : {}) });
   const before = new Set(model.parameters.entries().map(([name]) => name));
   const loss = (): MethodLoss => {
     const pixels = tf.tensor(arranged.x, [views * IMAGES * arranged.copies, ...arranged.shape]);
@@ -257,7 +263,7 @@ function prepared(spec: MethodSpec, shape: number[], seed = 0) {
       spec,
       model,
       { ...model.prepare(pixels, {}), x: pixels },
-      { labels, drawn: Object.fromEntries(drawn), teacher: model, ramp: tf.scalar(1) },
+      { labels, task: 'region', drawn: Object.fromEntries(drawn), teacher: model, ramp: tf.scalar(1) },
     );
   };
   return { model, before, loss };

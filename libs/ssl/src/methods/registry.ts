@@ -7,6 +7,7 @@ import { imageGpt } from './image-gpt.js';
 import { jigsaw } from './jigsaw.js';
 import { mae } from './mae.js';
 import type { Method } from './method.js';
+import { multiTask } from './multi-task.js';
 import { simclr } from './simclr.js';
 import { supervised } from './supervised.js';
 
@@ -19,6 +20,7 @@ export const METHODS: { [Name in MethodSpec['name']]: Method<Extract<MethodSpec,
   'image-gpt': imageGpt,
   consistency,
   supervised,
+  'multi-task': multiTask,
 };
 
 /** The method of this spec; the spec's own type is known to fit by the table above. */

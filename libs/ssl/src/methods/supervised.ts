@@ -1,8 +1,7 @@
 import { VIEW_POLICIES } from '@medformer/augment';
 import type { MethodSpec } from '@medformer/schema';
-import { accuracyOfFlags, binaryCrossEntropy } from '../losses/binary-cross-entropy.js';
-import { accuracyOf, crossEntropy } from '../losses/cross-entropy.js';
-import { expectedOfClasses } from './expected-of-classes.js';
+import { taskLoss } from '../losses/task-loss.js';
+import { expectedOfHead } from './expected-of-classes.js';
 import type { Method } from './method.js';
 
 /** Normal training on labels, the comparison every pretext task has to beat. */
@@ -11,18 +10,7 @@ export const supervised: Method<Extract<MethodSpec, { name: 'supervised' }>> = {
   policies: VIEW_POLICIES.supervised,
   loss(spec, model, input, { labels }) {
     const logits = model.classify(input, spec.task);
-    if (model.heads.some(({ task, multiLabel }) => task === spec.task && multiLabel)) {
-      return {
-        loss: binaryCrossEntropy(logits, labels, spec.labelSmoothing),
-        h: logits,
-        accuracy: accuracyOfFlags(logits, labels),
-      };
-    }
-    return {
-      loss: crossEntropy(logits, labels, spec.labelSmoothing),
-      h: logits,
-      accuracy: accuracyOf(logits, labels),
-    };
+    return { ...taskLoss(model.headOf(spec.task), logits, labels, spec.labelSmoothing), h: logits };
   },
-  expected: ({ labelSmoothing }, _batch, classes) => expectedOfClasses(classes, { labelSmoothing }),
+  expected: (spec, _batch, heads) => expectedOfHead(heads[0]!, spec),
 };

@@ -1,4 +1,5 @@
-import { type ImageRecord, Rng, RunSpec, sha256 } from '@medformer/schema';
+import type { CodeKeys, TaskHead } from '@medformer/medformer';
+import { type ImageRecord, labelledTasks, Rng, RunSpec, sha256 } from '@medformer/schema';
 import { type RunState, type StepReport, type TrainRun, trainRun } from '../train-run.js';
 import type { TrainingGroup } from '../training-group.js';
 
@@ -15,7 +16,10 @@ export function patternSpec(change: object): RunSpec {
   });
 }
 
-/** Waves of three brightnesses, the classes, each of its own direction and phase. */
+/**
+ * Waves of three brightnesses, each of its own direction and phase. Task `pattern` tells the three, `levels` takes them as
+ * ordered, and `above` says of each of two brightnesses whether an image is above it.
+ */
 export function patterns(shape: number[], images: number): TrainingGroup {
   const size = shape.reduce((product, edge) => product * edge, 1);
   const [width, height] = [shape.at(-2)!, shape.at(-3)!];
@@ -35,7 +39,11 @@ export function patterns(shape: number[], images: number): TrainingGroup {
       bodyPart: 'whole-body',
       shape,
       pixelType: 'uint8',
-      labels: { pattern: index % 3 },
+      labels: {
+        pattern: index % 3,
+        levels: index % 3,
+        above: [Number(index % 3 > 0), Number(index % 3 > 1)],
+      },
       source: sha256(`source ${index}`),
       tensor: 't',
       row: index,
@@ -44,17 +52,36 @@ export function patterns(shape: number[], images: number): TrainingGroup {
   return { shape, pixels, records };
 }
 
+const HEADS: Record<string, TaskHead> = {
+  pattern: { task: 'pattern', classes: 3 },
+  levels: { task: 'levels', classes: 3, kind: 'ordinal', ordinal: 'cumulative' },
+  above: { task: 'above', classes: 2, kind: 'multi-label' },
+};
+
+/** Codes, heads and images of a run over groups of patterns. */
+export function patternData(
+  { method }: Pick<RunSpec, 'method'>,
+  groups: TrainingGroup[],
+): { groups: TrainingGroup[]; codes: CodeKeys; heads: TaskHead[] } {
+  const tasks = labelledTasks(method).map(({ task }) => task);
+  return {
+    groups:
+      method.name === 'multi-task' && groups.every(({ task }) => task === undefined)
+        ? tasks.flatMap((task) => groups.map((group) => ({ ...group, task })))
+        : groups,
+    codes: { modalities: ['ct'], bodyParts: [], tasks },
+    heads: tasks.map((task) => HEADS[task]!),
+  };
+}
+
 /** Everything a run of patterns tells, up to its end or its error. */
-export async function runPatterns(spec: RunSpec, given: Partial<TrainRun> = {}) {
+export async function runPatterns(spec: RunSpec, { groups, ...given }: Partial<TrainRun> = {}) {
   const states: RunState[] = [];
   const reports: StepReport[] = [];
   const warnings: string[] = [];
-  const labelled = 'task' in spec.method;
   const done = trainRun({
     spec,
-    groups: [patterns([8, 8, 1], 36)],
-    codes: { modalities: ['ct'], bodyParts: [], tasks: labelled ? ['pattern'] : [] },
-    heads: labelled ? [{ task: 'pattern', classes: 3 }] : [],
+    ...patternData(spec, groups ?? [patterns([8, 8, 1], 36)]),
     signal: new AbortController().signal,
     onStep: (report) => reports.push(report),
     onCheckpoint: async (state) => void states.push(state),

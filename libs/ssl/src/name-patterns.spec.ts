@@ -1,6 +1,6 @@
 import { OptimiserSpec } from '@medformer/schema';
 import { describe, expect, it } from 'vitest';
-import { isDecayed, unusedPatterns } from './decayed.js';
+import { isNamed, unusedPatterns } from './name-patterns.js';
 
 const NAMES = [
   'body/00/mlp/expand/weight',
@@ -26,8 +26,8 @@ describe('weight decay', () => {
   });
 
   it('takes a pattern literally apart from its stars, and for the whole name', () => {
-    expect(isDecayed('body/weights', ['*/weight'])).toBe(false);
-    expect(isDecayed('bodyxnorm', ['body.norm'])).toBe(false);
+    expect(isNamed('body/weights', ['*/weight'])).toBe(false);
+    expect(isNamed('bodyxnorm', ['body.norm'])).toBe(false);
   });
 
   it('names the patterns that fit no parameter', () => {
@@ -35,4 +35,4 @@ describe('weight decay', () => {
   });
 });
 
-const decayedBy = (patterns: string[]) => NAMES.filter((name) => isDecayed(name, patterns));
+const decayedBy = (patterns: string[]) => NAMES.filter((name) => isNamed(name, patterns));

@@ -1,8 +1,8 @@
 /**
- * Whether weight decay applies to the parameter of this name: the last of the patterns that fits decides, and none
- * means no. A star stands for anything, a leading `!` takes out.
+ * Whether patterns name this parameter: the last one that fits decides, and none means no. A star stands for anything, a
+ * leading `!` takes out.
  */
-export function isDecayed(name: string, patterns: readonly string[]): boolean {
+export function isNamed(name: string, patterns: readonly string[]): boolean {
   const last = patterns.findLast((pattern) => fits(name, pattern));
   return last !== undefined && !last.startsWith('!');
 }

@@ -1,0 +1,96 @@
+import { loadImages, resolveDataset } from '@medformer/dataset';
+import type { CodeKeys } from '@medformer/medformer';
+import type { ObjectStore } from '@medformer/object-store';
+import {
+  type DatasetManifest,
+  type LabelSpace,
+  labelledTasks,
+  MedformerError,
+  type RunSpec,
+  type Split,
+} from '@medformer/schema';
+import type { MonitoredImages, TrainingGroup } from '@medformer/ssl';
+import { monitoredSpaceOf } from './label-space.js';
+import { labelledSubset, withOtherLabelsHidden } from './labelled-subset.js';
+
+/** The manifests of all data sets of a run, in the order of its spec. */
+export async function manifestsOf(
+  store: ObjectStore,
+  { dataset, datasets = [] }: RunSpec,
+): Promise<DatasetManifest[]> {
+  const resolved = await Promise.all([dataset, ...datasets].map((address) => resolveDataset(store, address)));
+  return resolved.map(({ manifest }) => manifest);
+}
+
+/** Images of a split by shape, a data set after the other. */
+export async function loadSplit(
+  store: ObjectStore,
+  manifests: readonly DatasetManifest[],
+  split: Split,
+  { dimensions }: RunSpec,
+  signal: AbortSignal,
+): Promise<TrainingGroup[]> {
+  const groups: TrainingGroup[] = [];
+  for (const manifest of manifests)
+    groups.push(...(await loadImages(store, manifest, { split, dimensions, signal })));
+  return groups;
+}
+
+/**
+ * What a run may see: of one task labelled images only, of several those of each under its name, of a semi-supervised run
+ * all images with few labels shown, or all.
+ * @param spaces of the tasks, in the order of the spec
+ * @throws MedformerError FAILED_PRECONDITION naming a task without a labelled image
+ */
+export function imagesFor(
+  { method }: RunSpec,
+  images: TrainingGroup[],
+  spaces: readonly LabelSpace[],
+): TrainingGroup[] {
+  const tasks = labelledTasks(method);
+  if (tasks.length === 0) return images;
+  if (method.name === 'consistency') return withOtherLabelsHidden(images, method, spaces[0]!);
+  return tasks.flatMap((wanted, at) => {
+    const own = labelledSubset(images, wanted, spaces[at]!);
+    if (method.name !== 'multi-task') return own;
+    if (own.length > 0) return own.map((group) => ({ ...group, task: wanted.task }));
+    throw new MedformerError(
+      'FAILED_PRECONDITION',
+      `method.tasks.${at}: no image to train on has a label for ${wanted.task}`,
+    );
+  });
+}
+
+/** The keys that get a code of their own. One that is always withheld would never be trained: it does not exist. */
+export function codeKeysOf(
+  { codeDropout }: RunSpec,
+  manifests: readonly DatasetManifest[],
+): Pick<CodeKeys, 'modalities' | 'bodyParts'> {
+  const keys = (of: 'modalities' | 'bodyParts') =>
+    [...new Set(manifests.flatMap(({ census }) => Object.keys(census[of])))].sort();
+  return {
+    modalities: codeDropout.modality < 1 ? keys('modalities') : [],
+    bodyParts: codeDropout.bodyPart < 1 ? keys('bodyParts') : [],
+  };
+}
+
+/** The images that the run's monitor scores features by. */
+export async function monitoredImages(
+  store: ObjectStore,
+  manifests: readonly DatasetManifest[],
+  spec: RunSpec,
+  images: TrainingGroup[],
+  signal: AbortSignal,
+): Promise<{ monitored?: MonitoredImages }> {
+  const space = monitoredSpaceOf(spec, manifests);
+  if (!spec.monitor || !space) return {};
+  const validation = await loadSplit(store, manifests, 'val', spec, signal);
+  const all = { task: spec.monitor.task, labelSeed: 0 };
+  return {
+    monitored: {
+      space,
+      train: labelledSubset(images, spec.monitor, space),
+      validation: labelledSubset(validation, all, space),
+    },
+  };
+}
