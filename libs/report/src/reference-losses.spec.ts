@@ -23,7 +23,9 @@ describe('referenceLosses', () => {
   it('have a name for the start of every method', () => {
     for (const option of MethodSpec.options) {
       const name = option.shape.name.value;
-      const [start] = referenceLosses(recordOf({ name, task: 'region' }, { start: 1 }));
+      const [start] = referenceLosses(
+        recordOf({ name, task: 'region', tasks: [{ task: 'region' }] }, { start: 1 }),
+      );
       expect(start?.label).toMatch(/\w/);
     }
   });

@@ -163,7 +163,7 @@ describe('a training run', () => {
     });
     const { state } = await run({ spec, groups: [groupOf([12, 12, 1], 60)] });
 
-    const chance = methodOf(spec.method).expected(spec.method, spec.batchSize, 0).start!;
+    const chance = methodOf(spec.method).expected(spec.method, spec.batchSize, []).start!;
     expect(state.history[0]!.loss).toBeGreaterThan(0.8 * chance);
     expect(state.history[0]!.loss).toBeLessThan(1.3 * chance);
     expect(meanLoss(state.history.slice(-20))).toBeLessThan(0.95 * meanLoss(state.history.slice(0, 20)));
@@ -504,7 +504,7 @@ function eagerly(spec: RunSpec): { losses: number[]; weights: Map<string, Stored
     const [batch] = makeBatches(spec, groups, CODES, method.policies, step, plan.next());
     tf.tidy(() => {
       const { x, shape, modality, bodyPart, labels } = batch!;
-      const results = trainStep({ spec, model, layout, decayed }, vectors, {
+      const { results } = trainStep({ spec, model, layout, decayed }, vectors, {
         x: tf.tensor(x, [modality.length, ...shape]),
         modality: rows(modality, 3),
         bodyPart: tf.ones([bodyPart.length, 1]),
