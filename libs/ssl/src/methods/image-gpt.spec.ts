@@ -34,7 +34,7 @@ describe.each(SHAPES)('image GPT over images [%i, %i, %i, ...]', (...shape) => {
       const { loss, h, accuracy } = imageGpt.loss(SPEC, model, inputOf(model, group), given());
 
       expect(numberOf(loss)).toBeCloseTo(Math.log(12), 5);
-      expect(imageGpt.expected(SPEC, 6, 0).start).toBe(Math.log(12));
+      expect(imageGpt.expected(SPEC, 6, []).start).toBe(Math.log(12));
       expect(numberOf(accuracy!)).toBeLessThanOrEqual(1);
       expect(h.shape).toEqual([6, CONFIG.width]);
       const embedded = imageGpt.embed!(SPEC, model, inputOf(model, group));
