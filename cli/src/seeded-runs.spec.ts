@@ -20,6 +20,10 @@ describe('seeds in a spec', () => {
 
     expect(methods(method)).toEqual([{ ...method, labelSeed: 3 }]);
     expect(methods({ ...method, labelSeed: 0 })).toEqual([{ ...method, labelSeed: 0 }]);
+    const tasks = [{ task: 'a', labelsPerClass: 5 }, { task: 'b' }];
+    expect(methods({ name: 'multi-task', tasks })).toEqual([
+      { name: 'multi-task', tasks: [{ ...tasks[0], labelSeed: 3 }, tasks[1]] },
+    ]);
     expect(methods({ name: 'supervised', task: 'region' })).toEqual([{ name: 'supervised', task: 'region' }]);
   });
 

@@ -88,6 +88,9 @@ export function seedsTable(runs: readonly SeededRun[]): string {
 
 function labelledBy(method: unknown, seed: number): unknown {
   if (typeof method !== 'object' || method === null) return method;
+  // Of several tasks each draws its own.
+  if ('tasks' in method && Array.isArray(method.tasks))
+    return { ...method, tasks: method.tasks.map((task: unknown) => labelledBy(task, seed)) };
   const drawsLabels = 'labelsPerClass' in method && !('labelSeed' in method);
   return drawsLabels ? { ...method, labelSeed: seed } : method;
 }

@@ -1,4 +1,4 @@
-import { RunSpec } from '@medformer/schema';
+import { RunSpec, sha256 } from '@medformer/schema';
 import type { Command } from 'commander';
 import { collect } from '../arguments.js';
 import { resolveCheckpoint } from '../checkpoints.js';
@@ -66,8 +66,10 @@ async function withInitial(context: Context, spec: Spec): Promise<Spec> {
   };
 }
 
-/** `dataset` may be a name here; the service finds its manifest and fills in its own code version. */
+/** Data sets may be names here; the service finds their manifests and fills in its own code version. */
 export function checkRunSpec(spec: Spec, what: string): void {
-  const dataset = typeof spec.dataset === 'string' ? { dataset: '0'.repeat(64) } : {};
-  checkSpec(RunSpec, spec, { ...dataset, codeVersion: 'unset' }, what);
+  const standIn = (named: unknown) => (typeof named === 'string' ? sha256(named) : named);
+  const dataset = typeof spec.dataset === 'string' ? { dataset: standIn(spec.dataset) } : {};
+  const datasets = Array.isArray(spec.datasets) ? { datasets: spec.datasets.map(standIn) } : {};
+  checkSpec(RunSpec, spec, { ...dataset, ...datasets, codeVersion: 'unset' }, what);
 }
