@@ -73,7 +73,14 @@ export function scoreTable(report: ScoreReport): string {
     ...columns.map(([metric]) => (row[metric] ? meanAndStd(row[metric]) : '')),
   ]);
   const scores = table(['', 'protocol', ...columns.map(([, name]) => name)], rows);
-  return [report.spec.title, subtitle, scores, ...intervalLines(report), ...testLines(report)].join('\n');
+  return [
+    report.spec.title,
+    subtitle,
+    scores,
+    ...sharedCodeLines(report),
+    ...intervalLines(report),
+    ...testLines(report),
+  ].join('\n');
 }
 
 /** Recall, precision and F1 of every class, row by row. */
@@ -91,6 +98,12 @@ export function classTable({ rows, classes }: ScoreReport): string {
     ]),
   );
   return table(['', 'protocol', 'class', 'images', 'recall', 'precision', 'F1'], lines);
+}
+
+function sharedCodeLines({ rows }: ScoreReport): string[] {
+  return rows.flatMap(({ label, protocol, sharedCodes }) =>
+    sharedCodes ? [`${label}, ${protocol}: the shared code stood in for ${sharedCodes.join(', ')}`] : [],
+  );
 }
 
 function intervalLines({ rows, spec }: ScoreReport): string[] {

@@ -1,7 +1,15 @@
 import type { LoadedCheckpoint } from '@medformer/checkpoint';
 import { codeNames, knownCodes, type Matrix, takeRows } from '@medformer/evaluators';
-import { type Forward, Medformer, probabilitiesOf, type RunOptions, runModel } from '@medformer/medformer';
-import type { LabelSpace } from '@medformer/schema';
+import {
+  type CodeNames,
+  codeRows,
+  type Forward,
+  Medformer,
+  probabilitiesOf,
+  type RunOptions,
+  runModel,
+} from '@medformer/medformer';
+import type { CheckpointRecord, LabelSpace } from '@medformer/schema';
 import { features } from '@medformer/ssl';
 import { type LabelledImages, selectImages } from './labelled-images.js';
 
@@ -21,6 +29,8 @@ export interface CheckpointFeatures {
   testEmbeddings: Matrix;
   /** Probabilities of the model's own head, `[test images, classes]`; of multi-label tasks of each label by itself. */
   testScores: Matrix;
+  /** Keys of test images that the checkpoint has no code for, such as `modality mri`. */
+  sharedCodes: string[];
 }
 
 export async function computeFeatures(
@@ -47,8 +57,18 @@ export async function computeFeatures(
         ),
       testEmbeddings,
       testScores,
+      sharedCodes: sharedCodes(record, codeNames(codes, test.records)),
     };
   } finally {
     model.dispose();
   }
+}
+
+function sharedCodes({ codes }: CheckpointRecord, { modality = [], bodyPart = [] }: CodeNames): string[] {
+  const unknown = (keys: string[], names: string[], what: string) =>
+    codeRows(keys, names).unknown.map((name) => `${what} ${name}`);
+  return [
+    ...unknown(codes.modalities, modality, 'modality'),
+    ...unknown(codes.bodyParts, bodyPart, 'body part'),
+  ].sort();
 }

@@ -106,8 +106,11 @@ async function evaluateIn(
       seeded.push({ seed, scores: rounded(scores) });
     }
     const all = seeded.map(({ scores }) => scores);
+    const used = repetitions[index]!.map(({ checkpoint }) => features.get(checkpoint)!);
+    const sharedCodes = [...new Set(used.flatMap((of) => of.sharedCodes))];
     rows.push({
       ...scoreRow(entry, all, test.labels, space),
+      ...(sharedCodes.length > 0 ? { sharedCodes } : {}),
       ...(spec.intervals ? { intervals: rowIntervals(all, test.labels, units, spec.intervals) } : {}),
       scores: await putScores(store, seeded, test),
     });

@@ -11,7 +11,7 @@ import { type EvaluateResponse, EvaluationServiceClient, ScoresFormat } from '@m
 import { headOf, INPUT_STATISTICS, Medformer } from '@medformer/medformer';
 import { type ObjectStore, openObjectStore } from '@medformer/object-store';
 import { baseConfig, type RunningService, runService } from '@medformer/rpc';
-import { Rng, RunSpec, ScoreReport, type Split, sha256 } from '@medformer/schema';
+import { labelledTasks, Rng, RunSpec, ScoreReport, type Split, sha256 } from '@medformer/schema';
 import { useBackend } from '@medformer/tensorflow';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -111,6 +111,28 @@ describe('Evaluate', () => {
     // Two labels show in the brightness; the third is random.
     expect(report.rows[0]?.auc.mean).toBeGreaterThan(0.7);
     expect(report.embeddingMaps[0]?.points.some((point) => point.class === undefined)).toBe(true);
+  });
+
+  it('scores every task of a checkpoint of several by its own head, and says where it has no code of its own', async () => {
+    const tasks = [{ task: 'region' }, { task: 'signs' }];
+    const several = await untrained({ name: 'multi-task', tasks }, 5, ['ct']);
+    for (const { task, classes } of [REGION, SIGNS]) {
+      const entries = [{ label: 'MT', protocol: 'head', checkpoints: [several] }];
+      const { report } = await evaluate({ ...wholeSpec(), task, entries });
+
+      const { seeded } = await getScores(store, report.rows[0]!);
+      const { columns, data } = seeded[0]!.scores;
+      expect(columns).toBe(classes.length);
+      const sums = Array.from({ length: 30 }, (_, row) =>
+        data.slice(row * columns, (row + 1) * columns).reduce((sum, value) => sum + value, 0),
+      );
+      // Probabilities of classes add up to 1, those of labels stand by themselves.
+      expect(sums.every((sum) => Math.abs(sum - 1) < 1e-5)).toBe(task === 'region');
+      expect(report.rows[0]!.sharedCodes).toEqual(['modality mr']);
+      expect(report.embeddingMaps).toEqual([]);
+    }
+    const { report } = await evaluate({ ...wholeSpec(), entries: [entry('knn')] });
+    expect(report.rows[0]!.sharedCodes).toBeUndefined();
   });
 
   it('gives intervals over subjects and paired tests where they are asked for', async () => {
@@ -482,11 +504,13 @@ function cohort(): DatasetImage[] {
 }
 
 /** A checkpoint as training writes one, of a network with random weights. */
-async function untrained(method: object, seed: number): Promise<string> {
+async function untrained(method: object, seed: number, modalities = ['ct', 'mr']): Promise<string> {
   const spec = RunSpec.parse({ dataset, method, steps: 1, batchSize: 8, seed, codeVersion: 'test' });
-  const heads = spec.method.name === 'supervised' ? [headOf(REGION)] : [];
+  const heads = labelledTasks(spec.method).map(({ task }) =>
+    headOf([REGION, FINDING, SIGNS].find((space) => space.task === task)!),
+  );
   const codes = {
-    modalities: ['ct', 'mr'],
+    modalities,
     bodyParts: ['whole-body'],
     tasks: heads.map(({ task }) => task),
   };
@@ -496,6 +520,7 @@ async function untrained(method: object, seed: number): Promise<string> {
   return writeCheckpoint(store, spec, codes, INPUT_STATISTICS, {
     step: 1,
     weights,
+    heads,
     optimiser: new Map(),
     history: [{ step: 1, loss: 1, learningRate: 0, gradientNorm: 0 }],
   });

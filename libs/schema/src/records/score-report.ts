@@ -73,6 +73,8 @@ export const ScoreRow = z.object({
   perClass: z.array(ClassScores).default([]),
   /** Of the means over seeds, over subjects. */
   intervals: z.partialRecord(EvaluationMetric, Interval).optional(),
+  /** Keys of scored images that a checkpoint has no code for, such as `modality mri`: the shared code stood in. */
+  sharedCodes: z.array(z.string()).optional(),
   /** The scores themselves: a safetensors blob with a tensor `[images, classes]` per seed, in the order of the record. */
   scores: z.object({ sha256: ContentHash, bytes: z.number().int() }).optional(),
 });
