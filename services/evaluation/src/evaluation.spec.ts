@@ -124,7 +124,7 @@ describe('Evaluate', () => {
       const { columns, data } = seeded[0]!.scores;
       expect(columns).toBe(classes.length);
       const sums = Array.from({ length: 30 }, (_, row) =>
-        data.slice(row * columns, (row + 1) * columns).reduce((sum, value) => sum + value, 0),
+        [...data.slice(row * columns, (row + 1) * columns)].reduce((sum, value) => sum + Number(value), 0),
       );
       // Probabilities of classes add up to 1, those of labels stand by themselves.
       expect(sums.every((sum) => Math.abs(sum - 1) < 1e-5)).toBe(task === 'region');
