@@ -101,13 +101,19 @@ function makePart(
     });
   });
   const arranged = arrange(spec, { x, shape, views: policies.length, images }, step, first);
-  const codeRow = (keys: string[], of: (record: ImageRecord) => string, kind: string, dropout: number) =>
-    Int32Array.from({ length: policies.length * images * arranged.copies }, (_, row) => {
-      const viewRow = Math.floor(row / arranged.copies);
+  const codeRow = (keys: string[], of: (record: ImageRecord) => string, kind: string, dropout: number) => {
+    const rows = new Int32Array(policies.length * images * arranged.copies);
+    for (let viewRow = 0; viewRow < policies.length * images; viewRow += 1) {
       const [view, index] = [Math.floor(viewRow / images), viewRow % images];
-      const withheld = Rng.of(spec.seed, 'codes', kind, step, view, first + index).chance(dropout);
-      return codeOrShared(keys, of(records[taken[index]!]!), withheld);
-    });
+      // A generator costs a hash: none where its answer is known.
+      const withheld =
+        dropout === 1 ||
+        (dropout > 0 && Rng.of(spec.seed, 'codes', kind, step, view, first + index).chance(dropout));
+      const row = codeOrShared(keys, of(records[taken[index]!]!), withheld);
+      rows.fill(row, viewRow * arranged.copies, (viewRow + 1) * arranged.copies);
+    }
+    return rows;
+  };
   const task = own ?? ('task' in spec.method ? spec.method.task : undefined);
   return {
     group,

@@ -6,7 +6,7 @@ import {
   KeepSpec,
   type LoadReport,
   Rng,
-  RunSpec,
+  type RunSpec,
   type StoredTensor,
   sha256,
 } from '@medformer/schema';
@@ -19,6 +19,7 @@ import { isNamed } from './name-patterns.js';
 import { runRateAt } from './optimisers/learning-rate.js';
 import { optimiserOf } from './optimisers/optimiser.js';
 import { ParameterLayout } from './parameter-layout.js';
+import { patternSpec } from './testing/patterns.js';
 import { type RunState, type StepReport, type TrainRun, trainRun } from './train-run.js';
 import { trainStep } from './train-step.js';
 import type { TrainingGroup } from './training-group.js';
@@ -406,15 +407,7 @@ describe('a training run', () => {
 });
 
 function specOf(change: object): RunSpec {
-  return RunSpec.parse({
-    dataset: sha256('patterns'),
-    model: { width: 24, depth: 1, heads: 3, latents: 4, mlpRatio: 2, patch2d: 4, patch3d: 4, frequencies: 3 },
-    batchSize: 12,
-    steps: 8,
-    optimiser: { learningRate: 4e-3, warmupSteps: 3 },
-    codeVersion: 'test',
-    ...change,
-  });
+  return patternSpec({ optimiser: { learningRate: 4e-3, warmupSteps: 3 }, ...change });
 }
 
 /** Dark, grey and bright images, each striped in its own way. */

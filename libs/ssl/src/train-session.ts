@@ -287,12 +287,7 @@ export class TrainSession {
         method.ramp?.(spec.method, step, spec.steps) ?? 1,
         ...optimiserOf(spec.optimiser).scalars(step),
       ]),
-      drawn: Object.fromEntries(
-        Object.entries(batch.drawn).map(([name, { data, shape }]) => [
-          name,
-          tf.tensor(data, shape, data instanceof Int32Array ? 'int32' : 'float32'),
-        ]),
-      ),
+      drawn: drawnTensors(batch.drawn),
     };
   }
 
@@ -320,15 +315,12 @@ export class TrainSession {
       const { x, shape: arranged, copies, drawn } = arrange(spec, blank, 0);
       tf.tidy(() => {
         const input = this.model.prepare(tf.tensor(x, [views * images * copies, ...arranged]), {});
-        const tensors = Object.entries(drawn).map(([name, { data, shape: of }]) => [
-          name,
-          tf.tensor(data, of, data instanceof Int32Array ? 'int32' : 'float32'),
-        ]);
+        const tensors = drawnTensors(drawn);
         for (const { task, classes } of own) {
           method.loss(spec.method, this.model, input, {
             ...(task === undefined ? {} : { task }),
             labels: tf.zeros([images, classes]),
-            drawn: Object.fromEntries(tensors),
+            drawn: tensors,
             teacher: this.model,
             ramp: tf.scalar(1),
           });
@@ -387,6 +379,15 @@ function newVectors(
     tf.dispose(made);
     throw error;
   }
+}
+
+function drawnTensors(drawn: HostBatch['drawn']): Record<string, tf.Tensor> {
+  return Object.fromEntries(
+    Object.entries(drawn).map(([name, { data, shape }]) => [
+      name,
+      tf.tensor(data, shape, data instanceof Int32Array ? 'int32' : 'float32'),
+    ]),
+  );
 }
 
 /** The inputs in one order, those the method drew last. */

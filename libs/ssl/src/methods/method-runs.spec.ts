@@ -1,6 +1,7 @@
-import { type ImageRecord, Rng, RunSpec, sha256 } from '@medformer/schema';
+import { type RunSpec, sha256 } from '@medformer/schema';
 import { useBackend } from '@medformer/tensorflow';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { patternSpec, patterns } from '../testing/patterns.js';
 import { type RunState, type StepReport, trainRun } from '../train-run.js';
 import type { TrainingGroup } from '../training-group.js';
 
@@ -11,7 +12,7 @@ const MEAN_TEACHER = specOf({
 });
 const PI_MODEL = specOf({ method: { name: 'consistency', task: 'pattern', teacher: 'none', weight: 5 } });
 /** Grey images, colour images and volumes. */
-const GROUPS = [groupOf([8, 8, 1], 20), groupOf([8, 12, 3], 14), groupOf([4, 8, 8, 1], 13)];
+const GROUPS = [patterns([8, 8, 1], 20), patterns([8, 12, 3], 14), patterns([4, 8, 8, 1], 13)];
 
 beforeAll(async () => {
   await useBackend();
@@ -80,41 +81,7 @@ it('refuses a mean teacher without the moving average that teaches', () => {
 });
 
 function specOf(change: object): RunSpec {
-  return RunSpec.parse({
-    dataset: sha256('patterns'),
-    model: { width: 24, depth: 1, heads: 3, latents: 4, mlpRatio: 2, patch2d: 4, patch3d: 4, frequencies: 3 },
-    batchSize: 8,
-    steps: 6,
-    checkpointEvery: 3,
-    optimiser: { learningRate: 2e-3, warmupSteps: 3 },
-    codeVersion: 'test',
-    ...change,
-  });
-}
-
-function groupOf(shape: number[], images: number): TrainingGroup {
-  const size = shape.reduce((product, edge) => product * edge, 1);
-  const pixels = new Uint8Array(images * size);
-  const records = Array.from({ length: images }, (_, index): ImageRecord => {
-    const rng = Rng.of('patterns', ...shape, index);
-    const [turn, phase] = [rng.uniform(0.1, 1), rng.uniform(0, 6)];
-    for (let at = 0; at < size; at += 1)
-      pixels[index * size + at] = [60, 128, 190][index % 3]! + 50 * Math.sin(turn * at + phase);
-    return {
-      id: sha256(String(index)).slice(0, 16),
-      subject: `s${index}`,
-      split: 'train',
-      modality: 'ct',
-      bodyPart: 'whole-body',
-      shape,
-      pixelType: 'uint8',
-      labels: { pattern: index % 3 },
-      source: sha256(`source ${index}`),
-      tensor: 't',
-      row: index,
-    };
-  });
-  return { shape, pixels, records };
+  return patternSpec({ batchSize: 8, steps: 6, checkpointEvery: 3, ...change });
 }
 
 async function run(spec: RunSpec, given: { groups?: TrainingGroup[]; resume?: RunState } = {}) {
