@@ -11,6 +11,7 @@ export const LAYERS = {
   imaging: 'pure',
   phantom: 'pure',
   augment: 'pure',
+  brainfuse: 'pure',
   medformer: 'pure',
   export: 'pure',
   ssl: 'pure',

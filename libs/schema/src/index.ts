@@ -7,6 +7,7 @@ export * from './records/dataset-manifest.js';
 export * from './records/early-stop.js';
 export * from './records/evaluation-metric.js';
 export * from './records/failed-step.js';
+export * from './records/fusion-spec.js';
 export * from './records/health-spec.js';
 export * from './records/image-record.js';
 export * from './records/initial-spec.js';

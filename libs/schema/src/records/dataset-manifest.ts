@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { FusionSpec } from './fusion-spec.js';
 import { ContentHash, ImageShape, PixelType, Slug, Split } from './primitives.js';
 
 /** Task kinds as MedMNIST's info file distinguishes them. */
@@ -44,6 +45,8 @@ export const DatasetManifest = z.object({
     files: Count,
     bytes: Count,
   }),
+  /** Of fused data: the data set it was made from, and how. Each image's record says which fusion it is. */
+  fusion: z.object({ dataset: ContentHash, spec: FusionSpec }).optional(),
   deidentification: z.object({ profile: z.string(), notes: z.array(z.string()) }),
   /** By modality, e.g. `{ ct: { rule: 'hu-window', low: -1000, high: 1000 } }`. */
   normalisation: z.record(Slug, NormalisationRule),

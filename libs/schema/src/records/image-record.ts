@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { FusionRecord } from './fusion-spec.js';
 import { ContentHash, ImageShape, PixelType, Slug, Split } from './primitives.js';
 
 /**
@@ -19,6 +20,10 @@ export const ImageRecord = z.object({
   /** Class index per task (multi-class, binary, ordinal) or one 0/1 per label (multi-label). */
   labels: z.record(Slug, z.union([z.number().int().min(0), z.array(z.number().int().min(0).max(1))])),
   source: ContentHash,
+  /** Of a fused image: what it was fused of. */
+  fusion: FusionRecord.optional(),
+  /** Of a fused image: probabilities of the classes per task, which sum to 1, where its sources' labels differ. */
+  mixtures: z.record(Slug, z.array(z.number().min(0).max(1))).optional(),
   /** The shard's tensor that holds the pixels, `[images, ...shape]`, and this image's row in it. */
   tensor: z.string(),
   row: z.number().int().min(0),
