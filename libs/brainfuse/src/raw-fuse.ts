@@ -1,4 +1,6 @@
 import type { FusionSpec, Rng } from '@medformer/schema';
+import { applyAffine } from './align/affine.js';
+import { register } from './align/register.js';
 import { type FusionSource, spatialOf } from './fusion-source.js';
 import { drawMask, type MaskDraw, maskWeights } from './masks/mask.js';
 import { matchHistogram } from './match-histogram.js';
@@ -45,7 +47,12 @@ export function rawFuse(
   const aligned = sources.map((source, at) => {
     if (at === anchor) return target;
     const values = onGrid(source, own);
-    return spec.harmonise === 'histogram' ? matchHistogram(values, target) : values;
+    return alignTo(
+      spec,
+      spec.harmonise === 'histogram' ? matchHistogram(values, target) : values,
+      target,
+      own,
+    );
   });
   const channels = shape.at(-1)!;
   const voxels = target.length / channels;
@@ -59,6 +66,27 @@ export function rawFuse(
     shape: [...shape],
     shares: sources.map((_, at) => mean(weights.subarray(at * voxels, (at + 1) * voxels))),
   };
+}
+
+/** The values moved onto the target's anatomy, if the spec asks for it. */
+function alignTo(
+  { align }: FusionSpec,
+  values: Float32Array,
+  target: Float32Array,
+  { record: { shape, spacingMm } }: FusionSource,
+): Float32Array {
+  if (align === 'none') return values;
+  const spatial = spatialOf(shape);
+  const channels = shape.at(-1)!;
+  const grid = { spatial, spacing: spacingMm ?? spatial.map(() => 1) };
+  const affine = register(firstChannel(target, channels), firstChannel(values, channels), grid, align);
+  return applyAffine(values, grid, channels, affine);
+}
+
+/** [voxels] of [voxels, channels]. */
+function firstChannel(values: Float32Array, channels: number): Float32Array {
+  if (channels === 1) return values;
+  return Float32Array.from({ length: values.length / channels }, (_, at) => values[at * channels]!);
 }
 
 function blend(images: readonly Float32Array[], weights: Float32Array, channels: number): Float32Array {
