@@ -1,7 +1,6 @@
+import { isNamed, type ParameterLayout, unusedPatterns } from '@medformer/optimisers';
 import { MedformerError } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
-import { isNamed, unusedPatterns } from './name-patterns.js';
-import type { ParameterLayout } from './parameter-layout.js';
 import type { InitialWeights } from './train-session.js';
 
 /** What of a model's parameters a run leaves as it took it over. */

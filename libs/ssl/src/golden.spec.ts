@@ -1,13 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { type AdamState, adamw, clipNorm, learningRateAt } from '@medformer/optimisers';
 import { tf, useBackend } from '@medformer/tensorflow';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { barlowTwins } from './losses/barlow-twins.js';
 import { crossEntropy } from './losses/cross-entropy.js';
 import { ntXent } from './losses/nt-xent.js';
-import type { AdamState } from './optimisers/adam-moments.js';
-import { adamw } from './optimisers/adamw.js';
-import { clipNorm } from './optimisers/clip-norm.js';
-import { learningRateAt } from './optimisers/learning-rate.js';
 
 interface TwoViewCase {
   images: number;

@@ -1,4 +1,5 @@
 import { Medformer, transferredWeights } from '@medformer/medformer';
+import { isNamed, optimiserOf, ParameterLayout, runRateAt } from '@medformer/optimisers';
 import {
   decodeSafetensors,
   encodeSafetensors,
@@ -15,10 +16,6 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { makeBatches } from './batch.js';
 import { BatchPlan } from './batch-plan.js';
 import { methodOf } from './methods/registry.js';
-import { isNamed } from './name-patterns.js';
-import { runRateAt } from './optimisers/learning-rate.js';
-import { optimiserOf } from './optimisers/optimiser.js';
-import { ParameterLayout } from './parameter-layout.js';
 import { patternSpec } from './testing/patterns.js';
 import { type RunState, type StepReport, type TrainRun, trainRun } from './train-run.js';
 import { trainStep } from './train-step.js';

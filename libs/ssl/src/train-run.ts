@@ -1,4 +1,5 @@
 import type { CodeKeys, InputStatistics, TaskHead } from '@medformer/medformer';
+import { runRateAt } from '@medformer/optimisers';
 import {
   CollapseAlarm,
   EarlyStop,
@@ -17,7 +18,6 @@ import { methodOf } from './methods/registry.js';
 import { modalityGroups } from './modality-groups.js';
 import { MultiTaskPlan } from './multi-task-plan.js';
 import { type MonitoredImages, OnlineEvaluation } from './online-evaluation.js';
-import { runRateAt } from './optimisers/learning-rate.js';
 import { poolsOf, SemiSupervisedPlan } from './semi-supervised-plan.js';
 import { type InitialWeights, type StoredState, TrainSession } from './train-session.js';
 import type { TrainingGroup } from './training-group.js';

@@ -9,6 +9,14 @@ import {
   type Transfer,
 } from '@medformer/medformer';
 import {
+  emaDecayAt,
+  isNamed,
+  optimiserOf,
+  ParameterLayout,
+  runRateAt,
+  unusedPatterns,
+} from '@medformer/optimisers';
+import {
   type LoadReport,
   labelledTasks,
   MedformerError,
@@ -21,11 +29,6 @@ import { arrange, type HostBatch } from './batch.js';
 import { countParameters, type Frozen, frozenParameters } from './frozen-parameters.js';
 import { type ExaminedStep, examineStep } from './health/examine-step.js';
 import { features, methodOf } from './methods/registry.js';
-import { isNamed, unusedPatterns } from './name-patterns.js';
-import { emaDecayAt } from './optimisers/ema-decay.js';
-import { runRateAt } from './optimisers/learning-rate.js';
-import { optimiserOf } from './optimisers/optimiser.js';
-import { ParameterLayout } from './parameter-layout.js';
 import {
   applyStep,
   gatherStep,

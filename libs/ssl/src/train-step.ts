@@ -1,12 +1,10 @@
 import type { Medformer } from '@medformer/medformer';
+import { clipNorm, type Optimiser, optimiserOf, type ParameterLayout } from '@medformer/optimisers';
 import type { RunSpec } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
 import { effectiveRank, embeddingStd } from './health/embedding-health.js';
 import type { MethodLoss } from './methods/method.js';
 import { methodOf } from './methods/registry.js';
-import { clipNorm } from './optimisers/clip-norm.js';
-import { type Optimiser, optimiserOf } from './optimisers/optimiser.js';
-import type { ParameterLayout } from './parameter-layout.js';
 
 /** Inputs of one step. Nothing that changes from step to step is baked into the step. */
 export interface StepInputs {

@@ -1,7 +1,8 @@
 /** The trainer's own session on a fixed batch of noise: what libs/ssl runs, without the making of views. */
+
+import { runRateAt } from '../../../libs/optimisers/dist/index.js';
 import { Rng, RunSpec } from '../../../libs/schema/dist/index.js';
 import { methodOf } from '../../../libs/ssl/dist/index.js';
-import { runRateAt } from '../../../libs/ssl/dist/optimisers/learning-rate.js';
 import { TrainSession } from '../../../libs/ssl/dist/train-session.js';
 
 const MODALITIES = ['ct', 'mri', 'xray'];

@@ -1,10 +1,10 @@
 import type { OptimiserSpec } from '@medformer/schema';
 import type { tf } from '@medformer/tensorflow';
-import type { ParameterLayout } from '../parameter-layout.js';
 import { adam } from './adam.js';
 import type { AdamState } from './adam-moments.js';
 import { adamw } from './adamw.js';
 import { lars } from './lars.js';
+import type { ParameterLayout } from './parameter-layout.js';
 import { type MomentumState, sgd } from './sgd.js';
 
 /** All parameters and what the optimiser keeps of each, as flat vectors [P]. */

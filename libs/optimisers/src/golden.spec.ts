@@ -18,9 +18,9 @@ interface Golden {
   cosineDecay: { decay: number; steps: number; values: number[] }[];
 }
 
-// Written by tools/golden/ssl-optimisers.py.
+// Written by tools/golden/optimisers.py.
 const golden: Golden = JSON.parse(
-  readFileSync(new URL('../../golden/ssl-optimisers.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../golden/optimisers.json', import.meta.url), 'utf8'),
 );
 
 const CASES = golden.optimisers.map((one) => ({

@@ -1,10 +1,10 @@
-"""Writes libs/ssl/golden/ssl-optimisers.json: recorded steps of optimisers and schedules, for the specs of libs/ssl.
+"""Writes libs/optimisers/golden/optimisers.json: recorded steps of optimisers and schedules, for its specs.
 
 From PyTorch: Adam, AdamW, SGD and the schedules. LARS exists in two conventions: facebookresearch/barlowtwins (the
 class in main.py at 8e8d284, which is read from a copy of that file) and lightly.
 
     python -m venv /tmp/golden && /tmp/golden/bin/pip install torch==2.15.0 lightly==1.6.0
-    /tmp/golden/bin/python tools/golden/ssl-optimisers.py path/to/barlowtwins/main.py
+    /tmp/golden/bin/python tools/golden/optimisers.py path/to/barlowtwins/main.py
 """
 
 import ast
@@ -21,7 +21,7 @@ from lightly.utils.scheduler import cosine_schedule
 
 torch.set_default_dtype(torch.float64)
 torch.manual_seed(20240614)
-OUT = pathlib.Path(__file__).parents[2] / "libs/ssl/golden/ssl-optimisers.json"
+OUT = pathlib.Path(__file__).parents[2] / "libs/optimisers/golden/optimisers.json"
 STEPS = 12
 # The third starts at 0 and the last has no gradient in one step: the two cases in which a ratio of norms does not exist.
 SHAPES = [[3, 2], [3], [2, 2], [4], [2, 3, 2]]
