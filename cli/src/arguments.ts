@@ -22,6 +22,12 @@ export function integers(text: string): number[] {
   return text.split(',').map(integer);
 }
 
+export function axes(text: string): number[] {
+  const sizes = text.split('x').map(Number);
+  if (sizes.every((size) => Number.isInteger(size) && size > 0)) return sizes;
+  throw new InvalidArgumentError('expected sizes joined by x, e.g. 40x28x20');
+}
+
 /** For options that may be given several times. */
 export function collect(value: string, previous: string[] = []): string[] {
   return [...previous, value];

@@ -11,6 +11,7 @@ interface Options {
   entry: string[];
   title?: string;
   dataset?: string;
+  trainDataset?: string;
   task?: string;
   labelsPerClass?: number;
   seeds?: number[];
@@ -28,6 +29,7 @@ export function registerEvaluate(program: Command, bind: WithContext): void {
     .option('--set <key=value>', 'override a key of the spec', collect, [])
     .option('--title <text>', 'title of the report')
     .option('--dataset <dataset>', 'name or manifest address')
+    .option('--train-dataset <dataset>', 'where linear probe and kNN take training images, if elsewhere')
     .option('--task <slug>', "one of the dataset's label spaces")
     .option('--labels-per-class <n>', 'labelled images per class for linear probe and kNN', count)
     .option('--seeds <list>', 'e.g. 0,1,2', integers)
@@ -72,10 +74,11 @@ In a file, an entry's checkpoints are addresses too, or "run=ID" for a run's new
     );
 }
 
-/** `dataset` may be a name here. */
+/** Data sets may be names here. */
 export function checkEvaluationSpec(spec: Spec, what: string): void {
-  const dataset = typeof spec.dataset === 'string' ? { dataset: '0'.repeat(64) } : {};
-  checkSpec(EvaluationSpec, spec, dataset, what);
+  const named = ['dataset', 'trainDataset'].filter((field) => typeof spec[field] === 'string');
+  const addresses = Object.fromEntries(named.map((field) => [field, '0'.repeat(64)]));
+  checkSpec(EvaluationSpec, spec, addresses, what);
 }
 
 function specOfOptions({ entry, set: _, intervals, compare, ...options }: Options): Spec {

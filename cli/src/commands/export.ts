@@ -1,6 +1,6 @@
 import { type ExportCheckpointRequest, ExportFormat } from '@medformer/gen/trainer';
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import { count } from '../arguments.js';
+import { type Command, Option } from 'commander';
+import { axes, count } from '../arguments.js';
 import { checkpointOfRun } from '../checkpoints.js';
 import type { WithContext } from '../context.js';
 import { exportTo } from '../export.js';
@@ -75,10 +75,4 @@ function requestOf({ run, checkpoint, format, output: _, ...rest }: Options): Ex
     ? ({ $case: 'run', value: run } as const)
     : ({ $case: 'checkpoint', value: checkpoint ?? '' } as const);
   return { source, format: FORMATS[format], ...rest };
-}
-
-function axes(text: string): number[] {
-  const sizes = text.split('x').map(Number);
-  if (sizes.every((size) => Number.isInteger(size) && size > 0)) return sizes;
-  throw new InvalidArgumentError('expected sizes joined by x, channels last, e.g. 28x28x1');
 }

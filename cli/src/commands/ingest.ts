@@ -1,6 +1,6 @@
 import type { IngestRequest } from '@medformer/gen/ingestion';
 import type { Command } from 'commander';
-import { count, fraction, integer } from '../arguments.js';
+import { axes, count, fraction, integer } from '../arguments.js';
 import type { Context, WithContext } from '../context.js';
 import { type IngestOutcome, ingest } from '../ingest.js';
 import { facts } from '../terminal.js';
@@ -19,6 +19,8 @@ interface Options {
   seed: number;
   patients: number;
   volumePatients: number;
+  imageShape: number[];
+  volumeShape: number[];
 }
 
 export function registerIngest(program: Command, bind: WithContext): void {
@@ -42,6 +44,8 @@ export function registerIngest(program: Command, bind: WithContext): void {
     .option('--seed <n>', 'phantom: seed of the cohort', integer, 0)
     .option('--patients <n>', 'phantom: patients with 2D images', count, 0)
     .option('--volume-patients <n>', 'phantom: the first so many also get 3D volumes', count, 0)
+    .option('--image-shape <axes>', 'phantom: rows and columns of images (default 28x28)', axes, [])
+    .option('--volume-shape <axes>', 'phantom: slices, rows and columns (default 28x28x28)', axes, [])
     .addHelpText(
       'after',
       `
@@ -76,10 +80,11 @@ An interrupted upload goes on where it broke when the same command runs again.`,
 async function sourceOf(
   context: Context,
   source: string,
-  { seed, patients, volumePatients }: Options,
+  { seed, patients, volumePatients, imageShape, volumeShape }: Options,
 ): Promise<NonNullable<IngestRequest['source']>> {
   if (source === 'phantom') {
-    return { $case: 'phantom', value: { seed: BigInt(seed), patients, volumePatients } };
+    const value = { seed: BigInt(seed), patients, volumePatients, imageShape, volumeShape };
+    return { $case: 'phantom', value };
   }
   return { $case: 'uploadId', value: await upload(context, source) };
 }

@@ -61,7 +61,10 @@ async function ingestPhantom(context: Context, { phantom }: DemoPlan): Promise<s
   const { name, seed, patients, volumePatients } = phantom;
   const outcome = await ingest(context, {
     name,
-    source: { $case: 'phantom', value: { seed: BigInt(seed), patients, volumePatients } },
+    source: {
+      $case: 'phantom',
+      value: { seed: BigInt(seed), patients, volumePatients, imageShape: [], volumeShape: [] },
+    },
     options: undefined,
   });
   sayIngested(context, outcome);

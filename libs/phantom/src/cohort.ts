@@ -2,11 +2,11 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { MedformerError } from '@medformer/schema';
-import type { PatientTask } from './patient-worker.js';
-import type { PhantomScan } from './scan.js';
+import type { PatientTask, WorkerCohort } from './patient-worker.js';
+import type { PhantomScan, ScanShapes } from './scan.js';
 
 /** What determines a cohort, to the bit. */
-export interface CohortSpec {
+export interface CohortSpec extends ScanShapes {
   seed: number;
   /** Number of patients; each has one image of each of ten regions. */
   patients: number;
@@ -38,7 +38,8 @@ export async function generateCohort(
   checkSpec(spec);
   const { signal } = options;
   const threads = Math.min(spec.patients, Math.max(1, options.threads ?? availableParallelism()));
-  const workers = Array.from({ length: threads }, () => startWorker(spec.seed));
+  const { seed, imageShape, volumeShape } = spec;
+  const workers = Array.from({ length: threads }, () => startWorker({ seed, imageShape, volumeShape }));
   const pending = new Map<number, Promise<PhantomScan[]>>();
   let asked = 0;
   const ask = (worker: PatientWorker) => {
@@ -62,13 +63,18 @@ export async function generateCohort(
   }
 }
 
-/** Refuses counts that are not whole, not positive, or ask for more volumes than there are patients. */
+/** Refuses counts that are not whole, not positive, or ask for more volumes than there are patients, and odd shapes. */
 export function checkSpec(spec: CohortSpec): void {
-  const { seed, patients, volumePatients } = spec;
+  const { seed, patients, volumePatients, imageShape = [], volumeShape = [] } = spec;
   const whole = (n: number, low: number, high: number) => Number.isInteger(n) && n >= low && n <= high;
   if (!Number.isInteger(seed)) refuse('seed', 'an integer', seed);
   if (!whole(patients, 1, 9999)) refuse('patients', '1 to 9999', patients);
   if (!whole(volumePatients, 0, patients)) refuse('volumePatients', `0 to ${patients}`, volumePatients);
+  for (const [field, shape, largest] of [
+    ['imageShape', imageShape, 1024],
+    ['volumeShape', volumeShape, 256],
+  ] as const)
+    for (const edge of shape) if (!whole(edge, 8, largest)) refuse(field, `8 to ${largest}`, edge);
 }
 
 function refuse(field: string, expected: string, found: number): never {
@@ -83,10 +89,10 @@ interface PatientWorker {
   stop(): Promise<unknown>;
 }
 
-function startWorker(seed: number): PatientWorker {
+function startWorker(cohort: WorkerCohort): PatientWorker {
   // By package name, so that the compiled file is found whether this module runs compiled or under a test runner.
   const file = createRequire(import.meta.url).resolve('@medformer/phantom/patient-worker');
-  const worker = new Worker(file, { workerData: { seed } });
+  const worker = new Worker(file, { workerData: cohort });
   const waiting = new Map<number, { resolve(scans: PhantomScan[]): void; reject(error: Error): void }>();
   let failure: Error | undefined;
   const fail = (error: Error) => {

@@ -4,16 +4,15 @@ import { addCtNoise, showCt } from './modality/ct.js';
 import { drawSequence, receive, spinEchoSignal } from './modality/mri.js';
 import { acquirePet } from './modality/pet.js';
 import { ATTENUATION, expose } from './modality/xray.js';
-import { axialPlane, drawPose, frontalPlane, type PoseSpread } from './pose.js';
+import { axialPlane, drawPose, frontalPlane, type PoseSpread, pixelsOf } from './pose.js';
 import { BODIES, type Region } from './region.js';
 import { MODALITIES, type PhantomScan } from './scan.js';
-import type { Camera, Scene } from './scene.js';
+import { type Camera, type Scene, samplingOf } from './scene.js';
 import { HOUNSFIELD, UPTAKE } from './tissue.js';
 
-/** Edge of an image in pixels. */
-export const IMAGE_SIZE = 28;
+/** Rows and columns of an image where none are asked for. */
+export const IMAGE_SHAPE: readonly [number, number] = [28, 28];
 
-const SHAPE = [IMAGE_SIZE, IMAGE_SIZE];
 const SPREAD: PoseSpread = {
   turnDegrees: 10,
   tiltDegrees: 4,
@@ -23,50 +22,70 @@ const SPREAD: PoseSpread = {
 };
 /** Films are collimated to the region: this share of the width of a cross-section. */
 const XRAY_SHARE = 0.72;
-const FINE = { inPlane: 2, through: 2 };
-const BEAM = { inPlane: 2, through: 28 };
+const FINE = 2;
+const BEAM = 28;
 
 /** What a picture adds to the patient's record. */
 type Picture = Pick<PhantomScan, 'modality' | 'protocol' | 'shape' | 'spacingMm' | 'voxels'>;
 
-/** One 28 x 28 picture of a region by a modality drawn at random: axial slices, and frontal X-ray films. */
-export function takeImage(camera: Camera, scene: Scene, region: Region, rng: Rng): Picture {
+/**
+ * One picture of a region by a modality drawn at random: axial slices, and frontal X-ray films. Another shape is the same
+ * square field of view with other pixels, each as noisy; what is drawn after the noise differs.
+ */
+export function takeImage(
+  camera: Camera,
+  scene: Scene,
+  region: Region,
+  rng: Rng,
+  shape: readonly [number, number] = IMAGE_SHAPE,
+): Picture {
   const modality = rng.choice(MODALITIES);
   const { fieldOfViewMm } = BODIES[region.body];
   const pose =
     modality === 'xray'
       ? drawPose(rng, region.levelMm, XRAY_SHARE * fieldOfViewMm, 'y', SPREAD)
       : drawPose(rng, region.levelMm, fieldOfViewMm, 'z', SPREAD);
-  const slab = axialPlane(pose, IMAGE_SIZE, 0.03 * fieldOfViewMm);
+  const slab = axialPlane(pose, shape, 0.03 * fieldOfViewMm);
   const picture = (protocol: Picture['protocol'], voxels: Uint8Array): Picture => ({
     modality,
     protocol,
-    shape: [...SHAPE],
-    spacingMm: SHAPE.map((size) => pose.fieldOfViewMm / size),
+    shape: [...shape],
+    spacingMm: shape.map((size) => pose.fieldOfViewMm / size),
     voxels,
   });
   switch (modality) {
     case 'ct': {
-      const hounsfield = camera.look(scene, HOUNSFIELD, slab, FINE);
-      addCtNoise(hounsfield, SHAPE, rng.uniform(12, 20), rng);
+      const hounsfield = camera.look(scene, HOUNSFIELD, slab, samplingOf(shape, FINE));
+      addCtNoise(hounsfield, shape, rng.uniform(12, 20), rng);
       return picture('soft', showCt(hounsfield, rng));
     }
     case 'mri': {
       const sequence = rng.choice(['t1', 't2'] as const);
       const { repetitionMs, echoMs } = drawSequence(sequence, rng);
-      const signal = camera.look(scene, spinEchoSignal(repetitionMs, echoMs), slab, FINE);
-      receive(signal, SHAPE, 0.3, rng.uniform(0.015, 0.03), rng);
+      const signal = camera.look(scene, spinEchoSignal(repetitionMs, echoMs), slab, samplingOf(shape, FINE));
+      receive(signal, shape, 0.3, rng.uniform(0.015, 0.03), rng);
       return picture(sequence, showAll(signal, rng));
     }
     case 'pet': {
-      const uptake = camera.look(scene, UPTAKE, slab, FINE);
+      const uptake = camera.look(scene, UPTAKE, slab, samplingOf(shape, FINE));
       const spread = rng.uniform(0.6, 0.8);
-      acquirePet(uptake, SHAPE, [spread, spread], 10 ** rng.uniform(1.1, 1.4), rng);
+      acquirePet(
+        uptake,
+        shape,
+        pixelsOf([spread, spread], shape, IMAGE_SHAPE),
+        10 ** rng.uniform(1.1, 1.4),
+        rng,
+      );
       return picture('static', showAll(uptake, rng, 0.6));
     }
     case 'xray': {
       const depthMm = 1.3 * fieldOfViewMm;
-      const path = camera.look(scene, ATTENUATION, frontalPlane(pose, IMAGE_SIZE, depthMm), BEAM);
+      const path = camera.look(
+        scene,
+        ATTENUATION,
+        frontalPlane(pose, shape, depthMm),
+        samplingOf(shape, BEAM),
+      );
       for (let i = 0; i < path.length; i += 1) path[i] = path[i]! * depthMm;
       expose(path, 10 ** rng.uniform(4, 4.4), rng);
       return picture('projection', showAll(path, rng));

@@ -4,7 +4,7 @@ import { takeImage } from './image.js';
 import { type Lesion, lesionShapes } from './lesion.js';
 import { NoiseField } from './noise-field.js';
 import { BODIES, REGIONS, type Region } from './region.js';
-import type { PhantomScan } from './scan.js';
+import type { PhantomScan, ScanShapes } from './scan.js';
 import type { Scene } from './scene.js';
 import { Camera } from './scene.js';
 import { takeVolume } from './volume.js';
@@ -12,6 +12,10 @@ import { Warp } from './warp.js';
 
 /** Half of the patients are healthy at a level; the three kinds of lesion are equally frequent. */
 const LESION_ODDS: readonly Lesion[] = ['none', 'none', 'none', 'solid', 'ring', 'diffuse'];
+
+export interface PatientOptions extends ScanShapes {
+  volumes: boolean;
+}
 
 /**
  * Everything that one patient's record holds: an image of each of the ten regions and, if asked for, a volume of
@@ -22,7 +26,7 @@ const LESION_ODDS: readonly Lesion[] = ['none', 'none', 'none', 'solid', 'ring',
 export function generatePatient(
   seed: number,
   patientIndex: number,
-  options: { volumes: boolean },
+  { volumes: withVolumes, imageShape, volumeShape }: PatientOptions,
 ): PhantomScan[] {
   const subject = `phantom-${String(patientIndex + 1).padStart(4, '0')}`;
   const key = (...rest: (string | number)[]) => Rng.of(seed, 'phantom', patientIndex, ...rest);
@@ -44,9 +48,12 @@ export function generatePatient(
       bodyPart: BODIES[region.body].bodyPart,
       labels: { region: region.name, lesion },
     };
-    images.push({ ...record, ...takeImage(camera, scene, region, key('image', region.name)) });
-    if (options.volumes) {
-      volumes.push({ ...record, ...takeVolume(camera, scene, region, key('volume', region.name)) });
+    images.push({ ...record, ...takeImage(camera, scene, region, key('image', region.name), imageShape) });
+    if (withVolumes) {
+      volumes.push({
+        ...record,
+        ...takeVolume(camera, scene, region, key('volume', region.name), volumeShape),
+      });
     }
   }
   return [...images, ...volumes];

@@ -45,44 +45,60 @@ export function drawPose(
   };
 }
 
+/** Rows and columns over the field of view. */
+type PlaneShape = readonly [number, number];
+
 /** An axial plane seen from the feet: front at the top, the patient's right on the left. */
-export function axialPlane(pose: Pose, size: number, thicknessMm: number): Plane {
-  const step = pose.fieldOfViewMm / size;
+export function axialPlane(pose: Pose, shape: PlaneShape, thicknessMm: number): Plane {
+  const [row, column] = stepsMm(pose, shape);
   return {
-    rows: size,
-    columns: size,
+    rows: shape[0],
+    columns: shape[1],
     centre: pose.centre,
-    across: along(pose.axes, pose.mirrored ? step : -step, 0, 0),
-    down: along(pose.axes, 0, -step, 0),
+    across: along(pose.axes, pose.mirrored ? column : -column, 0, 0),
+    down: along(pose.axes, 0, -row, 0),
     through: along(pose.axes, 0, 0, thicknessMm),
   };
 }
 
 /** A frontal projection: head at the top, the patient's right on the left, the beam along the depth. */
-export function frontalPlane(pose: Pose, size: number, depthMm: number): Plane {
-  const step = pose.fieldOfViewMm / size;
+export function frontalPlane(pose: Pose, shape: PlaneShape, depthMm: number): Plane {
+  const [row, column] = stepsMm(pose, shape);
   return {
-    rows: size,
-    columns: size,
+    rows: shape[0],
+    columns: shape[1],
     centre: pose.centre,
-    across: along(pose.axes, pose.mirrored ? step : -step, 0, 0),
-    down: along(pose.axes, 0, 0, -step),
+    across: along(pose.axes, pose.mirrored ? column : -column, 0, 0),
+    down: along(pose.axes, 0, 0, -row),
     through: along(pose.axes, 0, depthMm, 0),
   };
 }
 
 /** One slice of a stack in RAS order: columns to the right, rows to the front, `heightMm` above the centre. */
-export function stackPlane(pose: Pose, size: number, heightMm: number, thicknessMm: number): Plane {
-  const step = pose.fieldOfViewMm / size;
+export function stackPlane(pose: Pose, shape: PlaneShape, heightMm: number, thicknessMm: number): Plane {
+  const [row, column] = stepsMm(pose, shape);
   const up = along(pose.axes, 0, 0, heightMm);
   return {
-    rows: size,
-    columns: size,
+    rows: shape[0],
+    columns: shape[1],
     centre: [pose.centre[0] + up[0], pose.centre[1] + up[1], pose.centre[2] + up[2]],
-    across: along(pose.axes, step, 0, 0),
-    down: along(pose.axes, 0, step, 0),
+    across: along(pose.axes, column, 0, 0),
+    down: along(pose.axes, 0, row, 0),
     through: along(pose.axes, 0, 0, thicknessMm),
   };
+}
+
+/** Lengths in pixels of a usual picture, in pixels of another over the same field. */
+export function pixelsOf(
+  lengths: readonly number[],
+  shape: readonly number[],
+  usual: readonly number[],
+): number[] {
+  return lengths.map((length, axis) => length * (shape[axis]! / usual[axis]!));
+}
+
+function stepsMm({ fieldOfViewMm }: Pose, [rows, columns]: PlaneShape): [row: number, column: number] {
+  return [fieldOfViewMm / rows, fieldOfViewMm / columns];
 }
 
 function along(axes: readonly number[], x: number, y: number, z: number): Vector {

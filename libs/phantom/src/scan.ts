@@ -4,6 +4,14 @@ import type { BodyPart } from './region.js';
 export const MODALITIES = ['xray', 'ct', 'mri', 'pet'] as const;
 export type Modality = (typeof MODALITIES)[number];
 
+/** What pictures are taken in, where it is not the usual 28 a side. */
+export interface ScanShapes {
+  /** Rows and columns. */
+  imageShape?: readonly [number, number] | undefined;
+  /** Slices, rows and columns. */
+  volumeShape?: readonly [number, number, number] | undefined;
+}
+
 /** One image or volume of one patient, as a scanner would export it. */
 export interface PhantomScan {
   /** Patient, e.g. `phantom-0001`. */

@@ -30,6 +30,11 @@ export interface Sampling {
   through: number;
 }
 
+/** Points as dense as two by two a pixel of a usual picture, which has 28 rows; finer pixels need fewer. */
+export function samplingOf([rows, columns]: readonly [number, number], through: number): Sampling {
+  return { inPlane: Math.max(1, Math.round((2 * 28) / Math.min(rows, columns))), through };
+}
+
 /** Looks at scenes; keeps its buffers between looks, so use one for each thread. */
 export class Camera {
   private points: Points = emptyPoints(0);

@@ -109,13 +109,15 @@ async function encodeVolume({ voxels, shape, spacingMm }: PhantomScan): Promise<
 }
 
 function identity(spec: CohortSpec): string {
-  const { seed, patients, volumePatients } = spec;
+  const { seed, patients, volumePatients, imageShape, volumeShape } = spec;
   return canonicalJson({
     kind: 'medformer-phantom',
     version: PHANTOM_VERSION,
     seed,
     patients,
     volumePatients,
+    ...(imageShape ? { imageShape } : {}),
+    ...(volumeShape ? { volumeShape } : {}),
   });
 }
 

@@ -2,8 +2,10 @@ import { type LoadedCheckpoint, loadCheckpoint } from '@medformer/checkpoint';
 import { headsOf } from '@medformer/medformer';
 import type { ObjectStore } from '@medformer/object-store';
 import {
+  badInput,
   type DatasetManifest,
   type EvaluationSpec,
+  type ImageRecord,
   type LabelSpace,
   MedformerError,
   type TaskKind,
@@ -23,6 +25,34 @@ export function labelSpaceOf(manifest: DatasetManifest, task: string): LabelSpac
     );
   }
   return space;
+}
+
+/**
+ * Whether images of another data set may train what is scored here.
+ * @throws MedformerError INVALID_ARGUMENT for other classes, FAILED_PRECONDITION for subjects on both sides
+ */
+export function checkTrainDataset(
+  bank: DatasetManifest,
+  space: LabelSpace,
+  train: readonly ImageRecord[],
+  scored: readonly ImageRecord[],
+): void {
+  const { classes } = labelSpaceOf(bank, space.task);
+  if (classes.join() !== space.classes.join()) {
+    throw badInput({
+      file: 'spec',
+      field: 'trainDataset',
+      expected: `the classes of the scored data set: ${space.classes.join(', ')}`,
+      found: classes.join(', '),
+    });
+  }
+  const trained = new Set(train.map(({ subject }) => subject));
+  const both = new Set(scored.flatMap(({ subject }) => (trained.has(subject) ? [subject] : [])));
+  if (both.size === 0) return;
+  throw new MedformerError(
+    'FAILED_PRECONDITION',
+    `trainDataset ${bank.name}: ${both.size} of its training subjects are among the scored ones`,
+  );
 }
 
 /**

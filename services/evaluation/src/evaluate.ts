@@ -28,7 +28,7 @@ import {
 import { useBackend } from '@medformer/tensorflow';
 import { type CheckpointFeatures, computeFeatures, type NeededFeatures } from './checkpoint-features.js';
 import { embeddingMapOf } from './embedding-map.js';
-import { labelSpaceOf, loadEntryCheckpoints } from './entries.js';
+import { checkTrainDataset, labelSpaceOf, loadEntryCheckpoints } from './entries.js';
 import type { EvaluationCalls, EvaluationProgress } from './evaluation-calls.js';
 import { type LabelledImages, loadLabelled } from './labelled-images.js';
 import { putReport } from './report-store.js';
@@ -67,8 +67,10 @@ async function evaluateIn(
   const space = labelSpaceOf(manifest, spec.task);
   const checkpoints = await loadEntryCheckpoints(store, spec, space);
   const { dimensions, split } = spec;
-  const train = await loadLabelled(store, manifest, space, { split: 'train', dimensions, signal });
+  const bank = spec.trainDataset ? (await resolveDataset(store, spec.trainDataset)).manifest : manifest;
+  const train = await loadLabelled(store, bank, space, { split: 'train', dimensions, signal });
   const test = await loadLabelled(store, manifest, space, { split, dimensions, signal });
+  if (bank !== manifest) checkTrainDataset(bank, space, train.records, test.records);
   const repetitions = repetitionsOf(spec, space, train.labels);
   const needed = neededFeatures(spec.entries, repetitions, checkpoints);
   const mapped = [...checkpoints].filter(([, { record }]) => !learnsLabels(record));

@@ -106,7 +106,7 @@ export class EvaluationController {
     });
   }
 
-  /** The caller may name the data set; the record names it by its address, so that equal requests are equal bytes. */
+  /** The caller may name data sets; the record has their addresses, so that equal requests are equal bytes. */
   private async specOf({ spec }: EvaluateRequest): Promise<EvaluationSpec> {
     if (typeof spec?.dataset !== 'string') {
       throw badInput({
@@ -116,8 +116,12 @@ export class EvaluationController {
         found: typeof spec?.dataset,
       });
     }
-    const { hash } = await resolveDataset(this.store, spec.dataset);
-    return parseRecord(EvaluationSpec, { ...spec, dataset: hash }, 'spec');
+    const resolved: Record<string, string> = {};
+    for (const field of ['dataset', 'trainDataset'] as const) {
+      if (typeof spec[field] === 'string')
+        resolved[field] = (await resolveDataset(this.store, spec[field])).hash;
+    }
+    return parseRecord(EvaluationSpec, { ...spec, ...resolved }, 'spec');
   }
 }
 

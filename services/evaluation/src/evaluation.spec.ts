@@ -211,6 +211,37 @@ describe('Evaluate', () => {
     expect(report.rows[0]?.accuracy).toMatchObject({ std: 0, values: { length: 1 } });
   });
 
+  it('takes training images of probes from another data set, never of a subject that it scores', async () => {
+    const trained = cohort().filter(({ split }) => split === 'train');
+    const scored = cohort().filter(({ split }) => split === 'test');
+    const leaked = scored.map((image) => ({ ...image, split: 'train' as const }));
+    const classes = [...REGION.classes].reverse();
+    const write = (name: string, images: DatasetImage[], space = REGION) =>
+      writeDataset(store, { ...description(), name, labelSpaces: [space, FINDING, SIGNS] }, images);
+    await write('elsewhere', trained);
+    await write('leaking', leaked);
+    await write('other-classes', trained, { ...REGION, classes });
+    const spec = { ...wholeSpec(), entries: [entry('knn')] };
+
+    const own = await evaluate(spec);
+    const elsewhere = await evaluate({ ...spec, trainDataset: 'elsewhere' });
+    expect(elsewhere.report.spec.trainDataset).toMatch(/^[0-9a-f]{64}$/);
+    expect(elsewhere.report.rows[0]!.accuracy).toEqual(own.report.rows[0]!.accuracy);
+
+    expect(await refusal({ ...spec, trainDataset: 'leaking' })).toMatchObject({
+      code: status.FAILED_PRECONDITION,
+      details: expect.stringMatching(
+        /trainDataset leaking: 10 of its training subjects are among the scored/,
+      ),
+    });
+    expect(await refusal({ ...spec, trainDataset: 'other-classes' })).toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      details: expect.stringMatching(
+        /spec: trainDataset: expected the classes of .*, found knee, chest, head/,
+      ),
+    });
+  });
+
   it('stops when the caller cancels', async () => {
     const call = client.evaluate({ spec: { ...wholeSpec(), title: 'cancelled' } });
     const failed = new Promise<ServiceError>((resolve) => call.on('error', resolve));

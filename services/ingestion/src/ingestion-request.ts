@@ -34,14 +34,27 @@ export function parseIngestRequest({
 
 /** The cohort asked for, the demo's size where no patients are given, and its folder under `data`. */
 export function phantomSource(
-  { seed, patients, volumePatients }: PhantomCohort,
+  { seed, patients, volumePatients, imageShape, volumeShape }: PhantomCohort,
   data: string,
 ): { kind: 'phantom'; folder: string; cohort: CohortSpec } {
   const size = patients === 0 ? DEMO_COHORT : { patients, volumePatients };
-  const cohort = { seed: Number(seed), patients: size.patients, volumePatients: size.volumePatients };
+  const cohort: CohortSpec = {
+    seed: Number(seed),
+    patients: size.patients,
+    volumePatients: size.volumePatients,
+    ...(imageShape.length > 0 ? { imageShape: edges('image_shape', imageShape, 2) } : {}),
+    ...(volumeShape.length > 0 ? { volumeShape: edges('volume_shape', volumeShape, 3) } : {}),
+  };
   checkSpec(cohort);
-  const folder = `v${PHANTOM_VERSION}-seed-${cohort.seed}-${cohort.patients}-${cohort.volumePatients}`;
+  const shapes = [cohort.imageShape, cohort.volumeShape].flatMap((shape) => shape?.join('x') ?? []);
+  const counts = [cohort.seed, cohort.patients, cohort.volumePatients];
+  const folder = `v${PHANTOM_VERSION}-seed-${[...counts, ...shapes].join('-')}`;
   return { kind: 'phantom', folder: join(data, 'phantoms', folder), cohort };
+}
+
+function edges<Axes extends 2 | 3>(name: string, shape: number[], axes: Axes) {
+  if (shape.length !== axes) throw refuse(`phantom.${name}`, `${axes} edges`, `${shape.length}`);
+  return shape as unknown as Axes extends 2 ? [number, number] : [number, number, number];
 }
 
 function share(name: string, value: number, fallback: number): number {

@@ -11,7 +11,7 @@ import { encodeZip, type NpyPart } from '@medformer/imaging';
 import { openObjectStore } from '@medformer/object-store';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { announce, contents, folderFiles, listing, nifti, noise, npz, pictures } from './spec/files.js';
-import { childOf, NO_OPTIONS, type Service, startService, uploaded } from './spec/service.js';
+import { childOf, NO_OPTIONS, PHANTOM, type Service, startService, uploaded } from './spec/service.js';
 
 const REAL_IMAGES = fileURLToPath(new URL('../../../e2e/fixtures/real-images', import.meta.url));
 
@@ -104,7 +104,7 @@ describe('IngestionService', () => {
   });
 
   it('generates the phantom cohort, says that it is synthetic, and does not generate it twice', async () => {
-    const phantom = { seed: 3n, patients: 4, volumePatients: 1 };
+    const phantom = { ...PHANTOM, seed: 3n, patients: 4, volumePatients: 1 };
     const request = { name: 'tiny-phantom', source: { $case: 'phantom', value: phantom } } as const;
     const { dataset, events } = await service.stream({ ...request, options: undefined });
     expect(dataset).toMatchObject({ images: 50n, subjects: 4n, alreadyPresent: false });
@@ -119,6 +119,23 @@ describe('IngestionService', () => {
     expect(
       again.events.some(({ event }) => event?.$case === 'progress' && event.value.stage === 'generate'),
     ).toBe(false);
+  });
+
+  it('takes the same subjects in other shapes, in the same splits', async () => {
+    const usual = { ...PHANTOM, seed: 3n, patients: 4, volumePatients: 1 };
+    const other = { ...usual, imageShape: [20, 20], volumeShape: [40, 28, 20] };
+    const cohorts = [usual, other].map(async (value, at) => {
+      const source = { $case: 'phantom', value } as const;
+      const { dataset } = await service.stream({ name: `shape-${at}`, source, options: undefined });
+      return (await service.call('getDataset', { dataset: dataset!.manifest })).record!;
+    });
+    const [before, after] = await Promise.all(cohorts);
+    expect(after!.census.shapes).toMatchObject([
+      { shape: [40, 28, 20, 1], images: 10 },
+      { shape: [20, 20, 1], images: 40 },
+    ]);
+    for (const key of ['images', 'subjects', 'modalities', 'bodyParts'])
+      expect(after!.census[key]).toEqual(before!.census[key]);
   });
 
   it('leaves bad files out where asked and tells each', async () => {
@@ -249,8 +266,20 @@ describe('IngestionService, given bad input,', () => {
     ],
     [
       'more volumes than patients',
-      { source: { $case: 'phantom', value: { seed: 1n, patients: 2, volumePatients: 3 } } },
+      { source: { $case: 'phantom', value: { ...PHANTOM, seed: 1n, patients: 2, volumePatients: 3 } } },
       /found/,
+    ],
+    [
+      'an image shape of three edges',
+      {
+        source: { $case: 'phantom', value: { ...PHANTOM, seed: 1n, patients: 2, imageShape: [20, 20, 20] } },
+      },
+      /^request: phantom\.image_shape: expected 2 edges, found 3/,
+    ],
+    [
+      'images of a single pixel',
+      { source: { $case: 'phantom', value: { ...PHANTOM, seed: 1n, patients: 2, imageShape: [1, 1] } } },
+      /imageShape: expected 8 to 1024, found 1/,
     ],
   ])('refuses %s', async (_, request, says) => {
     const call = service.stream({ name: 'x', source: undefined, options: undefined, ...request });

@@ -11,6 +11,11 @@ export const EvaluationSpec = z
   .object({
     title: z.string().min(1).default('Evaluation'),
     dataset: ContentHash,
+    /**
+     * Where linear probe and kNN take their training images, if not from the data set that is scored: another site,
+     * modality or size. Same classes, and no subject on both sides.
+     */
+    trainDataset: ContentHash.optional(),
     task: Slug,
     /** The images that are scored; `val` picks a model, so that `test` judges it once. */
     split: z.enum(['val', 'test']).default('test'),

@@ -16,11 +16,21 @@ import {
   type IngestResponse,
   type ListDatasetsRequest,
   type ListDatasetsResponse,
+  type PhantomCohort,
 } from '@medformer/gen/ingestion';
 import { announce, type Files } from './files.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const CHUNK_BYTES = 1024 * 1024;
+
+/** The usual shapes. */
+export const PHANTOM: PhantomCohort = {
+  seed: 0n,
+  patients: 0,
+  volumePatients: 0,
+  imageShape: [],
+  volumeShape: [],
+};
 
 export const NO_OPTIONS: IngestOptions = {
   description: '',
