@@ -2,11 +2,14 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { MedformerError } from '@medformer/schema';
-import type { PatientTask, WorkerCohort } from './patient-worker.js';
+import { checkGroups, type GroupCohortSpec, groupPatients } from './groups/group-cohort.js';
 import type { PhantomScan, ScanShapes } from './scan.js';
 
 /** What determines a cohort, to the bit. */
-export interface CohortSpec extends ScanShapes {
+export type CohortSpec = RegionCohortSpec | GroupCohortSpec;
+
+/** Patients of all regions and modalities. */
+export interface RegionCohortSpec extends ScanShapes {
   seed: number;
   /** Number of patients; each has one image of each of ten regions. */
   patients: number;
@@ -15,7 +18,7 @@ export interface CohortSpec extends ScanShapes {
 }
 
 /** The demo's cohort: 2,200 images and 320 volumes. */
-export const DEMO_COHORT: CohortSpec = { seed: 7, patients: 220, volumePatients: 32 };
+export const DEMO_COHORT: RegionCohortSpec = { seed: 7, patients: 220, volumePatients: 32 };
 
 export interface GenerationOptions {
   signal?: AbortSignal | undefined;
@@ -37,21 +40,21 @@ export async function generateCohort(
 ): Promise<void> {
   checkSpec(spec);
   const { signal } = options;
-  const threads = Math.min(spec.patients, Math.max(1, options.threads ?? availableParallelism()));
-  const { seed, imageShape, volumeShape } = spec;
-  const workers = Array.from({ length: threads }, () => startWorker({ seed, imageShape, volumeShape }));
+  const patients = patientsOf(spec);
+  const threads = Math.min(patients, Math.max(1, options.threads ?? availableParallelism()));
+  const workers = Array.from({ length: threads }, () => startWorker(spec));
   const pending = new Map<number, Promise<PhantomScan[]>>();
   let asked = 0;
   const ask = (worker: PatientWorker) => {
-    if (asked >= spec.patients) return;
+    if (asked >= patients) return;
     const patient = asked;
     asked += 1;
-    pending.set(patient, worker.generate({ patient, volumes: patient < spec.volumePatients }));
+    pending.set(patient, worker.generate(patient));
   };
   try {
     // Two patients in flight per thread: one being made, one queued, so that no thread waits for the consumer.
     for (const worker of [...workers, ...workers]) ask(worker);
-    for (let patient = 0; patient < spec.patients; patient += 1) {
+    for (let patient = 0; patient < patients; patient += 1) {
       const scans = await unlessAborted(pending.get(patient)!, signal);
       pending.delete(patient);
       ask(workers[patient % threads]!);
@@ -63,13 +66,21 @@ export async function generateCohort(
   }
 }
 
+export function patientsOf(spec: CohortSpec): number {
+  return 'groups' in spec ? groupPatients(spec) : spec.patients;
+}
+
 /** Refuses counts that are not whole, not positive, or ask for more volumes than there are patients, and odd shapes. */
 export function checkSpec(spec: CohortSpec): void {
-  const { seed, patients, volumePatients, imageShape = [], volumeShape = [] } = spec;
+  const { imageShape = [], volumeShape = [] } = spec;
   const whole = (n: number, low: number, high: number) => Number.isInteger(n) && n >= low && n <= high;
-  if (!Number.isInteger(seed)) refuse('seed', 'an integer', seed);
-  if (!whole(patients, 1, 9999)) refuse('patients', '1 to 9999', patients);
-  if (!whole(volumePatients, 0, patients)) refuse('volumePatients', `0 to ${patients}`, volumePatients);
+  if ('groups' in spec) checkGroups(spec);
+  else {
+    const { seed, patients, volumePatients } = spec;
+    if (!Number.isInteger(seed)) refuse('seed', 'an integer', seed);
+    if (!whole(patients, 1, 9999)) refuse('patients', '1 to 9999', patients);
+    if (!whole(volumePatients, 0, patients)) refuse('volumePatients', `0 to ${patients}`, volumePatients);
+  }
   for (const [field, shape, largest] of [
     ['imageShape', imageShape, 1024],
     ['volumeShape', volumeShape, 256],
@@ -85,11 +96,11 @@ function refuse(field: string, expected: string, found: number): never {
 }
 
 interface PatientWorker {
-  generate(task: PatientTask): Promise<PhantomScan[]>;
+  generate(patient: number): Promise<PhantomScan[]>;
   stop(): Promise<unknown>;
 }
 
-function startWorker(cohort: WorkerCohort): PatientWorker {
+function startWorker(cohort: CohortSpec): PatientWorker {
   // By package name, so that the compiled file is found whether this module runs compiled or under a test runner.
   const file = createRequire(import.meta.url).resolve('@medformer/phantom/patient-worker');
   const worker = new Worker(file, { workerData: cohort });
@@ -109,11 +120,11 @@ function startWorker(cohort: WorkerCohort): PatientWorker {
     fail(new MedformerError('INTERNAL', `the phantom generator's thread ended early (exit code ${code})`));
   });
   return {
-    generate: (task) =>
+    generate: (patient) =>
       new Promise((resolve, reject) => {
         if (failure) return reject(failure);
-        waiting.set(task.patient, { resolve, reject });
-        worker.postMessage(task);
+        waiting.set(patient, { resolve, reject });
+        worker.postMessage(patient);
       }),
     stop: () => worker.terminate(),
   };

@@ -1,18 +1,19 @@
 import type { Rng } from '@medformer/schema';
 import { quantiles, toBytes } from './display.js';
 import { addCtNoise, showCt } from './modality/ct.js';
-import { drawSequence, receive, spinEchoSignal } from './modality/mri.js';
+import { drawSequence, MRI_SEQUENCES, receive, spinEchoSignal } from './modality/mri.js';
 import { acquirePet } from './modality/pet.js';
 import { ATTENUATION, expose } from './modality/xray.js';
 import { axialPlane, drawPose, frontalPlane, type PoseSpread, pixelsOf } from './pose.js';
 import { BODIES, type Region } from './region.js';
-import { MODALITIES, type PhantomScan } from './scan.js';
+import { type Imaging, MODALITIES, type PhantomScan } from './scan.js';
 import { type Camera, type Scene, samplingOf } from './scene.js';
 import { HOUNSFIELD, UPTAKE } from './tissue.js';
 
 /** Rows and columns of an image where none are asked for. */
 export const IMAGE_SHAPE: readonly [number, number] = [28, 28];
 
+const ANY: Imaging = { modalities: MODALITIES, sequences: MRI_SEQUENCES };
 const SPREAD: PoseSpread = {
   turnDegrees: 10,
   tiltDegrees: 4,
@@ -38,13 +39,14 @@ export function takeImage(
   region: Region,
   rng: Rng,
   shape: readonly [number, number] = IMAGE_SHAPE,
+  { modalities, sequences, spread = SPREAD }: Imaging = ANY,
 ): Picture {
-  const modality = rng.choice(MODALITIES);
+  const modality = rng.choice(modalities);
   const { fieldOfViewMm } = BODIES[region.body];
   const pose =
     modality === 'xray'
-      ? drawPose(rng, region.levelMm, XRAY_SHARE * fieldOfViewMm, 'y', SPREAD)
-      : drawPose(rng, region.levelMm, fieldOfViewMm, 'z', SPREAD);
+      ? drawPose(rng, region.levelMm, XRAY_SHARE * fieldOfViewMm, 'y', spread)
+      : drawPose(rng, region.levelMm, fieldOfViewMm, 'z', spread);
   const slab = axialPlane(pose, shape, 0.03 * fieldOfViewMm);
   const picture = (protocol: Picture['protocol'], voxels: Uint8Array): Picture => ({
     modality,
@@ -60,22 +62,21 @@ export function takeImage(
       return picture('soft', showCt(hounsfield, rng));
     }
     case 'mri': {
-      const sequence = rng.choice(['t1', 't2'] as const);
+      const sequence = rng.choice(sequences);
       const { repetitionMs, echoMs } = drawSequence(sequence, rng);
-      const signal = camera.look(scene, spinEchoSignal(repetitionMs, echoMs), slab, samplingOf(shape, FINE));
+      const signal = camera.look(
+        scene,
+        spinEchoSignal(repetitionMs, echoMs, scene.relaxation),
+        slab,
+        samplingOf(shape, FINE),
+      );
       receive(signal, shape, 0.3, rng.uniform(0.015, 0.03), rng);
       return picture(sequence, showAll(signal, rng));
     }
     case 'pet': {
       const uptake = camera.look(scene, UPTAKE, slab, samplingOf(shape, FINE));
-      const spread = rng.uniform(0.6, 0.8);
-      acquirePet(
-        uptake,
-        shape,
-        pixelsOf([spread, spread], shape, IMAGE_SHAPE),
-        10 ** rng.uniform(1.1, 1.4),
-        rng,
-      );
+      const blur = rng.uniform(0.6, 0.8);
+      acquirePet(uptake, shape, pixelsOf([blur, blur], shape, IMAGE_SHAPE), 10 ** rng.uniform(1.1, 1.4), rng);
       return picture('static', showAll(uptake, rng, 0.6));
     }
     case 'xray': {

@@ -4,7 +4,10 @@ export {
   DEMO_COHORT,
   type GenerationOptions,
   generateCohort,
+  type RegionCohortSpec,
 } from './cohort.js';
+export { GROUP_COHORT, type GroupCohortSpec } from './groups/group-cohort.js';
+export { generateGroupPatient } from './groups/group-patient.js';
 export { LESIONS, type Lesion } from './lesion.js';
 export { encodeNifti } from './nifti.js';
 export { generatePatient } from './patient.js';

@@ -1,24 +1,21 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import type { CohortSpec } from './cohort.js';
+import { generateGroupPatient } from './groups/group-patient.js';
 import { generatePatient } from './patient.js';
-import type { ScanShapes } from './scan.js';
 
-/** One patient to generate; the answer is the patient's `PhantomScan[]` under the same index. */
-export interface PatientTask {
-  patient: number;
-  volumes: boolean;
-}
+const cohort = workerData as CohortSpec;
 
-/** What all patients of a cohort share. */
-export interface WorkerCohort extends ScanShapes {
-  seed: number;
-}
-
-const { seed, ...shapes } = workerData as WorkerCohort;
-
-parentPort?.on('message', ({ patient, volumes }: PatientTask) => {
-  const scans = generatePatient(seed, patient, { volumes, ...shapes });
+/** One patient's number comes in, its `PhantomScan[]` go out under the same number. */
+parentPort?.on('message', (patient: number) => {
+  const scans = scansOf(patient);
   parentPort?.postMessage(
     { patient, scans },
     scans.map((scan) => scan.voxels.buffer as ArrayBuffer),
   );
 });
+
+function scansOf(patient: number) {
+  if ('groups' in cohort) return generateGroupPatient(cohort, patient);
+  const { seed, volumePatients, imageShape, volumeShape } = cohort;
+  return generatePatient(seed, patient, { volumes: patient < volumePatients, imageShape, volumeShape });
+}

@@ -7,6 +7,7 @@ import { BODIES, REGIONS, type Region } from './region.js';
 import type { PhantomScan, ScanShapes } from './scan.js';
 import type { Scene } from './scene.js';
 import { Camera } from './scene.js';
+import type { Shape, Vector } from './shape.js';
 import { takeVolume } from './volume.js';
 import { Warp } from './warp.js';
 
@@ -59,17 +60,22 @@ export function generatePatient(
   return [...images, ...volumes];
 }
 
-/** One patient's own variant of a textbook body. */
-export function patientBody(body: Region['body'], rng: Rng): Scene {
-  const { build, fieldOfViewMm } = BODIES[body];
+/** One patient's own variant of a textbook body, or of another one. */
+export function patientBody(
+  body: Region['body'],
+  rng: Rng,
+  build: (variation: Variation) => Shape[] = BODIES[body].build,
+): Scene {
+  const { fieldOfViewMm } = BODIES[body];
   const shapes = build(new Variation(rng));
   const noise = new NoiseField(rng);
   const warp = Warp.random(rng, rng.uniform(0.02, 0.045) * fieldOfViewMm, 0.7 * fieldOfViewMm);
   return { shapes, noise, warp };
 }
 
-function withLesion(healthy: Scene, lesion: Lesion, rng: Rng, region: Region): Scene {
+/** The body with a lesion at the level of a region, near a place if one is given. */
+export function withLesion(healthy: Scene, lesion: Lesion, rng: Rng, region: Region, near?: Vector): Scene {
   const { fieldOfViewMm } = BODIES[region.body];
-  const disease = lesionShapes(lesion, rng, healthy, region.levelMm, fieldOfViewMm);
+  const disease = lesionShapes(lesion, rng, healthy, region.levelMm, fieldOfViewMm, near);
   return { ...healthy, shapes: [...healthy.shapes, ...disease] };
 }

@@ -1,4 +1,6 @@
+import type { Split } from '@medformer/schema';
 import type { MriSequence } from './modality/mri.js';
+import type { PoseSpread } from './pose.js';
 import type { BodyPart } from './region.js';
 
 export const MODALITIES = ['xray', 'ct', 'mri', 'pet'] as const;
@@ -12,6 +14,14 @@ export interface ScanShapes {
   volumeShape?: readonly [number, number, number] | undefined;
 }
 
+/** What pictures may be taken, and how patients lie for them. */
+export interface Imaging<Kind extends Modality = Modality> {
+  modalities: readonly Kind[];
+  /** Of MR images. */
+  sequences: readonly MriSequence[];
+  spread?: PoseSpread;
+}
+
 /** One image or volume of one patient, as a scanner would export it. */
 export interface PhantomScan {
   /** Patient, e.g. `phantom-0001`. */
@@ -20,8 +30,10 @@ export interface PhantomScan {
   /** MR sequence, or `soft` for a soft-tissue window; `static` or `projection` where there is only one way. */
   protocol: MriSequence | 'soft' | 'hounsfield' | 'static' | 'projection';
   bodyPart: BodyPart;
-  /** Classification tasks: `region` (10 classes) and `lesion` (4 classes). */
-  labels: { region: string; lesion: string };
+  /** Classification tasks: `region` (10 classes) and `lesion` (4 classes); in a cohort of groups also `group`. */
+  labels: { region: string; lesion: string; group?: string };
+  /** Where the cohort says who is trained on. */
+  split?: Split;
   /** `[height, width]` or `[depth, height, width]`. */
   shape: number[];
   /** Distance of neighbouring samples along each axis of `shape`, mm. */

@@ -1,6 +1,7 @@
 import type { NoiseField } from './noise-field.js';
 import { emptyPoints, type Points, paint } from './paint.js';
 import { type Box, boundingBox, type Shape, type Vector } from './shape.js';
+import type { Relaxation } from './tissue.js';
 import type { Warp } from './warp.js';
 
 /** A patient's body, ready to be looked at: textbook shapes seen through the patient's own deformation. */
@@ -8,6 +9,8 @@ export interface Scene {
   shapes: readonly Shape[];
   noise: NoiseField;
   warp: Warp;
+  /** Of the patient's tissues, where they are not the usual ones. */
+  relaxation?: readonly Relaxation[];
 }
 
 /** One picture plane in scanner space (mm): where pixel (0, 0) lies and what one step does. */

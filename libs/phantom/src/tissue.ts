@@ -31,8 +31,15 @@ export const HOUNSFIELD: readonly number[] = [
   -1000, -820, -100, 55, 820, 180, 5, 38, 28, 105, 115, 150, 140, 100, 35, 110, 8, 340, 18,
 ];
 
-/** Relative proton density, T1 and T2 in ms at about 1.5 T (rounded from the usual textbook tables). */
-export const RELAXATION: readonly { density: number; t1: number; t2: number }[] = [
+/** What a spin echo is made of: relative proton density, T1 and T2 in ms. */
+export interface Relaxation {
+  density: number;
+  t1: number;
+  t2: number;
+}
+
+/** At about 1.5 T (rounded from the usual textbook tables). */
+export const RELAXATION: readonly Relaxation[] = [
   { density: 0, t1: 1000, t2: 10 },
   { density: 0.18, t1: 1200, t2: 40 },
   { density: 0.95, t1: 270, t2: 85 },

@@ -5,7 +5,7 @@ import { gunzipSync } from 'node:zlib';
 import { sha256 } from '@medformer/schema';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DEMO_COHORT, generateCohort, generatePatient, REGIONS, writeCohort } from './index.js';
+import { DEMO_COHORT, GROUP_COHORT, generateCohort, generatePatient, REGIONS, writeCohort } from './index.js';
 
 const spec = { seed: 11, patients: 3, volumePatients: 1 };
 let root: string;
@@ -145,5 +145,33 @@ describe('writeCohort', () => {
     });
     await expect(run).rejects.toMatchObject({ code: 'CANCELLED' });
     expect(await readdir(root)).toEqual([]);
+  });
+
+  it('writes a cohort of groups with its split, and no task that has one class', async () => {
+    const groups = { ...GROUP_COHORT, groups: 3, perGroup: { train: 2, val: 1, test: 1 } };
+    const written = await writeCohort(join(root, 'groups'), groups);
+    expect(written.files).toBe(12);
+    const [header, ...rows] = (await readFile(join(root, 'groups/labels.csv'), 'utf8')).trim().split('\n');
+    expect(header).toBe('file,subject,modality,body_part,split,lesion,group');
+    expect(rows[0]).toMatch(/^phantom-0001\/ventricles_mri-t1\.png,phantom-0001,mri,head,train,\w+,group-1$/);
+    expect(await readFile(join(root, 'groups/README.txt'), 'utf8')).toMatch(
+      /3 groups of 2 patients to train on/,
+    );
+    expect(await writeCohort(join(root, 'groups'), groups)).toMatchObject({ files: 12, reused: true });
+    await expect(writeCohort(join(root, 'groups'), spec)).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+  });
+
+  it('names the demo cohort as ever, so that what is there is found again', async () => {
+    await writeCohort(join(root, 'cohort'), { seed: 11, patients: 1, volumePatients: 0 });
+    const identity = await readFile(join(root, 'cohort/cohort.json'), 'utf8');
+    expect(JSON.parse(identity)).toEqual({
+      kind: 'medformer-phantom',
+      version: 3,
+      seed: 11,
+      patients: 1,
+      volumePatients: 0,
+    });
+    const first = generatePatient(11, 0, { volumes: false }).map(({ voxels }) => sha256(Buffer.from(voxels)));
+    expect(sha256(first.join())).toBe('f8e3f6c2a30ba40b16e0444e82b3b19f025238411abbe6cfd2d495a5d6651fed');
   });
 });

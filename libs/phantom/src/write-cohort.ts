@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { canonicalJson, MedformerError } from '@medformer/schema';
 import sharp from 'sharp';
-import { type CohortSpec, checkSpec, type GenerationOptions, generateCohort } from './cohort.js';
+import { type CohortSpec, checkSpec, type GenerationOptions, generateCohort, patientsOf } from './cohort.js';
 import { encodeNifti } from './nifti.js';
 import type { PhantomScan } from './scan.js';
 
@@ -24,7 +24,8 @@ export interface WrittenCohort {
   reused: boolean;
 }
 
-const COLUMNS = 'file,subject,modality,body_part,region,lesion';
+/** A row of `labels.csv`. */
+type Row = Record<string, string>;
 
 /**
  * Writes a cohort as a hospital's export would look: 8-bit grey PNG images and .nii.gz volumes, one folder per
@@ -46,18 +47,20 @@ export async function writeCohort(
   await rm(partial, { recursive: true, force: true });
   await mkdir(partial, { recursive: true });
   try {
-    const rows: string[] = [];
+    const rows: Row[] = [];
     await generateCohort(
       spec,
       async (scans, patient) => {
         await mkdir(join(partial, scans[0]!.subject));
         rows.push(...(await Promise.all(scans.map((scan) => writeScan(partial, scan)))));
-        options.onProgress?.({ patients: patient + 1, of: spec.patients, files: rows.length });
+        options.onProgress?.({ patients: patient + 1, of: patientsOf(spec), files: rows.length });
       },
       options,
     );
-    await writeFile(join(partial, 'labels.csv'), `${[COLUMNS, ...rows].join('\n')}\n`);
-    await writeFile(join(partial, 'README.txt'), readme(spec, rows.length));
+    const columns = columnsOf(spec, rows);
+    const table = rows.map((row) => columns.map((column) => row[column]).join(','));
+    await writeFile(join(partial, 'labels.csv'), `${[columns.join(','), ...table].join('\n')}\n`);
+    await writeFile(join(partial, 'README.txt'), readme(spec, rows.length, columns));
     await writeFile(join(partial, 'cohort.json'), identity(spec));
     await mkdir(dirname(directory), { recursive: true });
     await rename(partial, directory);
@@ -85,13 +88,23 @@ async function readFinished(directory: string, spec: CohortSpec): Promise<Writte
   return { directory, files: table.trim().split('\n').length - 1, reused: true };
 }
 
+/** The columns of `labels.csv`: in a cohort of groups no task that all images have the same class of. */
+function columnsOf(spec: CohortSpec, rows: readonly Row[]): string[] {
+  const always = ['file', 'subject', 'modality', 'body_part'];
+  if (!('groups' in spec)) return [...always, 'region', 'lesion'];
+  const tasks = ['region', 'lesion', 'group'].filter((task) =>
+    rows.some((row) => row[task] !== rows[0]![task]),
+  );
+  return [...always, 'split', ...tasks];
+}
+
 /** Writes one file and returns its row of `labels.csv`. */
-async function writeScan(root: string, scan: PhantomScan): Promise<string> {
-  const { subject, modality, protocol, bodyPart, labels, shape } = scan;
+async function writeScan(root: string, scan: PhantomScan): Promise<Row> {
+  const { subject, modality, protocol, bodyPart, labels, split, shape } = scan;
   const extension = shape.length === 2 ? 'png' : 'nii.gz';
   const file = `${subject}/${labels.region}_${modality}-${protocol}.${extension}`;
   await writeFile(join(root, file), shape.length === 2 ? await encodePng(scan) : await encodeVolume(scan));
-  return [file, subject, modality, bodyPart, labels.region, labels.lesion].join(',');
+  return { file, subject, modality, body_part: bodyPart, ...labels, ...(split ? { split } : {}) };
 }
 
 async function encodePng({ voxels, shape }: PhantomScan): Promise<Buffer> {
@@ -109,27 +122,32 @@ async function encodeVolume({ voxels, shape, spacingMm }: PhantomScan): Promise<
 }
 
 function identity(spec: CohortSpec): string {
-  const { seed, patients, volumePatients, imageShape, volumeShape } = spec;
+  const { imageShape, volumeShape, ...counts } = spec;
   return canonicalJson({
     kind: 'medformer-phantom',
     version: PHANTOM_VERSION,
-    seed,
-    patients,
-    volumePatients,
+    ...counts,
     ...(imageShape ? { imageShape } : {}),
     ...(volumeShape ? { volumeShape } : {}),
   });
 }
 
-function readme(spec: CohortSpec, files: number): string {
+function readme(spec: CohortSpec, files: number, columns: readonly string[]): string {
   return `SYNTHETIC PHANTOM COHORT - no patient, no scanner.
 
 Every picture here was computed by @medformer/phantom (version ${PHANTOM_VERSION}) from geometric anatomy, random smooth
 deformations and simple models of CT, MRI, PET and X-ray. Scores on it say nothing about real images.
 
-seed ${spec.seed}, ${spec.patients} patients, of whom ${spec.volumePatients} also have volumes; ${files} files
-labels.csv: ${COLUMNS}
+seed ${spec.seed}, ${whom(spec)}; ${files} files
+labels.csv: ${columns.join()}
 PNG: 8-bit grey, as displayed. NIfTI: int16; CT in Hounsfield units, PET in 1/100 SUV, MRI in arbitrary units.
 The same seed and version give the same files.
 `;
+}
+
+function whom(spec: CohortSpec): string {
+  if (!('groups' in spec))
+    return `${spec.patients} patients, of whom ${spec.volumePatients} also have volumes`;
+  const { train, val, test } = spec.perGroup;
+  return `${spec.groups} groups of ${train} patients to train on, ${val} to validate and ${test} to test`;
 }

@@ -1,12 +1,17 @@
 import type { Rng } from '@medformer/schema';
-import { RELAXATION } from '../tissue.js';
+import { RELAXATION, type Relaxation } from '../tissue.js';
 
-export type MriSequence = 't1' | 't2';
+export const MRI_SEQUENCES = ['t1', 't2'] as const;
+export type MriSequence = (typeof MRI_SEQUENCES)[number];
 
 /** Spin-echo signal of every tissue: density (1 - exp(-TR/T1)) exp(-TE/T2), scaled so that the largest is 1. */
-export function spinEchoSignal(repetitionMs: number, echoMs: number): Float64Array {
+export function spinEchoSignal(
+  repetitionMs: number,
+  echoMs: number,
+  relaxation: readonly Relaxation[] = RELAXATION,
+): Float64Array {
   const signal = Float64Array.from(
-    RELAXATION,
+    relaxation,
     ({ density, t1, t2 }) => density * (1 - Math.exp(-repetitionMs / t1)) * Math.exp(-echoMs / t2),
   );
   const largest = Math.max(...signal);
