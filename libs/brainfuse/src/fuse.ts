@@ -8,6 +8,7 @@ import {
 } from '@medformer/schema';
 import { drawSources, type FusionPool } from './fusion-pools.js';
 import type { FusionSource } from './fusion-source.js';
+import { whiteOf } from './grey-values.js';
 import { mixLabels } from './label-mixture.js';
 import { drawFusion, type RawFusion, rawFuse } from './raw-fuse.js';
 
@@ -104,9 +105,11 @@ function refuseIncompatible(sources: readonly FusionSource[], { across }: Fusion
 }
 
 function quantise(values: Float32Array, like: Uint8Array | Uint16Array): Uint8Array | Uint16Array {
-  const scale = like instanceof Uint16Array ? 65535 : 255;
+  const white = whiteOf(like);
   const out = like instanceof Uint16Array ? new Uint16Array(values.length) : new Uint8Array(values.length);
-  for (let at = 0; at < values.length; at += 1)
-    out[at] = Math.round(Math.min(1, Math.max(0, values[at]!)) * scale);
+  for (let at = 0; at < values.length; at += 1) {
+    const level = values[at]! * white + 0.5;
+    out[at] = level > white ? white : Math.max(level, 0);
+  }
   return out;
 }

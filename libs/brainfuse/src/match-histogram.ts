@@ -1,34 +1,12 @@
-/** Quantiles at which two histograms are matched. */
-const POINTS = 33;
-
 /**
- * The image with its grey values mapped so that their quantiles are those of `target`: piecewise linear between
- * evenly spaced quantiles (Nyul and Udupa 1999, with the target in place of a learnt standard scale). Monotone, and the
- * identity where both have the same quantiles. Quantiles are of the values above the darkest, so that the amount of air
- * around a body does not matter.
+ * A map of grey values from quantiles to quantiles: piecewise linear between them (Nyul and Udupa 1999, with an image in
+ * place of a learnt standard scale). Monotone; the identity where both are the same. Values beyond the first or last
+ * quantile go to the target's.
  *
- * @param values in [0, 1]; not changed
+ * @param from ascending quantiles of the image, `to` as many of its target
  */
-export function matchHistogram(values: Float32Array, target: Float32Array): Float32Array {
-  return mapLinear(values, quantiles(values), quantiles(target));
-}
-
-/** POINTS ascending values. */
-export function quantiles(values: Float32Array): Float32Array {
-  const sorted = values.slice().sort();
-  const darkest = sorted[0]!;
-  const begin = sorted.findIndex((value) => value > darkest);
-  const body = begin < 0 ? sorted : sorted.subarray(begin);
-  const points = Float32Array.from(
-    { length: POINTS },
-    (_, at) => body[Math.round((at * (body.length - 1)) / (POINTS - 1))]!,
-  );
-  points[0] = darkest;
-  return points;
-}
-
-function mapLinear(values: Float32Array, from: Float32Array, to: Float32Array): Float32Array {
-  return values.map((value) => {
+export function matchQuantiles(from: Float32Array, to: Float32Array): (value: number) => number {
+  return (value) => {
     let low = 0;
     let high = from.length - 1;
     while (high - low > 1) {
@@ -39,5 +17,5 @@ function mapLinear(values: Float32Array, from: Float32Array, to: Float32Array): 
     const span = from[high]! - from[low]!;
     const share = span > 0 ? Math.min(1, Math.max(0, (value - from[low]!) / span)) : 0;
     return to[low]! + share * (to[high]! - to[low]!);
-  });
+  };
 }

@@ -1,26 +1,20 @@
 import type { FusionSource } from './fusion-source.js';
 import { spatialOf } from './fusion-source.js';
-
-/** Pixels in [0, 1] on an image's own grid, float32 of its shape. */
-export function unitPixels({ pixels }: FusionSource): Float32Array {
-  const scale = pixels instanceof Uint16Array ? 1 / 65535 : 1 / 255;
-  return Float32Array.from(pixels, (value) => value * scale);
-}
+import { allValues, type GreyValues } from './grey-values.js';
 
 /**
- * A source on the anchor's grid, float32 of the anchor's shape in [0, 1]: middle on middle, by the millimetres of both
- * where both say them, else edge on edge. What lies outside the source is its nearest border.
+ * A source's grey values on the anchor's grid: middle on middle, by the millimetres of both where both say them, else edge
+ * on edge. What lies outside the source is its nearest border.
  */
-export function onGrid(source: FusionSource, anchor: FusionSource): Float32Array {
-  const own = unitPixels(source);
-  if (isSameGrid(source, anchor)) return own;
+export function onGrid(values: GreyValues, source: FusionSource, anchor: FusionSource): GreyValues {
+  if (isSameGrid(source, anchor)) return values;
   const from = spatialOf(source.record.shape);
   const to = spatialOf(anchor.record.shape);
   const steps = to.map((edge, axis) => {
     const [mine, theirs] = [source.record.spacingMm?.[axis], anchor.record.spacingMm?.[axis]];
     return mine && theirs ? theirs / mine : from[axis]! / edge;
   });
-  return resampleLinear(own, from, to, steps, source.record.shape.at(-1)!);
+  return { pixels: resampleLinear(allValues(values), from, to, steps, source.record.shape.at(-1)!) };
 }
 
 function isSameGrid({ record: a }: FusionSource, { record: b }: FusionSource): boolean {

@@ -2,9 +2,15 @@ import type { FusionSpec, Rng } from '@medformer/schema';
 import { applyAffine } from './align/affine.js';
 import { register } from './align/register.js';
 import { type FusionSource, spatialOf } from './fusion-source.js';
-import { drawMask, type MaskDraw, maskWeights } from './masks/mask.js';
-import { matchHistogram } from './match-histogram.js';
-import { onGrid, unitPixels } from './on-grid.js';
+import { allValues, copyValues, type GreyValues, greyValues, valueAt, whiteOf } from './grey-values.js';
+import { drawMask, type MaskDraw, maskWeights, visitMask } from './masks/mask.js';
+import type { SpanVisitor } from './masks/spans.js';
+import { matchQuantiles } from './match-histogram.js';
+import { onGrid } from './on-grid.js';
+import { quantiles } from './quantiles.js';
+
+/** Quantiles at which two histograms are matched. */
+const HISTOGRAM_POINTS = 33;
 
 /** Everything random about one raw fusion. */
 export interface FusionDraw {
@@ -15,15 +21,16 @@ export interface FusionDraw {
 
 /** A fusion before anything is repaired. */
 export interface RawFusion {
-  /** float32 in [0, 1] of the anchor's shape. */
-  values: Float32Array;
-  /** [sources, ...spatial]: how much of each source is in each voxel. */
-  weights: Float32Array;
-  /** The sources as they went in, on the anchor's grid, [...shape] each. */
-  aligned: Float32Array[];
-  shape: number[];
+  /** float32 in [0, 1] of `shape`. */
+  readonly values: Float32Array;
+  /** [...spatial, channels] of the anchor. */
+  readonly shape: readonly number[];
   /** Mean weight of each source; sum 1. */
-  shares: number[];
+  readonly shares: readonly number[];
+  /** [sources, ...spatial]: how much of each source is in each voxel; made when first asked for. */
+  readonly weights: Float32Array;
+  /** The sources as they went in, on the anchor's grid, [...shape] each; made when first asked for. */
+  readonly aligned: readonly Float32Array[];
 }
 
 /** Draws a fusion of these sources, which have an order that does not depend on how they were named. */
@@ -43,44 +50,73 @@ export function rawFuse(
 ): RawFusion {
   const own = sources[anchor]!;
   const { shape } = own.record;
-  const target = unitPixels(own);
-  const aligned = sources.map((source, at) => {
-    if (at === anchor) return target;
-    const values = onGrid(source, own);
-    return alignTo(
-      spec,
-      spec.harmonise === 'histogram' ? matchHistogram(values, target) : values,
-      target,
-      own,
-    );
-  });
+  const parts = alignedSources(spec, sources, anchor);
   const channels = shape.at(-1)!;
-  const voxels = target.length / channels;
-  const first =
-    channels === 1 ? target : Float32Array.from({ length: voxels }, (_, at) => target[at * channels]!);
-  const weights = maskWeights(mask, sources.length, spatialOf(shape), first);
+  const visit = (visitor: SpanVisitor) =>
+    visitMask(
+      mask,
+      sources.length,
+      spatialOf(shape),
+      () => firstChannel(allValues(parts[anchor]!), channels),
+      visitor,
+    );
+
+  const voxels = own.pixels.length / channels;
+  const { values, sums } = blend(parts, voxels, channels, visit);
+  let weights: Float32Array | undefined;
+  let aligned: Float32Array[] | undefined;
   return {
-    values: blend(aligned, weights, channels),
-    weights,
-    aligned,
-    shape: [...shape],
-    shares: sources.map((_, at) => mean(weights.subarray(at * voxels, (at + 1) * voxels))),
+    values,
+    shape,
+    shares: sums.map((sum) => sum / voxels),
+    get weights() {
+      weights ??= maskWeights(mask, sources.length, spatialOf(shape), anchorValues());
+      return weights;
+    },
+    get aligned() {
+      aligned ??= parts.map(allValues);
+      return aligned;
+    },
   };
 }
 
-/** The values moved onto the target's anatomy, if the spec asks for it. */
+/** The sources on the anchor's grid, with its grey values and on its anatomy as far as the spec asks for it. */
+function alignedSources(spec: FusionSpec, sources: readonly FusionSource[], anchor: number): GreyValues[] {
+  const own = sources[anchor]!;
+  const target = greyValues(own);
+  return sources.map((source, at) => {
+    if (at === anchor) return target;
+    const map =
+      spec.harmonise === 'histogram' ? matchQuantiles(greyQuantiles(source), greyQuantiles(own)) : undefined;
+    return alignTo(spec, onGrid(greyValues(source, map), source, own), target, own);
+  });
+}
+
+const quantilesOf = new WeakMap<FusionSource['pixels'], Float32Array>();
+
+/** Of an image's own grid, in [0, 1]: an image takes part in many fusions, and is sorted once. */
+function greyQuantiles({ pixels }: FusionSource): Float32Array {
+  const known = quantilesOf.get(pixels);
+  if (known) return known;
+  const white = whiteOf(pixels);
+  const found = quantiles(pixels, HISTOGRAM_POINTS).map((level) => level / white);
+  quantilesOf.set(pixels, found);
+  return found;
+}
+
 function alignTo(
   { align }: FusionSpec,
-  values: Float32Array,
-  target: Float32Array,
+  values: GreyValues,
+  target: GreyValues,
   { record: { shape, spacingMm } }: FusionSource,
-): Float32Array {
+): GreyValues {
   if (align === 'none') return values;
   const spatial = spatialOf(shape);
   const channels = shape.at(-1)!;
   const grid = { spatial, spacing: spacingMm ?? spatial.map(() => 1) };
-  const affine = register(firstChannel(target, channels), firstChannel(values, channels), grid, align);
-  return applyAffine(values, grid, channels, affine);
+  const [fixed, moving] = [allValues(target), allValues(values)];
+  const affine = register(firstChannel(fixed, channels), firstChannel(moving, channels), grid, align);
+  return { pixels: applyAffine(moving, grid, channels, affine) };
 }
 
 /** [voxels] of [voxels, channels]. */
@@ -89,21 +125,34 @@ function firstChannel(values: Float32Array, channels: number): Float32Array {
   return Float32Array.from({ length: values.length / channels }, (_, at) => values[at * channels]!);
 }
 
-function blend(images: readonly Float32Array[], weights: Float32Array, channels: number): Float32Array {
-  const length = images[0]!.length;
-  const voxels = length / channels;
-  const out = new Float32Array(length);
-  images.forEach((image, source) => {
-    const own = weights.subarray(source * voxels, (source + 1) * voxels);
-    for (let voxel = 0; voxel < voxels; voxel += 1) {
-      const weight = own[voxel]!;
-      if (weight === 0) continue;
-      for (let at = voxel * channels; at < (voxel + 1) * channels; at += 1) out[at]! += weight * image[at]!;
-    }
+/** The fused values and, per source, the sum of its weights over the voxels. */
+function blend(
+  parts: readonly GreyValues[],
+  voxels: number,
+  channels: number,
+  visit: (visitor: SpanVisitor) => void,
+): { values: Float32Array; sums: number[] } {
+  const values = new Float32Array(voxels * channels);
+  const sums = parts.map(() => 0);
+  visit({
+    whole(from, to, source) {
+      sums[source]! += to - from;
+      copyValues(parts[source]!, from * channels, to * channels, values);
+    },
+    mixed(from, to, active, weights) {
+      for (let k = 0; k < active.length; k += 1) {
+        const part = parts[active[k]!]!;
+        let sum = 0;
+        for (let voxel = from; voxel < to; voxel += 1) {
+          const weight = weights[(voxel - from) * active.length + k]!;
+          if (weight === 0) continue;
+          sum += weight;
+          for (let at = voxel * channels; at < (voxel + 1) * channels; at += 1)
+            values[at]! += weight * valueAt(part, at);
+        }
+        sums[active[k]!]! += sum;
+      }
+    },
   });
-  return out;
-}
-
-function mean(values: Float32Array): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+  return { values, sums };
 }

@@ -1,5 +1,6 @@
 import type { MaskSpec, Rng } from '@medformer/schema';
 import { dealt } from './dealt.js';
+import type { SpanVisitor } from './spans.js';
 
 export interface BlocksDraw {
   strategy: 'blocks';
@@ -21,25 +22,33 @@ export function drawBlocks(
   return { strategy: 'blocks', cells: perAxis, owner: dealt(blocks, sources, rng) };
 }
 
-/** Weights [sources, ...spatial] of 0 and 1. */
-export function blocksWeights(
+export function visitBlocks(
   { cells, owner }: BlocksDraw,
-  sources: number,
   spatial: readonly number[],
-): Float32Array {
-  const voxels = spatial.reduce((product, edge) => product * edge, 1);
-  const weights = new Float32Array(sources * voxels);
-  for (let voxel = 0; voxel < voxels; voxel += 1) {
-    let rest = voxel;
-    let block = 0;
-    let stride = 1;
-    for (let axis = spatial.length - 1; axis >= 0; axis -= 1) {
-      const edge = spatial[axis]!;
-      block += Math.floor(((rest % edge) * cells[axis]!) / edge) * stride;
-      stride *= cells[axis]!;
-      rest = Math.floor(rest / edge);
+  visitor: SpanVisitor,
+): void {
+  const width = spatial.at(-1)!;
+  const across = cells.at(-1)!;
+  const rows = spatial.slice(0, -1).reduce((product, edge) => product * edge, 1);
+  for (let row = 0; row < rows; row += 1) {
+    const first = blockRow(cells, spatial, row) * across;
+    for (let block = 0; block < across; block += 1) {
+      const [begin, end] = [Math.ceil((block * width) / across), Math.ceil(((block + 1) * width) / across)];
+      visitor.whole(row * width + begin, row * width + end, owner[first + block]!);
     }
-    weights[owner[block]! * voxels + voxel] = 1;
   }
-  return weights;
+}
+
+/** Number of the row of blocks that a row of voxels is in. */
+function blockRow(cells: readonly number[], spatial: readonly number[], row: number): number {
+  let rest = row;
+  let block = 0;
+  let stride = 1;
+  for (let axis = spatial.length - 2; axis >= 0; axis -= 1) {
+    const edge = spatial[axis]!;
+    block += Math.floor(((rest % edge) * cells[axis]!) / edge) * stride;
+    stride *= cells[axis]!;
+    rest = Math.floor(rest / edge);
+  }
+  return block;
 }

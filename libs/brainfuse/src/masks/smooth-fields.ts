@@ -1,5 +1,8 @@
 import type { MaskSpec, Rng } from '@medformer/schema';
-import { rampWeights } from '../ramp-weights.js';
+import { rampWeights, type SpanVisitor } from './spans.js';
+
+/** Voxels that are weighed together where no source leads. */
+const SHORT = 8;
 
 type SmoothFieldsSpec = Extract<MaskSpec, { strategy: 'smooth-fields' }>;
 
@@ -31,46 +34,69 @@ export function drawSmoothFields(
   };
 }
 
-/** Weights [sources, ...spatial] of the fields, interpolated linearly between nodes; at every voxel they sum to 1. */
-export function smoothFieldsWeights(draw: SmoothFieldsDraw, spatial: readonly number[]): Float32Array {
+/**
+ * The highest of the fields, interpolated linearly between nodes, has the voxel. Between two nodes of a row fields are
+ * straight lines: a source that leads, or lags, by the width at both ends does so in between, so that most cells take one
+ * comparison and no weights.
+ */
+export function visitSmoothFields(
+  { nodes, fields, width: ramp }: SmoothFieldsDraw,
+  sources: number,
+  spatial: readonly number[],
+  visitor: SpanVisitor,
+): void {
   const [depth, height, width] = [spatial.length === 3 ? spatial[0]! : 1, ...spatial.slice(-2)] as [
     number,
     number,
     number,
   ];
-  const [planes, rows, columns] = [draw.nodes.length === 3 ? draw.nodes[0]! : 1, ...draw.nodes.slice(-2)] as [
+  const [planes, rows, columns] = [nodes.length === 3 ? nodes[0]! : 1, ...nodes.slice(-2)] as [
     number,
     number,
     number,
   ];
-  const sources = draw.fields.length / (planes * rows * columns);
-  const voxels = depth * height * width;
-  const weights = new Float32Array(sources * voxels);
-  const scores = new Float64Array(sources);
-  const at = new Float64Array(sources);
-  /** The fields on the lattice's columns at one row of the image. */
-  const line = new Float64Array(sources * columns);
-  const across = placesOf(width, columns);
+  const lattice = { fields, sources, planes, rows, columns };
+  const across = Array.from({ length: width }, (_, x) => placeOf(x, width, columns));
+  const cells = cellsOf(across.map(({ node }) => node));
+  /** [columns, sources]: the fields at the nodes of one row of the image. */
+  const line = new Float64Array(columns * sources);
+  const scores = new Float64Array(width * sources);
+  const all = Array.from({ length: sources }, (_, source) => source);
+  /** Voxels between two nodes, of no other sources than `among`: of one, or halved until what is mixed is short. */
+  const visitCell = (
+    row: number,
+    node: number,
+    begin: number,
+    end: number,
+    among: readonly number[],
+  ): void => {
+    const active = contenders(line, sources, node, across[begin]!.share, across[end - 1]!.share, ramp, among);
+    const count = active.length;
+    if (count === 1) {
+      visitor.whole(row + begin, row + end, active[0]!);
+      return;
+    }
+    if (end - begin > SHORT) {
+      const middle = (begin + end) >> 1;
+      visitCell(row, node, begin, middle, active);
+      visitCell(row, node, middle, end, active);
+      return;
+    }
+    for (let k = 0; k < count; k += 1) {
+      const at = node * sources + active[k]!;
+      const [value, slope] = [line[at]!, line[at + sources]! - line[at]!];
+      for (let x = begin; x < end; x += 1) scores[(x - begin) * count + k] = value + across[x]!.share * slope;
+    }
+    rampWeights(scores, count, end - begin, ramp);
+    visitor.mixed(row + begin, row + end, active, scores);
+  };
   for (let z = 0; z < depth; z += 1) {
     const front = placeOf(z, depth, planes);
     for (let y = 0; y < height; y += 1) {
-      const top = placeOf(y, height, rows);
-      interpolateLine(draw.fields, [sources, planes, rows, columns], front, top, line);
-      for (let x = 0; x < width; x += 1) {
-        const left = across.node[x]!;
-        const share = across.share[x]!;
-        for (let source = 0; source < sources; source += 1) {
-          const from = source * columns + left;
-          scores[source] =
-            line[from]! + share * (line[Math.min(from + 1, (source + 1) * columns - 1)]! - line[from]!);
-        }
-        rampWeights(scores, draw.width, at);
-        const voxel = (z * height + y) * width + x;
-        for (let source = 0; source < sources; source += 1) weights[source * voxels + voxel] = at[source]!;
-      }
+      interpolateLine(lattice, front, placeOf(y, height, rows), line);
+      for (const { node, begin, end } of cells) visitCell((z * height + y) * width, node, begin, end, all);
     }
   }
-  return weights;
 }
 
 interface Place {
@@ -78,7 +104,7 @@ interface Place {
   share: number;
 }
 
-/** Where the centre of pixel `at` of `edge` lies between the first and the last of `nodes`. */
+/** Where the centre of pixel `at` of `edge` lies between the first and the last of `nodes`, of which there are two at least. */
 function placeOf(at: number, edge: number, nodes: number): Place {
   if (nodes === 1) return { node: 0, share: 0 };
   const place = ((at + 0.5) / edge) * (nodes - 1);
@@ -86,31 +112,88 @@ function placeOf(at: number, edge: number, nodes: number): Place {
   return { node, share: place - node };
 }
 
-function placesOf(edge: number, nodes: number): { node: Int32Array; share: Float64Array } {
-  const places = Array.from({ length: edge }, (_, at) => placeOf(at, edge, nodes));
-  return {
-    node: Int32Array.from(places, ({ node }) => node),
-    share: Float64Array.from(places, ({ share }) => share),
-  };
+/** Runs of pixels between the same two nodes. */
+function cellsOf(nodes: readonly number[]): { node: number; begin: number; end: number }[] {
+  const cells: { node: number; begin: number; end: number }[] = [];
+  nodes.forEach((node, x) => {
+    const last = cells.at(-1);
+    if (last?.node === node) last.end = x + 1;
+    else cells.push({ node, begin: x, end: x + 1 });
+  });
+  return cells;
+}
+
+/** The sources of `among` that weigh anything somewhere between two places of a cell; one when it leads throughout. */
+function contenders(
+  line: Float64Array,
+  sources: number,
+  node: number,
+  left: number,
+  right: number,
+  ramp: number,
+  among: readonly number[],
+): number[] {
+  let leader = 0;
+  let follower = 0;
+  let [leaderLeft, leaderRight] = [Number.NEGATIVE_INFINITY, 0];
+  let [followerLeft, followerRight] = [0, Number.NEGATIVE_INFINITY];
+  for (let k = 0; k < among.length; k += 1) {
+    const at = node * sources + among[k]!;
+    const value = line[at]!;
+    const slope = line[at + sources]! - value;
+    const [here, there] = [value + left * slope, value + right * slope];
+    if (here > leaderLeft) {
+      leader = among[k]!;
+      leaderLeft = here;
+      leaderRight = there;
+    }
+    if (there > followerRight) {
+      follower = among[k]!;
+      followerLeft = here;
+      followerRight = there;
+    }
+  }
+  const active: number[] = [];
+  for (let k = 0; k < among.length; k += 1) {
+    const source = among[k]!;
+    const at = node * sources + source;
+    const value = line[at]!;
+    const slope = line[at + sources]! - value;
+    const [here, there] = [value + left * slope, value + right * slope];
+    const behind =
+      (leaderLeft - here >= ramp && leaderRight - there >= ramp) ||
+      (followerLeft - here >= ramp && followerRight - there >= ramp);
+    if (!behind || source === leader || source === follower) active.push(source);
+  }
+  return active;
+}
+
+interface Lattice {
+  fields: Float32Array;
+  sources: number;
+  planes: number;
+  rows: number;
+  columns: number;
 }
 
 function interpolateLine(
-  fields: Float32Array,
-  [sources, planes, rows, columns]: [number, number, number, number],
+  { fields, sources, planes, rows, columns }: Lattice,
   front: Place,
   top: Place,
   line: Float64Array,
 ): void {
+  const nearPlane = Math.min(front.node + 1, planes - 1);
+  const nextRow = Math.min(top.node + 1, rows - 1);
   for (let source = 0; source < sources; source += 1) {
-    const value = (plane: number, row: number, column: number) =>
-      fields[
-        ((source * planes + Math.min(plane, planes - 1)) * rows + Math.min(row, rows - 1)) * columns + column
-      ]!;
     for (let column = 0; column < columns; column += 1) {
+      const value = (plane: number, row: number) =>
+        fields[((source * planes + plane) * rows + row) * columns + column]!;
       const along = (plane: number) =>
-        value(plane, top.node, column) * (1 - top.share) + value(plane, top.node + 1, column) * top.share;
-      line[source * columns + column] =
-        along(front.node) * (1 - front.share) + along(front.node + 1) * front.share;
+        value(plane, top.node) * (1 - top.share) + value(plane, nextRow) * top.share;
+      line[column * sources + source] =
+        front.share === 0
+          ? along(front.node)
+          : along(front.node) * (1 - front.share) + along(nearPlane) * front.share;
     }
   }
 }

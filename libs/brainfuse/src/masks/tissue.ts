@@ -1,5 +1,7 @@
 import type { MaskSpec, Rng } from '@medformer/schema';
+import { quantiles } from '../quantiles.js';
 import { dealt } from './dealt.js';
+import type { SpanVisitor } from './spans.js';
 
 export interface TissueDraw {
   strategy: 'tissue';
@@ -17,30 +19,28 @@ export function drawTissue(
 }
 
 /**
- * Weights [sources, voxels] of 0 and 1: the anchor's voxels are classed by grey value, cut at the quantiles of all that
- * is not its darkest value, which is mostly air.
+ * The anchor's voxels are classed by grey value, cut at the quantiles of all that is not its darkest value, which is
+ * mostly air.
  *
  * @param anchor the first channel of the anchor, [voxels]
  */
-export function tissueWeights({ owner }: TissueDraw, sources: number, anchor: Float32Array): Float32Array {
+export function visitTissue({ owner }: TissueDraw, anchor: Float32Array, visitor: SpanVisitor): void {
   const cuts = quantileCuts(anchor, owner.length);
-  const weights = new Float32Array(sources * anchor.length);
-  anchor.forEach((value, voxel) => {
+  const ownerOf = (value: number) => {
     let tissue = 0;
     while (tissue < cuts.length && value > cuts[tissue]!) tissue += 1;
-    weights[owner[tissue]! * anchor.length + voxel] = 1;
-  });
-  return weights;
+    return owner[tissue]!;
+  };
+  for (let begin = 0; begin < anchor.length; ) {
+    const source = ownerOf(anchor[begin]!);
+    let end = begin + 1;
+    while (end < anchor.length && ownerOf(anchor[end]!) === source) end += 1;
+    visitor.whole(begin, end, source);
+    begin = end;
+  }
 }
 
 /** classes - 1 ascending values. */
-function quantileCuts(values: Float32Array, classes: number): number[] {
-  const sorted = values.slice().sort();
-  const darkest = sorted[0]!;
-  const begin = sorted.findIndex((value) => value > darkest);
-  const body = begin < 0 ? sorted : sorted.subarray(begin);
-  return Array.from(
-    { length: classes - 1 },
-    (_, cut) => body[Math.floor(((cut + 1) * body.length) / classes)]!,
-  );
+function quantileCuts(values: Float32Array, classes: number): Float32Array {
+  return quantiles(values, classes + 1).subarray(1, classes);
 }

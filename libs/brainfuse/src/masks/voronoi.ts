@@ -1,5 +1,5 @@
 import type { MaskSpec, Rng } from '@medformer/schema';
-import { rampWeights } from '../ramp-weights.js';
+import { type SpanVisitor, visitScores } from './spans.js';
 
 export interface VoronoiDraw {
   strategy: 'voronoi';
@@ -24,35 +24,44 @@ export function drawVoronoi(
   };
 }
 
-/** Weights [sources, ...spatial]; at every voxel they sum to 1. */
-export function voronoiWeights(draw: VoronoiDraw, sources: number, spatial: readonly number[]): Float32Array {
+export function visitVoronoi(
+  draw: VoronoiDraw,
+  sources: number,
+  spatial: readonly number[],
+  visitor: SpanVisitor,
+): void {
   const axes = spatial.length;
   const longest = Math.max(...spatial);
   const perSource = draw.centres.length / (sources * axes);
-  const voxels = spatial.reduce((product, edge) => product * edge, 1);
+  const width = spatial[axes - 1]!;
+  const rows = spatial.slice(0, -1).reduce((product, edge) => product * edge, 1);
   const centres = draw.centres.map((share, at) => share * spatial[at % axes]!);
-  const weights = new Float32Array(sources * voxels);
-  const scores = new Float64Array(sources);
-  const at = new Float64Array(sources);
-  const place = new Float64Array(axes);
-  for (let voxel = 0; voxel < voxels; voxel += 1) {
-    let rest = voxel;
-    for (let axis = axes - 1; axis >= 0; axis -= 1) {
-      place[axis] = (rest % spatial[axis]!) + 0.5;
-      rest = Math.floor(rest / spatial[axis]!);
-    }
+  const scores = new Float64Array(width * sources);
+  for (let row = 0; row < rows; row += 1) {
     for (let source = 0; source < sources; source += 1) {
-      let nearest = Number.POSITIVE_INFINITY;
       for (let centre = source * perSource; centre < (source + 1) * perSource; centre += 1) {
-        let square = 0;
-        for (let axis = 0; axis < axes; axis += 1)
-          square += (place[axis]! - centres[centre * axes + axis]!) ** 2;
-        if (square < nearest) nearest = square;
+        const apart = distanceToRow(centres, centre * axes, spatial, row);
+        const middle = centres[centre * axes + axes - 1]!;
+        const first = centre === source * perSource;
+        for (let x = 0; x < width; x += 1) {
+          const square = apart + (x + 0.5 - middle) ** 2;
+          const at = x * sources + source;
+          if (first || square < scores[at]!) scores[at] = square;
+        }
       }
-      scores[source] = -Math.sqrt(nearest) / longest;
     }
-    rampWeights(scores, draw.width, at);
-    for (let source = 0; source < sources; source += 1) weights[source * voxels + voxel] = at[source]!;
+    for (let at = 0; at < scores.length; at += 1) scores[at] = -Math.sqrt(scores[at]!) / longest;
+    visitScores(scores, sources, draw.width, row * width, visitor);
   }
-  return weights;
+}
+
+/** Squared distance of a centre from a row of voxels, the axis along the row apart. */
+function distanceToRow(centres: Float64Array, from: number, spatial: readonly number[], row: number): number {
+  let rest = row;
+  let square = 0;
+  for (let axis = spatial.length - 2; axis >= 0; axis -= 1) {
+    square += ((rest % spatial[axis]!) + 0.5 - centres[from + axis]!) ** 2;
+    rest = Math.floor(rest / spatial[axis]!);
+  }
+  return square;
 }
