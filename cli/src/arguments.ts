@@ -22,6 +22,10 @@ export function integers(text: string): number[] {
   return text.split(',').map(integer);
 }
 
+export function words(text: string): string[] {
+  return text.split(',').map((word) => word.trim());
+}
+
 export function axes(text: string): number[] {
   const sizes = text.split('x').map(Number);
   if (sizes.every((size) => Number.isInteger(size) && size > 0)) return sizes;

@@ -1,6 +1,6 @@
 import type { IngestRequest } from '@medformer/gen/ingestion';
 import type { Command } from 'commander';
-import { axes, count, fraction, integer } from '../arguments.js';
+import { axes, count, fraction, integer, integers, words } from '../arguments.js';
 import type { Context, WithContext } from '../context.js';
 import { type IngestOutcome, ingest } from '../ingest.js';
 import { facts } from '../terminal.js';
@@ -21,13 +21,20 @@ interface Options {
   volumePatients: number;
   imageShape: number[];
   volumeShape: number[];
+  groups: number;
+  perGroup: number[];
+  levels: string[];
+  sequences: string[];
+  volumes: boolean;
 }
+
+type GroupOption = 'groups' | 'perGroup' | 'levels' | 'sequences' | 'volumes';
 
 export function registerIngest(program: Command, bind: WithContext): void {
   program
     .command('ingest')
     .description('turn a file or folder of images (MedMNIST .npz, NIfTI, DICOM, PNG, JPEG) into a dataset')
-    .argument('<source>', 'a file, a folder, or "phantom" for the synthetic cohort')
+    .argument('<source>', 'a file, a folder, or "phantom" or "phantom-groups" for a synthetic cohort')
     .requiredOption('--name <slug>', 'name of the dataset: lower-case words joined by hyphens')
     .option('--description <text>', 'what the data is', '')
     .option('--modality <slug>', 'e.g. xray, ct, mri, pet: used where the files do not say', '')
@@ -46,6 +53,16 @@ export function registerIngest(program: Command, bind: WithContext): void {
     .option('--volume-patients <n>', 'phantom: the first so many also get 3D volumes', count, 0)
     .option('--image-shape <axes>', 'phantom: rows and columns of images (default 28x28)', axes, [])
     .option('--volume-shape <axes>', 'phantom: slices, rows and columns (default 28x28x28)', axes, [])
+    .option('--groups <n>', 'phantom-groups: groups of patients to tell apart (default 20)', count, 0)
+    .option(
+      '--per-group <n,n,n>',
+      'phantom-groups: patients to train, val, test (default 8,2,10)',
+      integers,
+      [],
+    )
+    .option('--levels <names>', 'phantom-groups: levels of the head (default ventricles)', words, [])
+    .option('--sequences <names>', 'phantom-groups: t1, t2 (default t1)', words, [])
+    .option('--volumes', 'phantom-groups: a volume beside every image', false)
     .addHelpText(
       'after',
       `
@@ -53,6 +70,7 @@ Examples:
   $ medformer ingest pneumoniamnist.npz --name pneumonia --modality xray --body-part chest
   $ medformer ingest scans/ --name my-scans --skip-bad-files
   $ medformer ingest phantom --name phantom --patients 250 --volume-patients 40
+  $ medformer ingest phantom-groups --name groups --groups 20 --per-group 8,2,10
 
 An interrupted upload goes on where it broke when the same command runs again.`,
     )
@@ -80,13 +98,19 @@ An interrupted upload goes on where it broke when the same command runs again.`,
 async function sourceOf(
   context: Context,
   source: string,
-  { seed, patients, volumePatients, imageShape, volumeShape }: Options,
+  { seed, patients, volumePatients, imageShape, volumeShape, ...options }: Options,
 ): Promise<NonNullable<IngestRequest['source']>> {
-  if (source === 'phantom') {
-    const value = { seed: BigInt(seed), patients, volumePatients, imageShape, volumeShape };
+  if (source === 'phantom' || source === 'phantom-groups') {
+    const groups = source === 'phantom-groups' ? groupsOf(options) : undefined;
+    const value = { seed: BigInt(seed), patients, volumePatients, imageShape, volumeShape, groups };
     return { $case: 'phantom', value };
   }
   return { $case: 'uploadId', value: await upload(context, source) };
+}
+
+function groupsOf({ groups, perGroup, levels, sequences, volumes }: Pick<Options, GroupOption>) {
+  const [train = 0, val = 0, test = 0] = perGroup;
+  return { groups, train, val, test, levels, sequences, volumes };
 }
 
 function describe(outcome: IngestOutcome): string {

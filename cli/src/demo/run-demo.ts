@@ -63,7 +63,14 @@ async function ingestPhantom(context: Context, { phantom }: DemoPlan): Promise<s
     name,
     source: {
       $case: 'phantom',
-      value: { seed: BigInt(seed), patients, volumePatients, imageShape: [], volumeShape: [] },
+      value: {
+        seed: BigInt(seed),
+        patients,
+        volumePatients,
+        imageShape: [],
+        volumeShape: [],
+        groups: undefined,
+      },
     },
     options: undefined,
   });

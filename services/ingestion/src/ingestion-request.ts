@@ -1,8 +1,16 @@
 import { join } from 'node:path';
-import type { IngestRequest, PhantomCohort } from '@medformer/gen/ingestion';
+import type { IngestRequest, PhantomCohort, PhantomGroups } from '@medformer/gen/ingestion';
 import { DEFAULT_TEST_FRACTION, DEFAULT_VAL_FRACTION } from '@medformer/imaging';
-import { type CohortSpec, checkSpec, DEMO_COHORT, PHANTOM_VERSION } from '@medformer/phantom';
-import { badInput, ContentHash, type MedformerError, Slug } from '@medformer/schema';
+import {
+  type CohortSpec,
+  checkSpec,
+  DEMO_COHORT,
+  GROUP_COHORT,
+  type GroupCohortSpec,
+  MRI_SEQUENCES,
+  PHANTOM_VERSION,
+} from '@medformer/phantom';
+import { badInput, ContentHash, contentAddress, type MedformerError, Slug } from '@medformer/schema';
 import type { z } from 'zod';
 import type { IngestionInput } from './ingestion-calls.js';
 
@@ -34,22 +42,44 @@ export function parseIngestRequest({
 
 /** The cohort asked for, the demo's size where no patients are given, and its folder under `data`. */
 export function phantomSource(
-  { seed, patients, volumePatients, imageShape, volumeShape }: PhantomCohort,
+  { seed, patients, volumePatients, imageShape, volumeShape, groups }: PhantomCohort,
   data: string,
 ): { kind: 'phantom'; folder: string; cohort: CohortSpec } {
   const size = patients === 0 ? DEMO_COHORT : { patients, volumePatients };
   const cohort: CohortSpec = {
+    ...(groups ? groupCohort(groups) : { patients: size.patients, volumePatients: size.volumePatients }),
     seed: Number(seed),
-    patients: size.patients,
-    volumePatients: size.volumePatients,
     ...(imageShape.length > 0 ? { imageShape: edges('image_shape', imageShape, 2) } : {}),
     ...(volumeShape.length > 0 ? { volumeShape: edges('volume_shape', volumeShape, 3) } : {}),
   };
   checkSpec(cohort);
+  return {
+    kind: 'phantom',
+    folder: join(data, 'phantoms', `v${PHANTOM_VERSION}-${folderOf(cohort)}`),
+    cohort,
+  };
+}
+
+function groupCohort(asked: PhantomGroups): Omit<GroupCohortSpec, 'seed'> {
+  const { train, val, test, levels, volumes } = asked;
+  const sequences = asked.sequences.map((sequence) => {
+    const known = MRI_SEQUENCES.find((name) => name === sequence);
+    if (!known) throw refuse('phantom.groups.sequences', MRI_SEQUENCES.join(', '), sequence);
+    return known;
+  });
+  return {
+    groups: asked.groups || GROUP_COHORT.groups,
+    perGroup: train + val + test > 0 ? { train, val, test } : GROUP_COHORT.perGroup,
+    levels: levels.length > 0 ? levels : GROUP_COHORT.levels,
+    sequences: sequences.length > 0 ? sequences : GROUP_COHORT.sequences,
+    volumes,
+  };
+}
+
+function folderOf(cohort: CohortSpec): string {
+  if ('groups' in cohort) return `groups-${contentAddress(cohort).slice(0, 16)}`;
   const shapes = [cohort.imageShape, cohort.volumeShape].flatMap((shape) => shape?.join('x') ?? []);
-  const counts = [cohort.seed, cohort.patients, cohort.volumePatients];
-  const folder = `v${PHANTOM_VERSION}-seed-${[...counts, ...shapes].join('-')}`;
-  return { kind: 'phantom', folder: join(data, 'phantoms', folder), cohort };
+  return `seed-${[cohort.seed, cohort.patients, cohort.volumePatients, ...shapes].join('-')}`;
 }
 
 function edges<Axes extends 2 | 3>(name: string, shape: number[], axes: Axes) {

@@ -121,6 +121,21 @@ describe('IngestionService', () => {
     ).toBe(false);
   });
 
+  it('generates a cohort of patient groups, every group in every split, and refuses what makes none', async () => {
+    const groups = { groups: 3, train: 2, val: 1, test: 1, levels: [], sequences: [], volumes: false };
+    const source = { $case: 'phantom', value: { ...PHANTOM, seed: 3n, groups } } as const;
+    const { dataset } = await service.stream({ name: 'tiny-groups', source, options: undefined });
+    expect(dataset).toMatchObject({ images: 12n, subjects: 12n });
+    const { record } = await service.call('getDataset', { dataset: 'tiny-groups' });
+    expect(record).toMatchObject({ splits: { policy: 'given' }, source: { synthetic: true } });
+    expect(record!.census.labels.group).toEqual({ train: [2, 2, 2], val: [1, 1, 1], test: [1, 1, 1] });
+    const odd = { ...source, value: { ...source.value, groups: { ...groups, sequences: ['flair'] } } };
+    await expect(service.stream({ name: 'odd', source: odd, options: undefined })).rejects.toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      details: 'request: phantom.groups.sequences: expected t1, t2, found flair',
+    });
+  });
+
   it('takes the same subjects in other shapes, in the same splits', async () => {
     const usual = { ...PHANTOM, seed: 3n, patients: 4, volumePatients: 1 };
     const other = { ...usual, imageShape: [20, 20], volumeShape: [40, 28, 20] };

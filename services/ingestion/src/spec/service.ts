@@ -28,6 +28,7 @@ export const PHANTOM: PhantomCohort = {
   seed: 0n,
   patients: 0,
   volumePatients: 0,
+  groups: undefined,
   imageShape: [],
   volumeShape: [],
 };
