@@ -52,14 +52,9 @@ export function rawFuse(
   const { shape } = own.record;
   const parts = alignedSources(spec, sources, anchor);
   const channels = shape.at(-1)!;
+  const anchorValues = () => firstChannel(allValues(parts[anchor]!), channels);
   const visit = (visitor: SpanVisitor) =>
-    visitMask(
-      mask,
-      sources.length,
-      spatialOf(shape),
-      () => firstChannel(allValues(parts[anchor]!), channels),
-      visitor,
-    );
+    visitMask(mask, sources.length, spatialOf(shape), anchorValues, visitor);
 
   const voxels = own.pixels.length / channels;
   const { values, sums } = blend(parts, voxels, channels, visit);
