@@ -43,6 +43,7 @@ describe('a TensorFlow op becomes ONNX:', () => {
     ['Tanh', [2, 3], (x) => tf.tanh(x)],
     ['Sigmoid', [2, 3], (x) => tf.sigmoid(x)],
     ['Relu', [2, 3], (x) => tf.relu(tf.sub(x, 0.5))],
+    ['Softplus', [2, 3], (x) => tf.softplus(tf.sub(x, 0.5))],
     ['Sin', [2, 3], (x) => tf.sin(x)],
     ['Cos', [2, 3], (x) => tf.cos(x)],
     ['Softmax', [2, 3, 4], (x) => tf.softmax(x)],

@@ -25,6 +25,7 @@ export const CONVERTERS: Readonly<Record<string, Converter>> = {
       Tanh: 'Tanh',
       Sigmoid: 'Sigmoid',
       Relu: 'Relu',
+      Softplus: 'Softplus',
       Sin: 'Sin',
       Cos: 'Cos',
     }).map(([from, to]): [string, Converter] => [from, (node) => node.emit(to, node.inputs)]),
