@@ -5,6 +5,7 @@ export { latentPlaces } from './latent-places.js';
 export { attention, dense, gelu, layerNorm, mlp } from './layers.js';
 export {
   type CodeNames,
+  type CodeRows,
   headOf,
   headsOf,
   INPUT_STATISTICS,
@@ -17,5 +18,6 @@ export { type Initialiser, PARTS, type ParameterStart, Parameters, type Part } f
 export { patchGrid } from './patch-embed.js';
 export { cutPatches, type SequenceReading } from './patch-sequence.js';
 export { fourierPositionCodes } from './position-codes.js';
+export { type CodedForward, RecordedForward } from './recorded-forward.js';
 export { type Forward, type PixelGroup, type RunOptions, runModel } from './run-model.js';
 export { loadReport, type Transfer, transferredWeights } from './transferred-weights.js';

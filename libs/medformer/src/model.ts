@@ -31,6 +31,9 @@ export interface CodeNames {
   bodyPart?: string[];
 }
 
+/** The codes of a batch as one-hot rows; see `ModelInput`. */
+export type CodeRows = Pick<ModelInput, 'modality' | 'bodyPart'>;
+
 /** Input Adaptformer -> body -> output Adaptformer: one set of weights for 2D and 3D images of any size. */
 export class Medformer {
   readonly parameters: Parameters;
@@ -81,9 +84,12 @@ export class Medformer {
     return model;
   }
 
-  /** Embeddings h [B, D] of standardised images with the rows of their codes. */
-  encode(input: ModelInput): tf.Tensor {
-    return this.inParts(input, (part) => this.pool(this.latents(part)));
+  /** Embeddings h [B, D] of standardised images with the rows of their codes; with `task` as that task's query reads them. */
+  encode(input: ModelInput, task?: string): tf.Tensor {
+    return this.inParts(input, (part) => {
+      const latents = this.latents(part);
+      return task === undefined ? this.pool(latents) : this.represent(latents, task);
+    });
   }
 
   /**
@@ -107,7 +113,7 @@ export class Medformer {
 
   /** Logits [B, classes] of a task's own head. */
   classify(input: ModelInput, task: string): tf.Tensor {
-    return this.inParts(input, (part) => this.score(this.latents(part), task));
+    return this.decide(this.encode(input, task), this.headOf(task));
   }
 
   /** Logits [B, classes] of the body's latents [B, latents, D]. */
@@ -141,31 +147,23 @@ export class Medformer {
   }
 
   /** Embeddings [B, D] of pixels in [0, 1], float32 [B, ...spatial, C]. */
-  embed(pixels: tf.Tensor, names: CodeNames = {}): tf.Tensor {
-    return tf.tidy(() => this.encode(this.prepare(pixels, names)));
+  embed(pixels: tf.Tensor, codes: CodeNames | CodeRows = {}): tf.Tensor {
+    return tf.tidy(() => this.encode(this.prepare(pixels, codes)));
   }
 
   /** Logits [B, classes] of pixels in [0, 1]. */
-  predict(pixels: tf.Tensor, task: string, names: CodeNames = {}): tf.Tensor {
-    return tf.tidy(() => this.classify(this.prepare(pixels, names), task));
+  predict(pixels: tf.Tensor, task: string, codes: CodeNames | CodeRows = {}): tf.Tensor {
+    return tf.tidy(() => this.classify(this.prepare(pixels, codes), task));
   }
 
   dispose(): void {
     this.parameters.dispose();
   }
 
-  /** Pixels in [0, 1] and code names to what the model takes. */
-  prepare(pixels: tf.Tensor, names: CodeNames): ModelInput {
-    const batch = pixels.shape[0]!;
-    const oneHot = (keys: string[], wanted: string[] | undefined) => {
-      const rows = wanted ? codeRows(keys, wanted).rows : new Int32Array(batch);
-      return oneHotRows(rows, keys.length + 1);
-    };
-    return {
-      x: tf.div(tf.sub(pixels, this.input.mean), this.input.std),
-      modality: oneHot(this.codes.modalities, names.modality),
-      bodyPart: oneHot(this.codes.bodyParts, names.bodyPart),
-    };
+  /** Pixels in [0, 1] and the names or rows of their codes to what the model takes. */
+  prepare(pixels: tf.Tensor, codes: CodeNames | CodeRows): ModelInput {
+    const { modality, bodyPart } = areRows(codes) ? codes : rowsOfCodes(this.codes, pixels.shape[0]!, codes);
+    return { x: tf.div(tf.sub(pixels, this.input.mean), this.input.std), modality, bodyPart };
   }
 
   /** Rows of each part behind each other: [B, ...]. */
@@ -197,6 +195,20 @@ export class Medformer {
     });
   }
 }
+
+/** One-hot rows of the codes of a batch; unknown and absent names get the shared code. */
+export function rowsOfCodes(keys: CodeKeys, batch: number, names: CodeNames): CodeRows {
+  const oneHot = (known: string[], wanted: string[] | undefined) => {
+    const rows = wanted ? codeRows(known, wanted).rows : new Int32Array(batch);
+    return oneHotRows(rows, known.length + 1);
+  };
+  return {
+    modality: oneHot(keys.modalities, names.modality),
+    bodyPart: oneHot(keys.bodyParts, names.bodyPart),
+  };
+}
+
+const areRows = (codes: CodeNames | CodeRows): codes is CodeRows => codes.modality instanceof tf.Tensor;
 
 /** The head a label space asks for: one logit per class or label. `ordinal` is of ordered classes only. */
 export function headOf({ task, kind, classes }: LabelSpace, ordinal: OrdinalLink = 'softmax'): TaskHead {

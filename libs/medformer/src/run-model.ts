@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { ImageRecord } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
 import type { CodeNames } from './model.js';
+import { RecordedForward } from './recorded-forward.js';
 
 /** About 16 MiB of float32 pixels at a time, and not so many images that cancelling waits. */
 const BATCH_PIXELS = 4 * 1024 * 1024;
@@ -27,10 +28,13 @@ export interface RunOptions {
   onBatch?(images: number): void;
 }
 
-/** Runs every image of the groups through a model, in order. @returns `[rows, columns]`, one row per image */
+/**
+ * Runs every image of the groups through a model, in order; a `RecordedForward` where the weights stay and batches are many.
+ * @returns `[rows, columns]`, one row per image
+ */
 export async function runModel(
   groups: readonly PixelGroup[],
-  forward: Forward,
+  forward: Forward | RecordedForward,
   { namesOf, signal, onBatch }: RunOptions,
 ): Promise<{ rows: number; columns: number; data: Float32Array }> {
   const rows = groups.reduce((sum, { records }) => sum + records.length, 0);
@@ -49,7 +53,7 @@ export async function runModel(
         pixels.subarray(begin * size, (begin + chosen.length) * size),
         (value) => value / scale,
       );
-      const result = tf.tidy(() => forward(tf.tensor(part, [chosen.length, ...shape]), namesOf(chosen)));
+      const result = await runBatch(forward, part, [chosen.length, ...shape], namesOf(chosen));
       const columns = result.shape.at(-1)!;
       if (done === 0) out = { rows, columns, data: new Float32Array(rows * columns) };
       out.data.set(result.dataSync() as Float32Array, done * columns);
@@ -59,4 +63,19 @@ export async function runModel(
     }
   }
   return out;
+}
+
+async function runBatch(
+  forward: Forward | RecordedForward,
+  values: Float32Array,
+  shape: number[],
+  names: CodeNames,
+): Promise<tf.Tensor> {
+  const pixels = tf.tensor(values, shape);
+  try {
+    if (forward instanceof RecordedForward) return await forward.run(pixels, names);
+    return tf.tidy(() => forward(pixels, names));
+  } finally {
+    pixels.dispose();
+  }
 }

@@ -1,5 +1,6 @@
 export * from './backend.js';
 export * from './doctor.js';
+export * from './forward-function.js';
 export * from './forward-graph.js';
 export * from './fused-ops.js';
 export {

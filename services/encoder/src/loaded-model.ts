@@ -1,6 +1,6 @@
 import { loadCheckpoint } from '@medformer/checkpoint';
 import { readImageFile } from '@medformer/imaging';
-import { codeRows, Medformer } from '@medformer/medformer';
+import { codeRows, Medformer, RecordedForward } from '@medformer/medformer';
 import { openObjectStore } from '@medformer/object-store';
 import { MedformerError } from '@medformer/schema';
 import { tf, useBackend } from '@medformer/tensorflow';
@@ -22,6 +22,7 @@ const WARM_UP_SHAPES = [
 export class LoadedModel {
   private constructor(
     private readonly model: Medformer,
+    private readonly embed: RecordedForward,
     readonly description: ModelDescription,
   ) {}
 
@@ -30,8 +31,9 @@ export class LoadedModel {
     const { record, weights } = await loadCheckpoint(store, checkpoint);
     await useBackend(threads ? { threads } : {});
     const model = Medformer.fromCheckpoint(record, weights);
-    for (const shape of WARM_UP_SHAPES) tf.tidy(() => model.embed(tf.zeros(shape)).dataSync()[0]);
-    return new LoadedModel(model, {
+    const embed = new RecordedForward(model.codes, (pixels, rows) => model.embed(pixels, rows));
+    for (const shape of WARM_UP_SHAPES) await embed.warmUp(shape);
+    return new LoadedModel(model, embed, {
       checkpoint,
       run: record.run,
       dataset: record.dataset,
@@ -53,11 +55,10 @@ export class LoadedModel {
       ...missingCode('modality', modality, this.model.codes.modalities),
       ...missingCode('body part', bodyPart, this.model.codes.bodyParts),
     ];
-    const output = tf.tidy(() =>
-      this.model.embed(tf.tensor(pixels, [1, ...shape]), { modality: [modality], bodyPart: [bodyPart] }),
-    );
+    const input = tf.tensor(pixels, [1, ...shape]);
+    const output = await this.embed.run(input, { modality: [modality], bodyPart: [bodyPart] });
     const embedding = Float32Array.from(output.dataSync());
-    output.dispose();
+    tf.dispose([input, output]);
     return { embedding, notes, decodeMs: decoded - began, inferMs: performance.now() - decoded };
   }
 }

@@ -3,9 +3,9 @@ import { codeNames, knownCodes, type Matrix, takeRows } from '@medformer/evaluat
 import {
   type CodeNames,
   codeRows,
-  type Forward,
   Medformer,
   probabilitiesOf,
+  RecordedForward,
   type RunOptions,
   runModel,
 } from '@medformer/medformer';
@@ -42,8 +42,12 @@ export async function computeFeatures(
   const codes = knownCodes(record.spec, train.records, train.labels);
   const options: RunOptions = { namesOf: (records) => codeNames(codes, records), signal, onBatch };
   const model = Medformer.fromCheckpoint(record, weights);
-  const embed: Forward = (pixels, names) => features(record.spec.method, model, pixels, names);
-  const classify: Forward = (pixels, names) => probabilitiesOf(model.predict(pixels, task.task, names), task);
+  const embed = new RecordedForward(model.codes, (pixels, rows) =>
+    features(record.spec.method, model, pixels, rows),
+  );
+  const classify = new RecordedForward(model.codes, (pixels, rows) =>
+    probabilitiesOf(model.predict(pixels, task.task, rows), task),
+  );
   try {
     const drawn = await runModel(selectImages(train, needed.train).groups, embed, options);
     const testEmbeddings = await runModel(needed.testEmbeddings ? test.groups : [], embed, options);
@@ -60,6 +64,8 @@ export async function computeFeatures(
       sharedCodes: sharedCodes(record, codeNames(codes, test.records)),
     };
   } finally {
+    embed.dispose();
+    classify.dispose();
     model.dispose();
   }
 }

@@ -1,4 +1,4 @@
-import type { CodeNames, Medformer } from '@medformer/medformer';
+import type { CodeNames, CodeRows, Medformer } from '@medformer/medformer';
 import type { MethodSpec } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
 import { barlowTwins } from './barlow-twins.js';
@@ -32,9 +32,14 @@ export function methodOf(spec: MethodSpec): Method {
  * Features [B, D] of pixels in [0, 1] that probes and kNN read: the method's own where it has some, else the model's
  * embedding.
  */
-export function features(spec: MethodSpec, model: Medformer, pixels: tf.Tensor, names: CodeNames): tf.Tensor {
+export function features(
+  spec: MethodSpec,
+  model: Medformer,
+  pixels: tf.Tensor,
+  codes: CodeNames | CodeRows,
+): tf.Tensor {
   return tf.tidy(() => {
-    const input = model.prepare(pixels, names);
+    const input = model.prepare(pixels, codes);
     return methodOf(spec).embed?.(spec, model, input) ?? model.encode(input);
   });
 }
