@@ -21,8 +21,11 @@ export async function checkpointOfRun(context: Context, reference: string): Prom
     throw new MedformerError('FAILED_PRECONDITION', `run ${run.run} has no checkpoint yet`);
   }
   if (which === undefined) return run.checkpoint;
-  const found = checkpoints.find(({ step, keptAs }) => String(step) === which || keptAs.includes(which));
-  if (found && which !== 'last' && which !== 'referred') return found.checkpoint;
+  const named = which === 'best' || which === 'initial';
+  const found = checkpoints.find(
+    ({ step, keptAs }) => String(step) === which || (named && keptAs.includes(which)),
+  );
+  if (found) return found.checkpoint;
   const known = checkpoints.map(({ step, keptAs }) =>
     [step, ...keptAs.filter((why) => why === 'best' || why === 'initial')].join('='),
   );

@@ -3,17 +3,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { medformer, medformerJson } from './harness/medformer.js';
+import { medformer, medformerJson, medformerProcess } from './harness/medformer.js';
 import { ROOT, type Services, startStandalone } from './harness/services.js';
+import { reachesStep } from './harness/training.js';
+import { until } from './harness/until.js';
 
 const SETS = ['chestmnist', 'retinamnist', 'adrenalmnist3d'];
 const SMALL = [
   'picks=2',
   'seeds=[0]',
-  'common.model=nano',
+  'common.model={width: 24, depth: 1, heads: 3, latents: 4, mlpRatio: 2, patch2d: 4, patch3d: 8, frequencies: 3}',
   'common.batchSize=16',
   'phases.st.steps=4',
   'sets.chestmnist.phases.ssl.steps=2',
+  'phases.ssl-all.batchSize=8',
+  'phases.ssl-all.steps=2',
+  'phases.mt.accumulate=2',
+  'phases.mt.steps=60',
 ].flatMap((setting) => ['--set', setting]);
 /** Every run starts a process that builds its step anew. */
 const TIME = 900_000;
@@ -47,7 +53,7 @@ const benchmark = (...more: string[]) => [
 
 describe('medformer benchmark medmnist', () => {
   it('refuses files that have the name of a set but not its checksum', async () => {
-    const ended = await medformer(services.env, ...benchmark('--sets', 'retinamnist'));
+    const ended = await medformer(services.env, ...benchmark('--sets', 'retinamnist,adrenalmnist3d'));
 
     expect(ended.code).not.toBe(0);
     expect(ended.stderr).toMatch(
@@ -64,7 +70,8 @@ describe('medformer benchmark medmnist', () => {
   it(
     'trains a multi-label set alone and after self-supervision, tests what validation picked, and finds all done again',
     async () => {
-      const command = benchmark('--sets', 'chestmnist', '--allow-md5-mismatch');
+      const alone = ['--sets', 'chestmnist', '--set', 'regimes=[st, ssl-st]'];
+      const command = benchmark(...alone, '--allow-md5-mismatch');
       const { sets } = await medformerJson(services.env, ...command);
       const again = await medformer(services.env, ...command);
 
@@ -85,17 +92,52 @@ describe('medformer benchmark medmnist', () => {
   );
 
   it(
-    'trains an ordinal set in colour and a binary one of volumes',
+    'trains an ordinal set in colour and a binary one of volumes, alone and together, and goes on from where it was interrupted',
     async () => {
-      const sets = ['--sets', 'retinamnist,adrenalmnist3d', '--set', 'regimes=[st]'];
-      const trained = await medformerJson(services.env, ...benchmark(...sets, '--allow-md5-mismatch'));
+      const chosen = ['--sets', 'retinamnist,adrenalmnist3d', '--set', 'regimes=[st, mt, ssl-mt]'];
+      const command = benchmark(...chosen, '--allow-md5-mismatch');
 
-      expect(trained.sets.map(({ flag }: { flag: string }) => flag)).toEqual([
-        'retinamnist',
-        'adrenalmnist3d',
-      ]);
-      for (const { rows } of trained.sets) expect(rows[0].auc.mean).toBeGreaterThan(0);
+      const first = medformerProcess(services.env, ...command);
+      const joint = async () => {
+        const runs: Run[] = await medformerJson(services.env, 'runs', 'ls');
+        return runs.find(({ method }) => method === 'multi-task');
+      };
+      const { run } = await until('the run on both sets', joint, TIME);
+      await reachesStep(services.env, run, 35);
+      first.kill('SIGINT');
+      expect((await first).exitCode).toBe(130);
+      expect((await joint())?.state).toBe('cancelled');
+      const gone = await medformer(services.env, '--json', ...command);
+
+      expect(gone.stderr).toMatch(/ST, seed 0: st \S+ 4 steps \(found, trained before\)/);
+      expect(gone.stderr).toMatch(/ MT, seed 0: mt [0-9a-f]{12}: 60 steps\n/);
+      const { sets } = JSON.parse(gone.stdout);
+      expect(sets.map(({ flag }: { flag: string }) => flag)).toEqual(['retinamnist', 'adrenalmnist3d']);
+      const checkpoints = sets.map(({ rows, picked }: Result) => {
+        expect(rows.map(({ label }) => label)).toEqual(['ST', 'MT', 'SSL, then MT']);
+        for (const { auc } of rows) expect(auc.mean).toBeGreaterThan(0);
+        expect([30, 60]).toContain(picked.mt![0]!.step);
+        return rows[1]!.checkpoints;
+      });
+      // One run, of which each set has its own best checkpoint.
+      const { checkpoints: kept } = await medformerJson(services.env, 'runs', 'show', run);
+      for (const [checkpoint] of checkpoints)
+        expect(kept.map((each: { checkpoint: string }) => each.checkpoint)).toContain(checkpoint);
+      // One run on both sets without labels, and one more with them.
+      expect(gone.stderr.match(/seed 0: ssl-all [0-9a-f]{12}: 2 steps/g)).toHaveLength(1);
+      expect(gone.stderr.match(/seed 0: mt [0-9a-f]{12}: 60 steps/g)).toHaveLength(2);
     },
     TIME,
   );
 });
+
+interface Run {
+  run: string;
+  method: string;
+  state: string;
+}
+
+interface Result {
+  rows: { label: string; auc: { mean: number }; checkpoints: string[] }[];
+  picked: Record<string, { step: number }[]>;
+}

@@ -20,7 +20,9 @@ export function registerBenchmark(program: Command, bind: WithContext): void {
     .command('benchmark')
     .description('train and test a whole benchmark')
     .command('medmnist')
-    .description("the thesis's tables over MedMNIST: single-task training, and self-supervision before it")
+    .description(
+      "the thesis's tables over MedMNIST: each task alone, all with one set of weights, and self-supervision before",
+    )
     .requiredOption('--root <folder>', "where MedMNIST's npz files are, e.g. ~/.medmnist")
     .option('--sets <list>', 'all, found (those that have a file), or names by comma', 'all')
     .option('--plan <file>', 'what is run', join('experiments', 'medmnist', 'benchmark.yaml'))
@@ -35,7 +37,8 @@ Examples:
   $ medformer benchmark medmnist --root ~/.medmnist --sets found --set size=64 --set 'seeds=[0]'
 
 Interrupted at any point, the same command goes on; what is done is found, not done again. Several of these commands may
-share the services, each with other --sets; a last one with all of them finds everything done and prints the tables.
+share the services, each with other --sets and --set 'regimes=[st, ssl-st]'; a last one with all sets and regimes trains what
+is on all of them together, finds the rest done and prints the tables.
 The output has MedMNIST's own result files: python -m medmnist evaluate --path FILE reads them.`,
     )
     .action(

@@ -18,6 +18,7 @@ afterAll(() => rm(root, { recursive: true }));
 
 const read = (wanted: string[], overrides: string[] = []) =>
   readBenchmarkPlan(PLAN, { root, wanted, overrides });
+const ALONE = 'regimes=[st, ssl-st]';
 
 describe('readBenchmarkPlan', () => {
   it('puts what is said of a set over what is said of its axes, and that over what every run has', async () => {
@@ -37,14 +38,57 @@ describe('readBenchmarkPlan', () => {
       steps: 3000,
       // Ten checkpoints, all of which stay to be picked from.
       checkpointEvery: 300,
-      keep: { last: 10 },
+      keep: { every: 300 },
     });
   });
 
   it('replaces a method of another name whole', async () => {
-    const [path] = (await read(['pathmnist'], ['phases.ssl.method={name: mae}'])).sets;
+    const [path] = (await read(['pathmnist'], [ALONE, 'phases.ssl.method={name: mae}'])).sets;
 
     expect(path!.spec('ssl', 0).method).toEqual({ name: 'mae' });
+  });
+
+  it('trains on all chosen sets together: images and volumes, a task each, in one run that is the same for every set', async () => {
+    const { sets } = await read(
+      ['found'],
+      ['sets.pathmnist.task={weight: 0.5}', 'dimensions.3.common={batchSize: 7}'],
+    );
+    const [path, organ] = sets;
+
+    expect(path!.spec('mt', 1)).toMatchObject({
+      dataset: 'pathmnist-28',
+      datasets: ['organmnist3d-28'],
+      dimensions: [2, 3],
+      seed: 1,
+      method: { name: 'multi-task', tasks: [{ task: 'pathmnist', weight: 0.5 }, { task: 'organmnist3d' }] },
+      batchSize: 128,
+      keep: { every: 2000 },
+    });
+    expect(path!.spec('ssl-all', 1)).toMatchObject({
+      datasets: ['organmnist3d-28'],
+      method: { name: 'simclr' },
+    });
+    for (const phase of ['mt', 'ssl-all'] as const)
+      expect(organ!.spec(phase, 1)).toEqual(path!.spec(phase, 1));
+  });
+
+  it("gives a set's head the same form alone and among others", async () => {
+    const [path] = (await read(['found'], ['sets.pathmnist.task={ordinal: cumulative, weight: 2}'])).sets;
+
+    expect(path!.spec('st', 0).method).toEqual({
+      name: 'supervised',
+      task: 'pathmnist',
+      ordinal: 'cumulative',
+    });
+    expect((path!.spec('mt', 0).method as { tasks: unknown[] }).tasks[0]).toEqual({
+      task: 'pathmnist',
+      ordinal: 'cumulative',
+      weight: 2,
+    });
+  });
+
+  it('refuses to train one set together with no other', async () => {
+    await expect(read(['pathmnist'])).rejects.toThrow(/regimes mt, ssl-mt train on several sets together/);
   });
 
   it('has references for all 18 sets, and names the files that are missing', async () => {
@@ -66,11 +110,13 @@ describe('readBenchmarkPlan', () => {
 
 describe('benchmarkTables', () => {
   it("shows our scores beside others', and differences paired by seed", async () => {
-    const plan = await read(['pathmnist'], ['seeds=[0, 1]']);
+    const plan = await read(['found'], ['seeds=[0, 1]']);
     const summary = (...values: number[]) => ({ mean: (values[0]! + values[1]!) / 2, std: 0.01, values });
     const rows = [
       { auc: summary(0.9, 0.92), accuracy: summary(0.7, 0.72) },
+      { auc: summary(0.91, 0.93), accuracy: summary(0.6, 0.6) },
       { auc: summary(0.94, 0.98), accuracy: summary(0.71, 0.71) },
+      { auc: summary(0.95, 0.95), accuracy: summary(0.72, 0.72) },
     ];
     const result = {
       flag: 'pathmnist',
@@ -80,22 +126,41 @@ describe('benchmarkTables', () => {
       picked: {},
       sslSteps: 200,
     };
+    const cells = (text: string) =>
+      text
+        .split('\n')
+        .filter((line) => line.includes('PathMNIST'))
+        .map((line) =>
+          line
+            .split('│')
+            .map((cell) => cell.trim())
+            .slice(1, -1),
+        );
 
     const text = benchmarkTables(plan, [result], { ownData: true });
-    const [scores, differences] = text.split('\n').filter((line) => line.includes('PathMNIST'));
-    const cells = (line: string) =>
-      line
-        .split('│')
-        .map((cell) => cell.trim())
-        .slice(1, -1);
-
-    expect(cells(scores!)).toEqual(
-      'PathMNIST|0.910 ± 0.010|0.710 ± 0.010|0.960 ± 0.010|0.710 ± 0.010|0.983|0.907|0.990|0.911'.split('|'),
+    expect(cells(text)[0]).toEqual(
+      (
+        'PathMNIST|0.910 ± 0.010|0.710 ± 0.010|0.920 ± 0.010|0.600 ± 0.010|0.960 ± 0.010|0.710 ± 0.010|' +
+        '0.950 ± 0.010|0.720 ± 0.010|0.983|0.907|0.990|0.911'
+      ).split('|'),
     );
-    // MT has not been run: its columns are empty.
-    expect(cells(differences!)).toEqual(
+    expect(cells(text)[1]).toEqual(
+      (
+        'PathMNIST|+0.010 ± 0.000|-11.0 ± 1.4|+0.050 ± 0.014|+0.0 ± 1.4|+0.040 ± 0.014|+11.0 ± 0.0|200|' +
+        '-0.004|-1.0|-0.001|-5.3|+0.003|-4.3|200'
+      ).split('|'),
+    );
+    expect(text).toContain('MT: one set of weights for 2 sets, 20000 steps');
+    expect(text).toContain('SSL on all of them together: 500 steps');
+    expect(text).toContain("These need not be MedMNIST's files");
+
+    // What has not been run has empty columns.
+    const alone = { ...plan, regimes: ['st', 'ssl-st'] as const };
+    const two = { ...result, record: { rows: [rows[0], rows[2]] } as unknown as ScoreReport };
+    expect(
+      cells(benchmarkTables({ ...alone, regimes: [...alone.regimes] }, [two], { ownData: false }))[1],
+    ).toEqual(
       'PathMNIST|||+0.050 ± 0.014|+0.0 ± 1.4|||200|-0.004|-1.0|-0.001|-5.3|+0.003|-4.3|200'.split('|'),
     );
-    expect(text).toContain("These need not be MedMNIST's files");
   });
 });

@@ -1,15 +1,24 @@
 import { access } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { MedformerError, parseRecord } from '@medformer/schema';
+import { MedformerError, OrdinalLink, parseRecord } from '@medformer/schema';
 import { z } from 'zod';
 import { checkRunSpec } from '../commands/train.js';
 import { readSpec, type Spec } from '../spec-file.js';
-import { type Phase, REGIMES, type RegimeName } from './regimes.js';
+import { isJoint, isLabelled, PHASES, type Phase, phasesOf, REGIMES, type RegimeName } from './regimes.js';
 
 const Settings = z.record(z.string(), z.unknown());
 const Layer = z.strictObject({
   common: Settings.default({}),
+  phases: z.partialRecord(z.enum(PHASES), Settings).default({}),
+});
+/** What holds of one set; of runs on all sets together only `task` does. */
+const SetLayer = z.strictObject({
+  common: Settings.default({}),
   phases: z.partialRecord(z.enum(['ssl', 'st']), Settings).default({}),
+  /** Of the set's task, alone and among others. `weight` counts among others only. */
+  task: z
+    .strictObject({ ordinal: OrdinalLink.optional(), weight: z.number().positive().optional() })
+    .default({}),
 });
 
 const Plan = z.strictObject({
@@ -21,9 +30,10 @@ const Plan = z.strictObject({
   /** Confidence intervals of the test scores. */
   intervals: z.unknown().optional(),
   ...Layer.shape,
-  dimensions: z.partialRecord(z.enum(['2', '3']), Layer).default({}),
-  sets: z.record(z.string(), Layer).default({}),
+  dimensions: z.partialRecord(z.enum(['2', '3']), SetLayer.omit({ task: true })).default({}),
+  sets: z.record(z.string(), SetLayer).default({}),
 });
+type Plan = z.infer<typeof Plan>;
 
 const Scores = z.object({ auc: z.number(), accuracy: z.number() });
 
@@ -47,7 +57,7 @@ export interface PlannedSet {
   dataset: string;
   dimensions: 2 | 3;
   reference: Reference;
-  /** The RunSpec of a phase, as a file would have it. */
+  /** The RunSpec of a phase, as a file would have it; of a phase on all sets the same one for each. */
   spec(phase: Phase, seed: number): Spec;
 }
 
@@ -77,45 +87,74 @@ export async function readBenchmarkPlan(
   );
   requireKnown(Object.keys(plan.sets), references, file);
   const flags = await flagsOf(wanted, references, (flag) => archiveOf(root, flag, plan.size));
-  const sets = flags.map((flag): PlannedSet => {
-    const dimensions = flag.endsWith('3d') ? 3 : 2;
-    const set = {
-      flag,
-      file: archiveOf(root, flag, plan.size),
-      dataset: `${flag}-${plan.size}`,
-      dimensions,
-      reference: references[flag]!,
-    } as const;
-    const layers = [plan, plan.dimensions[`${dimensions}`], plan.sets[flag]];
-    const spec = (phase: Phase, seed: number): Spec => {
-      const settings = layers.flatMap((layer) => [layer?.common ?? {}, layer?.phases[phase] ?? {}]);
-      return phaseSpec(phase, set, seed, plan.picks, settings.reduce(merge, {}));
-    };
-    for (const phase of new Set(plan.regimes.flatMap((regime) => REGIMES[regime])))
-      checkRunSpec(spec(phase, 0), `${file}: ${flag}, ${phase}`);
+  requireSeveral(plan.regimes, flags);
+  const facts = flags.map((flag) => ({
+    flag,
+    file: archiveOf(root, flag, plan.size),
+    dataset: `${flag}-${plan.size}`,
+    dimensions: flag.endsWith('3d') ? (3 as const) : (2 as const),
+    reference: references[flag]!,
+  }));
+  const sets = facts.map((set): PlannedSet => {
+    const spec = (phase: Phase, seed: number) =>
+      isJoint(phase) ? jointSpec(plan, phase, facts, seed) : setSpec(plan, phase, set, seed);
+    for (const phase of phasesOf(plan.regimes))
+      checkRunSpec(spec(phase, 0), `${file}: ${set.flag}, ${phase}`);
     return { ...set, spec };
   });
   return { size: plan.size, seeds: plan.seeds, regimes: plan.regimes, intervals: plan.intervals, sets };
 }
 
-/** What the plan says of the phase, and what follows from set, seed and picks. */
-function phaseSpec(
-  phase: Phase,
-  { flag, dataset, dimensions }: Pick<PlannedSet, 'flag' | 'dataset' | 'dimensions'>,
-  seed: number,
-  picks: number,
-  settings: Spec,
-): Spec {
-  const spec: Spec = { ...settings, dataset, dimensions: [dimensions], seed };
-  if (phase === 'ssl') return spec;
-  const { steps } = spec;
-  const every = typeof steps === 'number' ? Math.max(1, Math.ceil(steps / picks)) : undefined;
-  return {
-    ...spec,
-    method: { name: 'supervised', ...(spec.method as Spec | undefined), task: flag },
-    ...(every === undefined ? {} : { checkpointEvery: every }),
-    keep: { last: picks },
+type SetFacts = Pick<PlannedSet, 'flag' | 'dataset' | 'dimensions'>;
+
+/** What the plan says of a phase on one set, and what follows from set, seed and picks. */
+function setSpec(plan: Plan, phase: Phase, { flag, dataset, dimensions }: SetFacts, seed: number): Spec {
+  const own = plan.sets[flag];
+  const layers = [plan, plan.dimensions[`${dimensions}`], own];
+  const settings = layers.flatMap((layer): Spec[] => [
+    layer?.common ?? {},
+    (layer?.phases as Partial<Record<Phase, Spec>> | undefined)?.[phase] ?? {},
+  ]);
+  const spec: Spec = { ...settings.reduce(merge, {}), dataset, dimensions: [dimensions], seed };
+  if (!isLabelled(phase)) return spec;
+  const { weight: _, ...task } = own?.task ?? {};
+  const method = { name: 'supervised', ...(spec.method as Spec | undefined), ...task, task: flag };
+  return picked({ ...spec, method }, plan.picks);
+}
+
+/** What the plan says of a phase on all sets, which are its data sets and its tasks. */
+function jointSpec(plan: Plan, phase: Phase, sets: readonly SetFacts[], seed: number): Spec {
+  const [dataset, ...datasets] = sets.map((set) => set.dataset);
+  const spec: Spec = {
+    ...merge(plan.common, plan.phases[phase] ?? {}),
+    dataset,
+    ...(datasets.length > 0 ? { datasets } : {}),
+    dimensions: [...new Set(sets.map(({ dimensions }) => dimensions))].sort(),
+    seed,
   };
+  if (!isLabelled(phase)) return spec;
+  const tasks = sets.map(({ flag }) => ({ ...plan.sets[flag]?.task, task: flag }));
+  return picked(
+    { ...spec, method: { name: 'multi-task', ...(spec.method as Spec | undefined), tasks } },
+    plan.picks,
+  );
+}
+
+/** With so many checkpoints, all of which stay. Steps that are no number are refused with the rest of the spec. */
+function picked(spec: Spec, picks: number): Spec {
+  const { steps } = spec;
+  if (typeof steps !== 'number') return spec;
+  const every = Math.max(1, Math.ceil(steps / picks));
+  return { ...spec, checkpointEvery: every, keep: { every } };
+}
+
+function requireSeveral(regimes: readonly RegimeName[], flags: readonly string[]): void {
+  const joint = regimes.filter((regime) => REGIMES[regime].some(isJoint));
+  if (joint.length === 0 || flags.length > 1) return;
+  throw new MedformerError(
+    'INVALID_ARGUMENT',
+    `regimes ${joint.join(', ')} train on several sets together; expected more than ${flags[0]}, or --set 'regimes=[st, ssl-st]'`,
+  );
 }
 
 function archiveOf(root: string, flag: string, size: number): string {

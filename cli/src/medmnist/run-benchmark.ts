@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ScoresFormat } from '@medformer/gen/evaluation';
-import { RunState, TrainerServiceService } from '@medformer/gen/trainer';
+import { RunState } from '@medformer/gen/trainer';
 import { MedformerError, type ScoreReport } from '@medformer/schema';
 import { checkEvaluationSpec } from '../commands/evaluate.js';
 import type { Context } from '../context.js';
@@ -9,10 +9,10 @@ import { ingest } from '../ingest.js';
 import { evaluate } from '../scores.js';
 import { exportScores } from '../scores-export.js';
 import { short, toJson } from '../terminal.js';
-import { followRun, startRun } from '../training.js';
+import { followRun, getRun, startRun } from '../training.js';
 import { upload } from '../upload.js';
 import type { BenchmarkPlan, PlannedSet } from './benchmark-plan.js';
-import { REGIME_LABELS, REGIMES, type RegimeName } from './regimes.js';
+import { phasesOf, REGIME_LABELS, REGIMES, type RegimeName } from './regimes.js';
 
 /** What came of one set. */
 export interface SetResult {
@@ -27,7 +27,8 @@ export interface SetResult {
 }
 
 /**
- * Ingests, trains and tests every set of the plan in turn. Every step is named by its input: what was done before is found,
+ * Ingests all sets of the plan, then trains and tests each in turn; runs on all sets are trained when the first needs them. Every
+ * step is named by its input: what was done before is found,
  * and what was interrupted goes on. The result files and `results.json` are written after each set.
  * @param allowMd5Mismatch own data in the form of the sets
  */
@@ -36,11 +37,12 @@ export async function runBenchmark(
   plan: BenchmarkPlan,
   { output, allowMd5Mismatch }: { output: string; allowMd5Mismatch: boolean },
 ): Promise<SetResult[]> {
+  for (const set of plan.sets) await ingestSet(context, set, allowMd5Mismatch);
   const results: SetResult[] = [];
+  const told = new Set<string>();
   for (const [at, set] of plan.sets.entries()) {
     context.terminal.note(`\n${set.reference.title} (${at + 1} of ${plan.sets.length})`);
-    await ingestSet(context, set, allowMd5Mismatch);
-    const result = await runSet(context, plan, set);
+    const result = await runSet(context, plan, set, told);
     results.push(result);
     const folder = join(output, set.flag);
     const format = ScoresFormat.SCORES_FORMAT_MEDMNIST;
@@ -67,16 +69,21 @@ async function ingestSet(context: Context, set: PlannedSet, allowMd5Mismatch: bo
     },
   });
   const before = alreadyPresent ? ' (found, ingested before)' : '';
-  context.terminal.note(`  dataset ${short(manifest)}: ${images} images${before}`);
+  context.terminal.note(`${set.reference.title}: dataset ${short(manifest)}, ${images} images${before}`);
 }
 
-async function runSet(context: Context, plan: BenchmarkPlan, set: PlannedSet): Promise<SetResult> {
+async function runSet(
+  context: Context,
+  plan: BenchmarkPlan,
+  set: PlannedSet,
+  told: Set<string>,
+): Promise<SetResult> {
   const picked: SetResult['picked'] = {};
   const entries: { label: string; protocol: 'head'; checkpoints: string[] }[] = [];
   for (const regime of plan.regimes) {
     const picks: { checkpoint: string; step: number; validationAuc: number; seed: number }[] = [];
     for (const seed of plan.seeds) {
-      const run = await trainRegime(context, set, regime, seed);
+      const run = await trainRegime(context, set, regime, seed, told);
       picks.push({ seed, ...(await pickByValidation(context, set, run, seed)) });
     }
     picked[regime] = picks.map(({ seed, step, validationAuc }) => ({ seed, step, validationAuc }));
@@ -96,18 +103,20 @@ async function runSet(context: Context, plan: BenchmarkPlan, set: PlannedSet): P
   };
   checkEvaluationSpec(spec, set.flag);
   const { report, record } = await evaluate(context, spec);
-  const steps = plan.regimes.some((regime) => (REGIMES[regime] as readonly string[]).includes('ssl'))
-    ? Number(set.spec('ssl', 0).steps)
-    : undefined;
+  const steps = phasesOf(plan.regimes).includes('ssl') ? Number(set.spec('ssl', 0).steps) : undefined;
   return { flag: set.flag, title: set.reference.title, report, record, picked, sslSteps: steps };
 }
 
-/** @returns the id of the regime's last run */
+/**
+ * @param told runs that a line has been written of: those that sets share are told once
+ * @returns the id of the regime's last run
+ */
 async function trainRegime(
   context: Context,
   set: PlannedSet,
   regime: RegimeName,
   seed: number,
+  told: Set<string>,
 ): Promise<string> {
   let initial = {};
   let last = '';
@@ -116,21 +125,26 @@ async function trainRegime(
     const begun = await startRun(context, { ...set.spec(phase, seed), ...initial });
     const run = await followRun(context, begun, label);
     const found = begun.state === RunState.RUN_STATE_SUCCEEDED ? ' (found, trained before)' : '';
-    context.terminal.note(`${label} ${short(run.run)}: ${run.steps} steps${found}`);
+    if (!told.has(run.run)) context.terminal.note(`${label} ${short(run.run)}: ${run.steps} steps${found}`);
+    told.add(run.run);
     initial = { initial: { checkpoint: run.checkpoint } };
     last = run.run;
   }
   return last;
 }
 
-/** The checkpoint of a run with the highest validation AUC of its own head, the earliest of equals. */
+/**
+ * The checkpoint of a run with the highest validation AUC of its own head, the earliest of equals. One that an interrupt left
+ * between the planned ones is none to pick.
+ */
 async function pickByValidation(
   context: Context,
   set: PlannedSet,
   run: string,
   seed: number,
 ): Promise<{ checkpoint: string; step: number; validationAuc: number }> {
-  const { checkpoints } = await context.connection.unary(TrainerServiceService.getRun, { run });
+  const { run: ended, checkpoints: kept } = await getRun(context, run);
+  const checkpoints = kept.filter(({ step, keptAs }) => keptAs.includes('every') || step === ended.steps);
   if (checkpoints.length === 0) throw new MedformerError('DATA_LOSS', `run ${run} has no checkpoint`);
   const spec = {
     title: `${set.reference.title}: which step`,

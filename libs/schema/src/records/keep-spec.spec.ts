@@ -50,6 +50,14 @@ describe('what a run keeps', () => {
     });
   });
 
+  it('is also those of every so many steps, where asked for', () => {
+    expect(kept({ last: 1, every: 40, best: 'knn-accuracy' })).toEqual({
+      40: ['best', 'every'],
+      80: ['every'],
+      100: ['last'],
+    });
+  });
+
   it('is no part of the run id', () => {
     const spec = RunSpec.parse({ ...RUN, keep: { last: 5, best: 'loss' } });
     expect(runId(spec)).toBe(runId(RunSpec.parse(RUN)));

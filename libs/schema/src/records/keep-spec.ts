@@ -11,13 +11,15 @@ export const KeepSpec = z.strictObject({
   last: z.number().int().min(1).default(2),
   /** The best by this, the first of equally good ones. An online score counts at the step it was taken at. */
   best: RunMetric.optional(),
+  /** Those of every so many steps, whatever else a run writes, such as when it is interrupted. */
+  every: z.number().int().min(1).optional(),
   /** Write the weights that training starts from, at step 0, and keep them. */
   initial: z.boolean().default(false),
 });
 export type KeepSpec = z.infer<typeof KeepSpec>;
 
 /** Why a checkpoint stays. */
-export type KeptAs = 'last' | 'best' | 'initial';
+export type KeptAs = 'last' | 'best' | 'every' | 'initial';
 
 /** The loss of a checkpoint is the mean over this many last steps: that of one batch is noise. */
 const LOSS_WINDOW = 20;
@@ -43,7 +45,7 @@ export function metricAt(
 export function keptSteps(
   steps: readonly number[],
   history: readonly HistoryEntry[],
-  { last, best, initial }: KeepSpec,
+  { last, best, every, initial }: KeepSpec,
 ): Map<number, KeptAs[]> {
   const ordered = [...steps].sort((x, y) => x - y);
   const kept = new Map<number, KeptAs[]>();
@@ -51,6 +53,8 @@ export function keptSteps(
   if (initial && ordered[0] === 0) keep(0, 'initial');
   const bestStep = best && bestOf(ordered, history, best);
   if (bestStep !== undefined) keep(bestStep, 'best');
+  if (every !== undefined)
+    for (const step of ordered) if (step > 0 && step % every === 0) keep(step, 'every');
   for (const step of ordered.slice(-last)) keep(step, 'last');
   return kept;
 }
