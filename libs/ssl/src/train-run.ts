@@ -1,3 +1,4 @@
+import type { Repair } from '@medformer/brainfuse';
 import type { CodeKeys, InputStatistics, TaskHead } from '@medformer/medformer';
 import { runRateAt } from '@medformer/optimisers';
 import {
@@ -11,8 +12,9 @@ import {
   type RunSpec,
   type ViewPolicy,
 } from '@medformer/schema';
-import { type HostBatch, makeBatches } from './batch.js';
+import { type BatchSource, type HostBatch, makeBatches } from './batch.js';
 import { BatchPlan, type StepPlan } from './batch-plan.js';
+import { FusedImages } from './fused-images.js';
 import { expectedLossOf, expectedOfBatch, warnOfStart } from './health/expected-loss.js';
 import { methodOf } from './methods/registry.js';
 import { modalityGroups } from './modality-groups.js';
@@ -68,6 +70,8 @@ export interface TrainRun {
   /** Start from another run's input Adaptformer, body and ends; see `TrainSession`. Also a resumed run has it, for `freeze`. */
   initial?: InitialWeights;
   input?: InputStatistics;
+  /** The generator that `spec.fusion.spec.generator` names. */
+  repair?: Repair;
   onLoaded?(report: LoadReport): void;
   /** Parts of a batch that are computed side by side; see `TrainSession`. */
   parts?: number;
@@ -110,7 +114,18 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
   const plan = planOf(spec, groups);
   const start = run.resume?.step ?? 0;
   plan.skip(start);
-  const produce = (step: number) => makeBatches(spec, groups, codes, policies, step, plan.next(), run.input);
+  const source: BatchSource = {
+    spec,
+    groups,
+    codes,
+    heads: run.heads,
+    policies,
+    ...(run.input ? { input: run.input } : {}),
+    ...(spec.fusion
+      ? { fused: new FusedImages({ ...spec, fusion: spec.fusion }, groups, run.heads, run.repair) }
+      : {}),
+  };
+  const produce = (step: number) => makeBatches(source, step, plan.next());
   const stateAt = (step: number): RunState => ({
     step,
     ...session.stored(),
@@ -129,7 +144,7 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
       const next = step < spec.steps ? produce(step + 1) : undefined;
       const viewsMs = performance.now() - viewsBegan;
       const { results, recorded } = await running;
-      const [loss, gradientNorm, embeddingStd, accuracy, effectiveRank] = results;
+      const [loss, gradientNorm, embeddingStd, accuracy, effectiveRank, centredRank] = results;
       const ended = performance.now();
       const images = prepared.reduce((sum, part) => sum + part.images.length, 0);
       const learningRate = runRateAt(spec, step);
@@ -145,6 +160,7 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
       }
       const entry: HistoryEntry = { step, loss, learningRate, gradientNorm, embeddingStd };
       if (!Number.isNaN(effectiveRank)) entry.effectiveRank = effectiveRank;
+      if (!Number.isNaN(centredRank)) entry.centredRank = centredRank;
       if (!Number.isNaN(accuracy)) entry.accuracy = accuracy;
       if (online?.isDue(step)) entry.online = await online.score((...given) => session.embed(...given));
       const onlineMs = entry.online ? { onlineMs: performance.now() - ended } : {};

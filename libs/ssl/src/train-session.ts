@@ -82,8 +82,8 @@ export interface StoredState {
 }
 
 export interface StepOutcome {
-  /** Loss, gradient norm, embedding std, accuracy (NaN where the method predicts nothing), effective rank. */
-  results: [number, number, number, number, number];
+  /** Loss, gradient norm, embedding std, accuracy (NaN where the method predicts nothing), effective and centred rank. */
+  results: [number, number, number, number, number, number];
   /** The step ran as recorded functions; false: op by op. */
   recorded: boolean;
 }
@@ -283,7 +283,7 @@ export class TrainSession {
       x: tf.tensor(batch.x, [batch.modality.length, ...batch.shape], 'float32'),
       modality: oneHotRows(batch.modality, codes.modalities.length + 1),
       bodyPart: oneHotRows(batch.bodyPart, codes.bodyParts.length + 1),
-      labels: this.labels(batch),
+      labels: tf.tensor2d(batch.labels, [batch.images.length, batch.labels.length / batch.images.length]),
       schedule: tf.tensor1d([
         runRateAt(spec, step),
         spec.ema ? emaDecayAt(step, spec.steps, spec.ema) : 0,
@@ -292,15 +292,6 @@ export class TrainSession {
       ]),
       drawn: drawnTensors(batch.drawn),
     };
-  }
-
-  private labels({ labels, images, task }: HostBatch): tf.Tensor {
-    const [wanted] = labelledTasks(this.start.spec.method);
-    if (!wanted) return oneHotRows(labels, 1);
-    const { kind, classes } = this.model.headOf(task ?? wanted.task);
-    return kind === 'multi-label'
-      ? tf.tensor2d(Float32Array.from(labels), [images.length, classes])
-      : oneHotRows(labels, classes);
   }
 
   /** Makes the method's own parameters by one loss on the smallest batch per number of axes and channels. */
@@ -424,7 +415,7 @@ function unlisted(names: readonly string[], values: readonly tf.Tensor[]): StepI
 function meanOutcome(outcomes: readonly StepOutcome[], gradientNorm: number): StepOutcome {
   const mean = (at: number) => outcomes.reduce((sum, { results }) => sum + results[at]!, 0) / outcomes.length;
   return {
-    results: [mean(0), gradientNorm, mean(2), mean(3), mean(4)],
+    results: [mean(0), gradientNorm, mean(2), mean(3), mean(4), mean(5)],
     recorded: outcomes.every(({ recorded }) => recorded),
   };
 }

@@ -2,7 +2,7 @@ import type { Medformer } from '@medformer/medformer';
 import { clipNorm, type Optimiser, optimiserOf, type ParameterLayout } from '@medformer/optimisers';
 import type { RunSpec } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
-import { effectiveRank, embeddingStd } from './health/embedding-health.js';
+import { centredRank, effectiveRank, embeddingStd } from './health/embedding-health.js';
 import type { MethodLoss } from './methods/method.js';
 import { methodOf } from './methods/registry.js';
 
@@ -13,7 +13,7 @@ export interface StepInputs {
   /** One-hot code rows [rows, 1 + keys]. */
   modality: tf.Tensor;
   bodyPart: tf.Tensor;
-  /** One-hot [B, C], flags [B, C] or [B, 1]. */
+  /** Probabilities [B, C], see `LossInput`, or [B, 1]. */
   labels: tf.Tensor;
   /** Whose labels they are, in a run of several tasks: of the step, like its shapes. */
   task?: string;
@@ -51,8 +51,8 @@ export interface StepContext {
 
 /**
  * The training step: forward, backward, clipping and the optimiser, as one pure pass over tensors and vectors.
- * Returns one tensor [5], so that one read brings all: loss, gradient norm, embedding std, accuracy, NaN where the method
- * predicts nothing, and the embeddings' effective rank.
+ * Returns one tensor [6], so that one read brings all: loss, gradient norm, embedding std, accuracy, NaN where the method
+ * predicts nothing, and the embeddings' effective and centred rank.
  *
  * Parameters that the batch's images do not touch (the 3D patch embedding in a 2D step), and frozen ones, get no update
  * and no decay. `touched` says which have a gradient, in the layout's order.
@@ -133,7 +133,7 @@ export function batchGradient(
       observer?.loss(made);
       const { loss, h, accuracy } = made;
       kept.push(tf.keep(embeddingStd(h)), tf.keep(accuracy ?? tf.scalar(Number.NaN)));
-      kept.push(tf.keep(effectiveRank(h)));
+      kept.push(tf.keep(effectiveRank(h)), tf.keep(centredRank(h)));
       return loss as tf.Tensor;
     },
     frozen ? parameters.filter((_, index) => !frozen.has(layout.names[index]!)) : parameters,
@@ -143,17 +143,17 @@ export function batchGradient(
   const found = [...grads];
   const all = layout.names.map((name) => (frozen?.has(name) ? undefined : found.shift()));
   // Copies that the caller's tidy frees; the kept ones are freed here.
-  const [std, accuracy, rank] = kept.map((tensor) => {
+  const [std, accuracy, rank, centred] = kept.map((tensor) => {
     const copy = tf.reshape(tensor, []);
     tensor.dispose();
     return copy;
-  }) as [tf.Tensor, tf.Tensor, tf.Tensor];
+  }) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
   const touched = all.map((gradient) => gradient !== undefined && gradient !== null);
   const gradient = layout.flatten(all);
   return {
     gradient: trained ? tf.mul(gradient, trained) : gradient,
     touched,
-    results: { loss: value, std, accuracy, rank },
+    results: { loss: value, std, accuracy, rank, centred },
   };
 }
 
@@ -198,8 +198,9 @@ interface BatchResults {
   std: tf.Tensor;
   accuracy: tf.Tensor;
   rank: tf.Tensor;
+  centred: tf.Tensor;
 }
 
-function reported({ loss, std, accuracy, rank }: BatchResults, norm: tf.Tensor): tf.Tensor {
-  return tf.stack([loss, norm, std, accuracy, rank].map((scalar) => tf.reshape(scalar, [])));
+function reported({ loss, std, accuracy, rank, centred }: BatchResults, norm: tf.Tensor): tf.Tensor {
+  return tf.stack([loss, norm, std, accuracy, rank, centred].map((scalar) => tf.reshape(scalar, [])));
 }

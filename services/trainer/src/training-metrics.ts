@@ -53,6 +53,12 @@ const effectiveRank = new Gauge({
   labelNames,
   registers,
 });
+const centredRank = new Gauge({
+  name: 'medformer_trainer_centred_rank',
+  help: 'Directions in which the embeddings of the last batch differ from their mean (RankMe): below 4 when collapsed.',
+  labelNames,
+  registers,
+});
 const expectedLoss = new Gauge({
   name: 'medformer_trainer_expected_loss',
   help: 'What theory says of the loss: start, floor, and where it stays on collapse.',
@@ -128,6 +134,7 @@ export function observeTraining(method: string, event: TrainingEvent): void {
   gradientNorm.set(labels, report.gradientNorm);
   if (report.embeddingStd !== undefined) embeddingStd.set(labels, report.embeddingStd);
   if (report.effectiveRank !== undefined) effectiveRank.set(labels, report.effectiveRank);
+  if (report.centredRank !== undefined) centredRank.set(labels, report.centredRank);
   for (const bound of ['start', 'floor', 'collapsed'] as const) {
     const value = report.expectedLoss[bound];
     if (value === undefined) expectedLoss.remove({ method, bound });

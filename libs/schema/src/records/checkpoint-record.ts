@@ -9,7 +9,7 @@ import { TaskHead } from './task-head.js';
 const Blob = z.object({ sha256: ContentHash, bytes: z.number().int().min(0) });
 
 /** Safetensors blobs, no tensor in two; more than one where they would be larger than the store's largest object. */
-const Blobs = z.array(Blob).min(1);
+export const Blobs = z.array(Blob).min(1);
 
 /**
  * What decides, beside the run itself, every bit of what is computed: with another of these a step differs in its last
@@ -37,6 +37,8 @@ export const HistoryEntry = z.object({
   embeddingStd: z.number().optional(),
   /** Directions that the embeddings of the batch use (RankMe), 1 to their width. */
   effectiveRank: z.number().optional(),
+  /** The same of the embeddings minus their mean: whether what is left of them tells images apart. */
+  centredRank: z.number().optional(),
   accuracy: z.number().optional(),
   /** Where the run's `monitor` scored its features after this step. */
   online: OnlineScores.optional(),

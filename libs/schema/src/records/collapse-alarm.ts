@@ -7,12 +7,16 @@ import type { ExpectedLoss, HealthSpec } from './health-spec.js';
  */
 const AT_COLLAPSE = 0.9;
 
+/** A loss falls while the mean over the window's later half is below this share of that over its earlier half. */
+const STILL = 0.95;
+
 /**
  * Follows a run's history and says whether the run has collapsed. It knows nothing but the history, so that a resumed
  * run and a report come to the same answer.
  */
 export class CollapseAlarm {
   private readonly recent: HistoryEntry[] = [];
+  private raised = false;
 
   constructor(
     private readonly spec: HealthSpec,
@@ -21,16 +25,36 @@ export class CollapseAlarm {
 
   /** Takes the next step's entry; true while the run looks collapsed. */
   after(entry: HistoryEntry): boolean {
-    const { window, embeddingStd, effectiveRank } = this.spec;
-    const flat =
-      (entry.embeddingStd ?? Number.POSITIVE_INFINITY) < embeddingStd &&
-      (entry.effectiveRank ?? Number.POSITIVE_INFINITY) < effectiveRank;
-    if (!flat) this.recent.length = 0;
+    const { window } = this.spec;
+    if (!this.isFlat(entry)) this.recent.length = 0;
     else this.recent.push(entry);
     if (this.recent.length > window) this.recent.shift();
-    if (this.recent.length < window) return false;
-    const loss = this.recent.reduce((sum, each) => sum + each.loss, 0) / window;
-    return this.expected.collapsed === undefined || loss >= AT_COLLAPSE * this.expected.collapsed;
+    this.raised = this.recent.length === window && this.isStuck();
+    return this.raised;
+  }
+
+  /**
+   * Without a value on collapse: nothing learnt, or no more. Raised once, it stays: a loss may move there, as it learns
+   * what all images share.
+   */
+  private isStuck(): boolean {
+    const losses = this.recent.map(({ loss }) => loss);
+    const { collapsed, start = Number.POSITIVE_INFINITY } = this.expected;
+    if (collapsed !== undefined) return mean(losses) >= AT_COLLAPSE * collapsed;
+    const half = Math.floor(losses.length / 2);
+    const falls = half > 0 && mean(losses.slice(-half)) < STILL * mean(losses.slice(0, half));
+    return this.raised || !falls || mean(losses) >= start;
+  }
+
+  /** A history written before the centred rank was measured is judged without it. */
+  private isFlat({ embeddingStd, effectiveRank, centredRank }: HistoryEntry): boolean {
+    if (embeddingStd === undefined || effectiveRank === undefined) return false;
+    const { spec } = this;
+    return (
+      embeddingStd < spec.embeddingStd &&
+      effectiveRank < spec.effectiveRank &&
+      (centredRank === undefined || centredRank < spec.centredRank)
+    );
   }
 }
 
@@ -49,3 +73,5 @@ export function collapseIn(
   }
   return first === undefined ? undefined : { step: first, persists };
 }
+
+const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -14,13 +14,13 @@ export const ExpectedLoss = z.object({
 export type ExpectedLoss = z.infer<typeof ExpectedLoss>;
 
 /**
- * When a run counts as collapsed: at every one of its last `window` steps the embeddings' spread and their effective
- * rank are below their thresholds, and the loss, over the same steps, has not left the value it has on collapse, where
- * the method has one.
+ * When a run counts as collapsed: at every one of its last `window` steps the embeddings' spread and both their ranks
+ * are below their thresholds, and the loss, over the same steps, has not left the value it has on collapse; where the
+ * method has none, it does not fall, or stands above its start.
  *
- * The thresholds lie between what was measured: of seven methods in 2D and 3D, with two model sizes, no step of an
- * untrained or a training network had a rank below 2.1 (spread 0.07 to 1), and collapsed ones had 1.0 to 1.5 at a spread
- * below 0.09 (docs/run-health.md).
+ * Spread and effective rank alone do not tell: a network that learns a hard task, or has just begun, adds one large vector to
+ * all embeddings, and yet what differs between them keeps its directions. The thresholds lie between what was measured
+ * (docs/run-health.md).
  */
 export const HealthSpec = z.strictObject({
   /** `warn`: say so and go on. `stop`: end the run with a checkpoint, failed. */
@@ -31,5 +31,7 @@ export const HealthSpec = z.strictObject({
   embeddingStd: z.number().min(0).default(0.1),
   /** Directions the embeddings use, 1 when all the same. */
   effectiveRank: z.number().min(0).default(1.7),
+  /** The same of the embeddings minus their mean. */
+  centredRank: z.number().min(0).default(4),
 });
 export type HealthSpec = z.infer<typeof HealthSpec>;

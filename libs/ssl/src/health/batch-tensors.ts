@@ -1,7 +1,7 @@
 import { MedformerError, type StoredTensor } from '@medformer/schema';
 import type { HostBatch } from '../batch.js';
 
-const CODES = ['modality', 'bodyPart', 'labels'] as const;
+const CODES = ['modality', 'bodyPart'] as const;
 
 /** The values of a batch's parts by name, `<part>/x`, `<part>/modality`, `<part>/drawn/<name>` and so on, to be stored. */
 export function batchTensors(parts: readonly HostBatch[]): Map<string, StoredTensor> {
@@ -11,6 +11,9 @@ export function batchTensors(parts: readonly HostBatch[]): Map<string, StoredTen
     tensors.set(`${part}/x`, { dtype: 'F32', shape: [rows, ...batch.shape], data: batch.x });
     for (const name of CODES)
       tensors.set(`${part}/${name}`, { dtype: 'I32', shape: [batch[name].length], data: batch[name] });
+    const { labels, images } = batch;
+    const shape = [images.length, labels.length / images.length];
+    tensors.set(`${part}/labels`, { dtype: 'F32', shape, data: labels });
     for (const [name, { data, shape }] of Object.entries(batch.drawn)) {
       const dtype = data instanceof Int32Array ? 'I32' : 'F32';
       tensors.set(`${part}/drawn/${name}`, { dtype, shape, data });
@@ -37,7 +40,10 @@ export function batchesOf(
         ? [[own!, { data: data as Float32Array | Int32Array, shape }]]
         : [];
     });
-    const [modality, bodyPart, labels] = CODES.map((name) => of(name).data as Int32Array);
+    const [modality, bodyPart] = CODES.map((name) => of(name).data as Int32Array);
+    const { dtype, data: labels } = of('labels');
+    if (dtype !== 'F32')
+      throw new MedformerError('DATA_LOSS', `failed step: ${part}/labels: expected F32, found ${dtype}`);
     return {
       group,
       ...(task === undefined ? {} : { task }),
@@ -46,7 +52,7 @@ export function batchesOf(
       shape: x.shape.slice(1),
       modality: modality!,
       bodyPart: bodyPart!,
-      labels: labels!,
+      labels: labels as Float32Array,
       drawn: Object.fromEntries(drawn),
     };
   });

@@ -44,3 +44,11 @@ export function effectiveRank(h: tf.Tensor): tf.Scalar {
     return tf.exp(tf.neg(tf.sum(tf.mul(share, tf.log(tf.maximum(share, 1e-30)))))) as tf.Scalar;
   });
 }
+
+/**
+ * The effective rank of the embeddings minus their mean. One large vector in all of them, as a network that has just begun or
+ * learns a hard task has, leaves it as it is; collapse does not: then what differs is noise along few directions.
+ */
+export function centredRank(h: tf.Tensor): tf.Scalar {
+  return tf.tidy(() => effectiveRank(tf.sub(h, tf.mean(h, 0, true))));
+}

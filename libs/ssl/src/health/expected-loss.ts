@@ -1,5 +1,5 @@
 import type { TaskHead } from '@medformer/medformer';
-import { type ExpectedLoss, labelledTasks, type RunSpec } from '@medformer/schema';
+import { type ExpectedLoss, fusedWith, labelledTasks, type RunSpec } from '@medformer/schema';
 import { methodOf } from '../methods/registry.js';
 import type { TrainingGroup } from '../training-group.js';
 
@@ -10,7 +10,8 @@ export function expectedLossOf(
   heads: readonly TaskHead[],
 ): ExpectedLoss {
   const images = Math.max(...groups.map(({ records }) => records.length));
-  return expectedOfBatch(spec, Math.min(spec.batchSize, images), heads);
+  const taken = Math.min(spec.batchSize, images);
+  return expectedOfBatch(spec, taken + fusedWith(taken, spec.fusion), heads);
 }
 
 /** The same for a step of so many images. */

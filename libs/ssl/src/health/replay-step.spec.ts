@@ -55,7 +55,8 @@ describe('a step that is not finite', () => {
     const plan = new BatchPlan(spec.seed, [36], spec.batchSize);
     plan.skip(reports.length);
     const { policies } = methodOf(spec.method);
-    const again = makeBatches(spec, [patterns([8, 8, 1], 36)], CODES, policies, step!.step, plan.next());
+    const { groups, codes, heads } = patternData(spec, [patterns([8, 8, 1], 36)]);
+    const again = makeBatches({ spec, groups, codes, heads, policies }, step!.step, plan.next());
     expect(step!.parts.map(({ images }) => images)).toEqual(again.map(({ images }) => images));
     expect(step!.parts.map(({ x }) => x)).toEqual(again.map(({ x }) => x));
   });
@@ -138,7 +139,8 @@ describe.each([
     const { policies } = methodOf(spec.method);
     const { groups, codes, heads } = patternData(spec, [patterns([8, 8, 1], 36)]);
     const session = new TrainSession({ spec, groups, codes, heads, onWarning: () => {} });
-    const parts = makeBatches(spec, groups, CODES, policies, 1, new BatchPlan(0, [36], 12).next());
+    const source = { spec, groups, codes, heads, policies };
+    const parts = makeBatches(source, 1, new BatchPlan(0, [36], 12).next());
     expect(batchesOf(parts, batchTensors(parts))).toEqual(parts);
     const { terms, loss, gradientNorm, ...found } = session.examine(1, parts);
     const { results } = await session.step(1, parts);

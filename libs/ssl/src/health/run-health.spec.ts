@@ -1,3 +1,4 @@
+import { Rng } from '@medformer/schema';
 import { useBackend } from '@medformer/tensorflow';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { methodOf } from '../methods/registry.js';
@@ -20,6 +21,10 @@ const METHODS: [string, object][] = [
   ['consistency', { method: { name: 'consistency', task: 'pattern' }, ema: {} }],
   ['supervised', { method: { name: 'supervised', task: 'pattern' } }],
   ['multi-task', { method: { name: 'multi-task', tasks: [{ task: 'pattern' }, { task: 'above' }] } }],
+  ['consistency of two classes', { method: { name: 'consistency', task: 'bright' }, ema: {} }],
+  ['supervised by two classes', { method: { name: 'supervised', task: 'bright' } }],
+  ['supervised by two labels', { method: { name: 'supervised', task: 'above' } }],
+  ['multi-task of two classes', { method: { name: 'multi-task', tasks: [{ task: 'bright' }] } }],
 ];
 
 beforeAll(async () => {
@@ -73,6 +78,23 @@ describe.each(METHODS)('a healthy run: %s', (_, change) => {
       expect(effectiveRank).toBeLessThanOrEqual(24);
     }
   });
+});
+
+it('is not alarmed by a label that images do not tell: all embeddings share one vector, and differ nonetheless', async () => {
+  const group = patterns([8, 8, 1], 96);
+  for (const [index, { labels }] of group.records.entries())
+    labels.bright = Number(Rng.of('coin', index).uniform(0, 1) < 0.5);
+  const spec = patternSpec({
+    method: { name: 'supervised', task: 'bright' },
+    optimiser: { learningRate: 1e-2, warmupSteps: 3 },
+    batchSize: 32,
+    steps: 40,
+  });
+  const { reports, warnings } = await runPatterns(spec, { groups: [group] });
+
+  expect(Math.max(...reports.slice(-20).map(({ embeddingStd }) => embeddingStd!))).toBeLessThan(0.1);
+  expect(Math.max(...reports.slice(-20).map(({ effectiveRank }) => effectiveRank!))).toBeLessThan(1.7);
+  expect(warnings).toEqual([]);
 });
 
 it('warns of a first loss that is nowhere near its start', async () => {

@@ -27,7 +27,7 @@ export const consistency: Method<ConsistencySpec> = {
     );
     return {
       loss: unsupervised ? (tf.add(supervised, tf.mul(ramp, unsupervised)) as tf.Scalar) : supervised,
-      h: student.logits,
+      h: student.h,
       accuracy: accuracyOf(student.logits, labels),
       terms: () => ({ supervised, ...(unsupervised ? { unsupervised: unsupervised as tf.Scalar } : {}) }),
     };
@@ -39,15 +39,19 @@ export const consistency: Method<ConsistencySpec> = {
 
 interface Predictions {
   logits: tf.Tensor;
-  /** Where the embeddings are to agree as well. */
-  h?: tf.Tensor;
+  /** What the head reads, [B, D]. */
+  h: tf.Tensor;
+  /** The model's embedding, where it is to agree as well. */
+  pooled?: tf.Tensor;
 }
 
 function predictions(spec: ConsistencySpec, model: Medformer, input: ModelInput): Predictions {
   const latents = model.latents(input);
+  const h = model.represent(latents, spec.task);
   return {
-    logits: model.score(latents, spec.task),
-    ...(spec.embeddingWeight > 0 ? { h: model.pool(latents) } : {}),
+    logits: model.decide(h, model.headOf(spec.task)),
+    h,
+    ...(spec.embeddingWeight > 0 ? { pooled: model.pool(latents) } : {}),
   };
 }
 
@@ -61,7 +65,7 @@ function agreement(
   const teacher = askTeacher();
   const cost = tf.mul(consistencyLoss(student.logits, tf.softmax(teacher.logits), distance), weight);
   if (embeddingWeight === 0) return cost;
-  return tf.add(cost, tf.mul(embeddingConsistency(student.h!, teacher.h!), embeddingWeight));
+  return tf.add(cost, tf.mul(embeddingConsistency(student.pooled!, teacher.pooled!), embeddingWeight));
 }
 
 function teacherOf(spec: ConsistencySpec, student: Medformer, average: Medformer | undefined): Medformer {

@@ -18,7 +18,7 @@ export const multiTask: Method<MultiTaskSpec> = {
   loss(spec, model, input, { labels, task }) {
     const settings = settingsOf(spec, task);
     const head = model.headOf(settings.task);
-    const h = model.represent(model.latents(input), head.task);
+    const h = model.encode(input, head.task);
     const made = taskLoss(head, model.decide(h, head), labels, spec.labelSmoothing);
     const weighed = made.loss.mul(settings.weight) as tf.Scalar;
     const loss =

@@ -9,8 +9,9 @@ export const supervised: Method<Extract<MethodSpec, { name: 'supervised' }>> = {
   name: 'supervised',
   policies: VIEW_POLICIES.supervised,
   loss(spec, model, input, { labels }) {
-    const logits = model.classify(input, spec.task);
-    return { ...taskLoss(model.headOf(spec.task), logits, labels, spec.labelSmoothing), h: logits };
+    const head = model.headOf(spec.task);
+    const h = model.encode(input, head.task);
+    return { ...taskLoss(head, model.decide(h, head), labels, spec.labelSmoothing), h };
   },
   expected: (spec, _batch, heads) => expectedOfHead(heads[0]!, spec),
 };

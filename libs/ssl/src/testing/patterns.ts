@@ -18,7 +18,8 @@ export function patternSpec(change: object): RunSpec {
 
 /**
  * Waves of three brightnesses, each of its own direction and phase. Task `pattern` tells the three, `levels` takes them as
- * ordered, and `above` says of each of two brightnesses whether an image is above it.
+ * ordered, `bright` tells the brightest from the others, and `above` says of each of two brightnesses whether an image is
+ * above it.
  */
 export function patterns(shape: number[], images: number): TrainingGroup {
   const size = shape.reduce((product, edge) => product * edge, 1);
@@ -42,6 +43,7 @@ export function patterns(shape: number[], images: number): TrainingGroup {
       labels: {
         pattern: index % 3,
         levels: index % 3,
+        bright: Number(index % 3 > 1),
         above: [Number(index % 3 > 0), Number(index % 3 > 1)],
       },
       source: sha256(`source ${index}`),
@@ -55,6 +57,7 @@ export function patterns(shape: number[], images: number): TrainingGroup {
 const HEADS: Record<string, TaskHead> = {
   pattern: { task: 'pattern', classes: 3 },
   levels: { task: 'levels', classes: 3, kind: 'ordinal', ordinal: 'cumulative' },
+  bright: { task: 'bright', classes: 2 },
   above: { task: 'above', classes: 2, kind: 'multi-label' },
 };
 
