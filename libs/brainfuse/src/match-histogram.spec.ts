@@ -1,6 +1,6 @@
 import { Rng } from '@medformer/schema';
 import { describe, expect, it } from 'vitest';
-import { matchQuantiles } from './match-histogram.js';
+import { matchQuantiles, matchTable } from './match-histogram.js';
 import { quantiles } from './quantiles.js';
 
 const POINTS = 33;
@@ -33,6 +33,28 @@ describe('matching histograms', () => {
     const order = [...some.keys()].sort((a, b) => some[a]! - some[b]!);
     for (let at = 1; at < order.length; at += 1)
       expect(found[order[at]!]).toBeGreaterThanOrEqual(found[order[at - 1]!]! - 1e-6);
+  });
+
+  it('by a table gives every stored number what the map gives it', () => {
+    const from = quantiles(gamma(some, 1.7), POINTS);
+    const to = quantiles(some, POINTS);
+    const map = matchQuantiles(from, to);
+    for (const white of [255, 65_535]) {
+      matchTable(from, to, white).forEach((value, level) => {
+        expect(Math.abs(value - map(level / white))).toBeLessThan(1e-5);
+      });
+    }
+  });
+
+  it('finds the same quantiles of stored numbers by counting as by sorting', () => {
+    const rng = Rng.of('counted');
+    const levels = Uint16Array.from({ length: 5000 }, (_, at) =>
+      at % 3 ? Math.abs(rng.normal()) * 9000 : 12,
+    );
+    expect(quantiles(levels, POINTS)).toEqual(quantiles(Float32Array.from(levels), POINTS));
+    const small = Uint8Array.from(levels, (level) => level >> 8);
+    expect(quantiles(small, POINTS)).toEqual(quantiles(Float32Array.from(small), POINTS));
+    expect(quantiles(new Uint8Array(9).fill(7), 3)).toEqual(Float32Array.of(7, 7, 7));
   });
 
   it('survives an image of one value', () => {

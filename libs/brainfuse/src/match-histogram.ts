@@ -19,3 +19,21 @@ export function matchQuantiles(from: Float32Array, to: Float32Array): (value: nu
     return to[low]! + share * (to[high]! - to[low]!);
   };
 }
+
+/**
+ * `matchQuantiles` for the stored numbers 0 to `white`, which stand for [0, 1]: a table of what each becomes.
+ */
+export function matchTable(from: Float32Array, to: Float32Array, white: number): Float32Array {
+  const table = new Float32Array(white + 1);
+  const last = from.length - 1;
+  table.fill(to[0]!, 0, Math.min(white + 1, Math.max(0, Math.ceil(from[0]! * white))));
+  let level = Math.max(0, Math.ceil(from[0]! * white));
+  for (let at = 0; at < last; at += 1) {
+    const [begin, end] = [from[at]! * white, from[at + 1]! * white];
+    const slope = end > begin ? (to[at + 1]! - to[at]!) / (end - begin) : 0;
+    const next = Math.min(white + 1, Math.ceil(end));
+    for (; level < next; level += 1) table[level] = to[at]! + (level - begin) * slope;
+  }
+  table.fill(to[last]!, level);
+  return table;
+}

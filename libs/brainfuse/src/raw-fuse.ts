@@ -2,10 +2,9 @@ import type { FusionSpec, Rng } from '@medformer/schema';
 import { applyAffine } from './align/affine.js';
 import { register } from './align/register.js';
 import { type FusionSource, spatialOf } from './fusion-source.js';
-import { allValues, copyValues, type GreyValues, greyValues, valueAt, whiteOf } from './grey-values.js';
+import { addWeighted, allValues, copyValues, type GreyValues, greyValues, whiteOf } from './grey-values.js';
 import { drawMask, type MaskDraw, maskWeights, visitMask } from './masks/mask.js';
 import type { SpanVisitor } from './masks/spans.js';
-import { matchQuantiles } from './match-histogram.js';
 import { onGrid } from './on-grid.js';
 import { quantiles } from './quantiles.js';
 
@@ -81,9 +80,11 @@ function alignedSources(spec: FusionSpec, sources: readonly FusionSource[], anch
   const target = greyValues(own);
   return sources.map((source, at) => {
     if (at === anchor) return target;
-    const map =
-      spec.harmonise === 'histogram' ? matchQuantiles(greyQuantiles(source), greyQuantiles(own)) : undefined;
-    return alignTo(spec, onGrid(greyValues(source, map), source, own), target, own);
+    const values =
+      spec.harmonise === 'histogram'
+        ? greyValues(source, greyQuantiles(source), greyQuantiles(own))
+        : greyValues(source);
+    return alignTo(spec, onGrid(values, source, own), target, own);
   });
 }
 
@@ -135,17 +136,10 @@ function blend(
       copyValues(parts[source]!, from * channels, to * channels, values);
     },
     mixed(from, to, active, weights) {
-      for (let k = 0; k < active.length; k += 1) {
-        const part = parts[active[k]!]!;
-        let sum = 0;
-        for (let voxel = from; voxel < to; voxel += 1) {
-          const weight = weights[(voxel - from) * active.length + k]!;
-          if (weight === 0) continue;
-          sum += weight;
-          for (let at = voxel * channels; at < (voxel + 1) * channels; at += 1)
-            values[at]! += weight * valueAt(part, at);
-        }
-        sums[active[k]!]! += sum;
+      for (let offset = 0; offset < active.length; offset += 1) {
+        const source = active[offset]!;
+        const span = { from, to, offset, stride: active.length, channels };
+        sums[source]! += addWeighted(parts[source]!, weights, span, values);
       }
     },
   });

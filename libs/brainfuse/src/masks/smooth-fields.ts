@@ -55,7 +55,9 @@ export function visitSmoothFields(
     number,
     number,
   ];
-  const lattice = { fields, sources, planes, rows, columns };
+  const lattice = sourcesLast(fields, sources);
+  /** [rows, columns, sources]: the fields at the nodes of one plane of the image. */
+  const plane = new Float64Array(rows * columns * sources);
   const across = Array.from({ length: width }, (_, x) => placeOf(x, width, columns));
   const cells = cellsOf(across.map(({ node }) => node));
   /** [columns, sources]: the fields at the nodes of one row of the image. */
@@ -92,8 +94,16 @@ export function visitSmoothFields(
   };
   for (let z = 0; z < depth; z += 1) {
     const front = placeOf(z, depth, planes);
+    mix(
+      lattice,
+      front.node * plane.length,
+      Math.min(front.node + 1, planes - 1) * plane.length,
+      front.share,
+      plane,
+    );
     for (let y = 0; y < height; y += 1) {
-      interpolateLine(lattice, front, placeOf(y, height, rows), line);
+      const top = placeOf(y, height, rows);
+      mix(plane, top.node * line.length, Math.min(top.node + 1, rows - 1) * line.length, top.share, line);
       for (const { node, begin, end } of cells) visitCell((z * height + y) * width, node, begin, end, all);
     }
   }
@@ -168,32 +178,16 @@ function contenders(
   return active;
 }
 
-interface Lattice {
-  fields: Float32Array;
-  sources: number;
-  planes: number;
-  rows: number;
-  columns: number;
+/** [sources, ...nodes] as [...nodes, sources]. */
+function sourcesLast(fields: Float32Array, sources: number): Float64Array {
+  const nodes = fields.length / sources;
+  return Float64Array.from(fields, (_, at) => fields[(at % sources) * nodes + Math.floor(at / sources)]!);
 }
 
-function interpolateLine(
-  { fields, sources, planes, rows, columns }: Lattice,
-  front: Place,
-  top: Place,
-  line: Float64Array,
-): void {
-  const nearPlane = Math.min(front.node + 1, planes - 1);
-  const nextRow = Math.min(top.node + 1, rows - 1);
-  for (let source = 0; source < sources; source += 1) {
-    for (let column = 0; column < columns; column += 1) {
-      const value = (plane: number, row: number) =>
-        fields[((source * planes + plane) * rows + row) * columns + column]!;
-      const along = (plane: number) =>
-        value(plane, top.node) * (1 - top.share) + value(plane, nextRow) * top.share;
-      line[column * sources + source] =
-        front.share === 0
-          ? along(front.node)
-          : along(front.node) * (1 - front.share) + along(nearPlane) * front.share;
-    }
+/** out = (1 - share) values from `low` on + share values from `high` on. */
+function mix(values: Float64Array, low: number, high: number, share: number, out: Float64Array): void {
+  for (let at = 0; at < out.length; at += 1) {
+    const value = values[low + at]!;
+    out[at] = value + share * (values[high + at]! - value);
   }
 }

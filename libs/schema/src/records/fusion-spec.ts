@@ -11,7 +11,7 @@ export const MaskSpec = z.discriminatedUnion('strategy', [
     /** Cells of the fields' lattice along the longest axis. */
     cells: Cells.default(4),
     /** Factor on the fields, of unit variance, before the softmax: the higher, the harder the borders. */
-    sharpness: z.number().positive().max(1000).default(12),
+    sharpness: z.number().positive().max(1000).default(24),
   }),
   /** Nearest of random centres; `softness` is the border's width as a share of the longest edge, 0 for a cut. */
   z.object({
@@ -49,6 +49,16 @@ export const FusionSpec = z.strictObject({
   seed: z.number().int().default(0),
 });
 export type FusionSpec = z.infer<typeof FusionSpec>;
+
+/** Fusions that a run adds to its batches, made while it trains: the same bytes as stored ones of the same numbers. */
+export const RunFusion = z.strictObject({
+  spec: FusionSpec.prefault({}),
+  /** Fused images for each image of a batch. */
+  perImage: z.number().positive().max(16).default(0.5),
+  /** The run has fusions 0 to count - 1, each again and again; without it hardly any comes twice. */
+  count: z.number().int().min(1).optional(),
+});
+export type RunFusion = z.infer<typeof RunFusion>;
 
 /** What an image was fused of. No patient, no pseudonym: the sources' hashes and their shares of the voxels. */
 export const FusionRecord = z.object({
