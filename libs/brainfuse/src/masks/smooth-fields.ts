@@ -60,10 +60,45 @@ export function visitSmoothFields(
   const plane = new Float64Array(rows * columns * sources);
   const across = Array.from({ length: width }, (_, x) => placeOf(x, width, columns));
   const cells = cellsOf(across.map(({ node }) => node));
+  const shares = Float64Array.from(across, ({ share }) => share);
   /** [columns, sources]: the fields at the nodes of one row of the image. */
   const line = new Float64Array(columns * sources);
   const scores = new Float64Array(width * sources);
   const all = Array.from({ length: sources }, (_, source) => source);
+  /** Voxels between two nodes of which two sources have a part: what each has alone at either end, and what they share. */
+  const visitPair = (
+    row: number,
+    node: number,
+    begin: number,
+    end: number,
+    pair: readonly number[],
+  ): void => {
+    const [a, b] = [node * sources + pair[0]!, node * sources + pair[1]!];
+    const ahead = line[a]! - line[b]!;
+    const slope = line[a + sources]! - line[b + sources]! - ahead;
+    const owner = (x: number) => {
+      const lead = ahead + shares[x]! * slope;
+      return lead >= ramp ? 0 : lead <= -ramp ? 1 : -1;
+    };
+    let left = begin;
+    const first = owner(begin);
+    if (first >= 0) {
+      while (left < end && owner(left) === first) left += 1;
+      visitor.whole(row + begin, row + left, pair[first]!);
+    }
+    let right = end;
+    const last = left < end ? owner(end - 1) : -1;
+    if (last >= 0) while (owner(right - 1) === last) right -= 1;
+    if (left < right) {
+      for (let x = left; x < right; x += 1) {
+        scores[2 * (x - left)] = ahead + shares[x]! * slope;
+        scores[2 * (x - left) + 1] = 0;
+      }
+      rampWeights(scores, 2, right - left, ramp);
+      visitor.mixed(row + left, row + right, pair, scores);
+    }
+    if (right < end) visitor.whole(row + right, row + end, pair[last]!);
+  };
   /** Voxels between two nodes, of no other sources than `among`: of one, or halved until what is mixed is short. */
   const visitCell = (
     row: number,
@@ -72,10 +107,14 @@ export function visitSmoothFields(
     end: number,
     among: readonly number[],
   ): void => {
-    const active = contenders(line, sources, node, across[begin]!.share, across[end - 1]!.share, ramp, among);
+    const active = contenders(line, sources, node, shares[begin]!, shares[end - 1]!, ramp, among);
     const count = active.length;
     if (count === 1) {
       visitor.whole(row + begin, row + end, active[0]!);
+      return;
+    }
+    if (count === 2) {
+      visitPair(row, node, begin, end, active);
       return;
     }
     if (end - begin > SHORT) {
@@ -87,7 +126,7 @@ export function visitSmoothFields(
     for (let k = 0; k < count; k += 1) {
       const at = node * sources + active[k]!;
       const [value, slope] = [line[at]!, line[at + sources]! - line[at]!];
-      for (let x = begin; x < end; x += 1) scores[(x - begin) * count + k] = value + across[x]!.share * slope;
+      for (let x = begin; x < end; x += 1) scores[(x - begin) * count + k] = value + shares[x]! * slope;
     }
     rampWeights(scores, count, end - begin, ramp);
     visitor.mixed(row + begin, row + end, active, scores);
