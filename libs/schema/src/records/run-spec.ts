@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { contentAddress } from '../canonical-json.js';
+import { LeakagePolicy } from './data-report.js';
+import { RunFusion } from './fusion-spec.js';
 import { HealthSpec } from './health-spec.js';
 import { InitialSpec } from './initial-spec.js';
 import { KeepSpec } from './keep-spec.js';
@@ -100,6 +102,11 @@ export const MethodSpec = z.discriminatedUnion('name', [
     labelledShare: z.number().gt(0).max(1).default(0.5),
     /** `ema`: the moving average of the weights, which the run then has to keep; `none`: the model itself. */
     teacher: z.enum(['ema', 'none']).default('ema'),
+    /**
+     * What the student's prediction is compared with: of an image the teacher's of another `view` of it; of a `fusion` of
+     * images of the batch the teacher's of these, mixed as the fusion is; or `both`.
+     */
+    target: z.enum(['view', 'fusion', 'both']).default('view'),
     /** Between the student's and the teacher's probabilities: mean squared error, or Kullback-Leibler divergence. */
     distance: z.enum(['mse', 'kl']).default('mse'),
     /** Of the consistency of predictions, once the ramp is through. */
@@ -142,8 +149,8 @@ export const MethodSpec = z.discriminatedUnion('name', [
 export type MethodSpec = z.infer<typeof MethodSpec>;
 
 /**
- * Everything that decides what a training run computes, and `keep`, which decides what stays of it. The content address
- * of the former is the run's id.
+ * Everything that decides what a training run computes; `keep`, which decides what stays of it, and `leakage`, which
+ * decides whether it may begin. The content address of the former is the run's id.
  */
 export const RunSpec = z
   .object({
@@ -173,6 +180,7 @@ export const RunSpec = z
      * multi-task run every part draws a task and a shape of its own.
      */
     accumulate: z.number().int().min(1).default(1),
+    fusion: RunFusion.optional(),
     /** Moving average of the weights; a checkpoint's weights are then the averaged ones, the raw ones stand beside them. */
     ema: z
       .strictObject({
@@ -200,6 +208,11 @@ export const RunSpec = z
     health: HealthSpec.prefault({}),
     initial: InitialSpec.optional(),
     keep: KeepSpec.optional(),
+    /**
+     * Images or subjects that the run's data sets have in two splits stop it before its first step, or are warned of;
+     * `refuse` when absent.
+     */
+    leakage: LeakagePolicy.optional(),
     codeVersion: z.string().min(1),
   })
   .refine(
@@ -231,8 +244,26 @@ export const RunSpec = z
   .refine(({ method, ema }) => ema || method.name !== 'consistency' || method.teacher === 'none', {
     path: ['ema'],
     error: 'expected { decay: ... }: the moving average is the teacher, unless method.teacher is none',
+  })
+  .refine(({ method, fusion }) => fusion || !fusesWithinBatch(method), {
+    path: ['fusion'],
+    error: 'expected { perImage: ... }: method.target compares with fusions',
+  })
+  .refine(({ method, fusion }) => fusion?.count === undefined || !fusesWithinBatch(method), {
+    path: ['fusion', 'count'],
+    error: 'expected none: with this method.target fusions are of the images of a batch and have no number',
   });
 export type RunSpec = z.infer<typeof RunSpec>;
+
+/** Whether a run's fusions are of images of their own batch; otherwise they are numbered, of all images. */
+export function fusesWithinBatch(method: MethodSpec): boolean {
+  return method.name === 'consistency' && method.target !== 'view';
+}
+
+/** Fused images that come with so many images. */
+export function fusedWith(images: number, fusion: RunFusion | undefined): number {
+  return fusion ? Math.round(fusion.perImage * images) : 0;
+}
 
 /** The tasks that a method learns from labels; none of a pretext task. */
 export function labelledTasks(method: MethodSpec): LabelledTaskSpec[] {
@@ -242,6 +273,6 @@ export function labelledTasks(method: MethodSpec): LabelledTaskSpec[] {
 export type LabelledTaskSpec = z.infer<z.ZodObject<typeof LabelledTask>>;
 
 /** The run's id: what it computes, and with which code. */
-export function runId({ keep: _, ...computed }: RunSpec): string {
+export function runId({ keep: _, leakage: __, ...computed }: RunSpec): string {
   return contentAddress(computed);
 }
