@@ -1,5 +1,8 @@
 export { findIngested, listDatasets, manifestKey, resolveDataset, type StoredDataset } from './catalogue.js';
+export { findDataReport, getDataReport, putDataReport, type StoredDataReport } from './data-report-store.js';
 export type { DatasetDescription, DatasetImage, Pixels } from './dataset-image.js';
+export { type DescribeOptions, describeDatasets } from './describe-datasets.js';
+export { findLeakage, judgeLeakage, knownLeakage } from './leakage.js';
 export { type ImageGroup, type LoadedImages, type LoadOptions, loadImages } from './load-images.js';
 export { decodeShard, type ShardImage } from './shard.js';
 export { type WriteOptions, writeDataset } from './write-dataset.js';

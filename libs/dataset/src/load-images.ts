@@ -26,6 +26,8 @@ export interface LoadOptions {
   split?: Split;
   /** Spatial dimensions to keep; both when absent. */
   dimensions?: (2 | 3)[];
+  /** Only these images. */
+  ids?: ReadonlySet<string>;
   signal?: AbortSignal;
 }
 
@@ -41,9 +43,10 @@ export async function loadImages(
   manifest: DatasetManifest,
   options: LoadOptions = {},
 ): Promise<LoadedImages> {
-  const { split, dimensions, signal } = options;
+  const { split, dimensions, ids, signal } = options;
   const wanted = ({ record }: ShardImage) =>
     (!split || record.split === split) &&
+    (!ids || ids.has(record.id)) &&
     (!dimensions || dimensions.includes(record.shape.length === 4 ? 3 : 2));
 
   const parts = new Map<string, ShardImage[][]>();

@@ -6,7 +6,10 @@ import { MedformerError } from '@medformer/schema';
 /** The packages whose code decides what a run computes. */
 const SCIENCE = ['augment', 'evaluators', 'imaging', 'medformer', 'phantom', 'schema', 'ssl', 'tensorflow'];
 
-let computed: string | undefined;
+/** Those whose code decides what a data report says; what its embeddings are decides the checkpoint. */
+const DATA_REPORT = ['data-report', 'schema'];
+
+const computed = new Map<readonly string[], string>();
 
 /**
  * Which code computed a result: `<version>+<12 hex digits>`, the digits from a SHA-256 over the built science
@@ -15,8 +18,20 @@ let computed: string | undefined;
  * @throws MedformerError FAILED_PRECONDITION when a science package is not built.
  */
 export function codeVersion(): string {
-  computed ??= process.env.MEDFORMER_CODE_VERSION || `${packageVersion()}+${hashOf(SCIENCE).slice(0, 12)}`;
-  return computed;
+  return versionOf(SCIENCE);
+}
+
+/** The same of the code that computes data reports: a new method changes no report of a data set. */
+export function dataReportVersion(): string {
+  return versionOf(DATA_REPORT);
+}
+
+function versionOf(packages: readonly string[]): string {
+  const known =
+    computed.get(packages) ??
+    (process.env.MEDFORMER_CODE_VERSION || `${packageVersion()}+${hashOf(packages).slice(0, 12)}`);
+  computed.set(packages, known);
+  return known;
 }
 
 function packageVersion(): string {

@@ -1,4 +1,4 @@
-export { codeVersion } from './code-version.js';
+export { codeVersion, dataReportVersion } from './code-version.js';
 export * from './logger.js';
 export * from './metrics.js';
 export { type OperationsServer, startOperationsServer } from './operations-server.js';
