@@ -1,11 +1,16 @@
 import { badInput, type ModelConfig } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
-import { applied, attention, mlp, normalise } from './layers.js';
+import { applied, attention, mlp, normalise, type WatchAttention } from './layers.js';
 import type { Parameters } from './parameters.js';
 
 /** The main body: pre-norm transformer blocks (Xiong et al. 2020) over the latents, [B, latents, D] -> the same. */
-export function body(parameters: Parameters, config: ModelConfig, latents: tf.Tensor): tf.Tensor {
-  return bodyStates(parameters, config, latents, [config.depth])[0]!;
+export function body(
+  parameters: Parameters,
+  config: ModelConfig,
+  latents: tf.Tensor,
+  watch?: WatchAttention,
+): tf.Tensor {
+  return bodyStates(parameters, config, latents, [config.depth], undefined, watch)[0]!;
 }
 
 /**
@@ -20,6 +25,7 @@ export function bodyStates(
   tokens: tf.Tensor,
   afterBlocks: readonly number[],
   bias?: tf.Tensor,
+  watch?: WatchAttention,
 ): tf.Tensor[] {
   const { depth, heads } = config;
   const beyond = afterBlocks.find((blocks) => !Number.isInteger(blocks) || blocks < 0 || blocks > depth);
@@ -34,7 +40,9 @@ export function bodyStates(
     const normed = normalise(parameters, block === depth ? 'body/norm' : `${at}/attention-norm`, h);
     if (afterBlocks.includes(block)) states.set(block, applied(normed));
     if (block === last) break;
-    h = tf.add(h, attention(parameters, `${at}/attention`, normed, normed, heads, bias).read);
+    const { read, weights } = attention(parameters, `${at}/attention`, normed, normed, heads, bias);
+    watch?.(`${at}/attention`, weights);
+    h = tf.add(h, read);
     h = tf.add(h, mlp(parameters, `${at}/mlp`, normalise(parameters, `${at}/mlp-norm`, h), hidden));
   }
   return afterBlocks.map((blocks) => states.get(blocks)!);

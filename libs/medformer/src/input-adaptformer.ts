@@ -2,7 +2,7 @@ import type { ModelConfig } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
 import { latentCodes } from './latent-codes.js';
 import { latentPlaces } from './latent-places.js';
-import { attention, dense, layerNorm, mlp, normalise } from './layers.js';
+import { attention, dense, layerNorm, mlp, normalise, type WatchAttention } from './layers.js';
 import type { Parameters } from './parameters.js';
 import { patchEmbed, patchGrid } from './patch-embed.js';
 import { fourierPositionCodes } from './position-codes.js';
@@ -15,6 +15,9 @@ export interface ModelInput {
   modality: tf.Tensor;
   bodyPart: tf.Tensor;
 }
+
+/** The layer by which the latents read the patch tokens. */
+export const INPUT_ATTENTION = 'input/cross-attention';
 
 /** Subtracted from the logits of hidden tokens: exp(-this) is 0 in float32. */
 const HIDDEN = 1e9;
@@ -32,6 +35,7 @@ export function inputAdaptformer(
   config: ModelConfig,
   input: ModelInput,
   visible?: tf.Tensor,
+  watch?: WatchAttention,
 ): tf.Tensor {
   const { width, latents: latentCount, heads } = config;
   const axes = input.x.shape.length - 2;
@@ -45,14 +49,15 @@ export function inputAdaptformer(
   const latents = tf.reshape(trained, [1, latentCount, width]); // the same for all images
   const places = latentPlaces(parameters, latentCount, heads, grid); // [H, latents, N]
   const hidden = visible && tf.mul(tf.sub(tf.reshape(visible, [batch, 1, 1, -1]), 1), HIDDEN);
-  const { read } = attention(
+  const { read, weights } = attention(
     parameters,
-    'input/cross-attention',
+    INPUT_ATTENTION,
     normalise(parameters, 'input/latent-norm', latents),
     tokens,
     heads,
     hidden ? tf.add(hidden, places) : places,
   );
+  watch?.(INPUT_ATTENTION, weights);
   const reading = tf.add(latents, read);
   const mlpWidth = Math.round(width * config.mlpRatio);
   return tf.add(

@@ -17,6 +17,9 @@ export interface Normed {
   bias: tf.Tensor;
 }
 
+/** Is told of an attention layer, by its name, and its weights [B, H, Nq, Nk]. */
+export type WatchAttention = (layer: string, weights: tf.Tensor) => void;
+
 /** x W + b over the last axis, times `scale`: [..., from] -> [..., to]. */
 export function dense(
   parameters: Parameters,

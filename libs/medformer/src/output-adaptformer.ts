@@ -1,7 +1,10 @@
 import type { ModelConfig } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
-import { attention, layerNorm } from './layers.js';
+import { attention, layerNorm, type WatchAttention } from './layers.js';
 import type { Parameters } from './parameters.js';
+
+/** The layer by which a query reads the body's latents. */
+export const OUTPUT_ATTENTION = 'output/cross-attention';
 
 /**
  * The body's latents to one vector: a trained query (shared, or a task's own) reads them by cross-attention and is
@@ -12,6 +15,7 @@ export function outputAdaptformer(
   config: ModelConfig,
   latents: tf.Tensor,
   task?: string,
+  watch?: WatchAttention,
 ): tf.Tensor {
   const [batch, , width] = latents.shape as [number, number, number];
   const shared = parameters.get('output/shared-query', [width], { normal: 0.5 });
@@ -19,7 +23,8 @@ export function outputAdaptformer(
     ? tf.add(shared, parameters.get(`output/task-queries/${task}`, [width], 'zeros'))
     : shared;
   const queries = tf.reshape(query, [1, 1, width]); // the same for all images
-  const { read } = attention(parameters, 'output/cross-attention', queries, latents, config.heads);
+  const { read, weights } = attention(parameters, OUTPUT_ATTENTION, queries, latents, config.heads);
+  watch?.(OUTPUT_ATTENTION, weights);
   const pooled = tf.add(tf.mean(latents, 1), tf.reshape(read, [batch, width]));
   return layerNorm(parameters, 'output/norm', pooled);
 }
