@@ -10,7 +10,7 @@ import { drawSources, type FusionPool } from './fusion-pools.js';
 import type { FusionSource } from './fusion-source.js';
 import { whiteOf } from './grey-values.js';
 import { mixLabels } from './label-mixture.js';
-import { drawFusion, type RawFusion, rawFuse } from './raw-fuse.js';
+import { drawFusion, type FusionDraw, type RawFusion, rawFuse } from './raw-fuse.js';
 
 /** A fused image, ready to be stored, and what it was made of. */
 export interface Fusion {
@@ -34,8 +34,13 @@ export function fusionAt(
   index: number,
   repair?: Repair,
 ): Fusion {
-  const sources = drawSources(pools, spec, Rng.of(spec.seed, 'fusion sources', index));
-  return fuse(sources, spec, spaces, index, repair);
+  return fuse(sourcesAt(pools, spec, index), spec, spaces, index, repair);
+}
+
+/** The source of fusion number `index` whose shape, pixel type, modality and body part it has. */
+export function anchorAt(pools: readonly FusionPool[], spec: FusionSpec, index: number): FusionSource {
+  const sources = inOrder(sourcesAt(pools, spec, index));
+  return sources[drawOf(sources, spec, index).anchor]!;
 }
 
 /**
@@ -52,8 +57,8 @@ export function fuse(
   repair?: Repair,
 ): Fusion {
   refuseIncompatible(given, spec);
-  const sources = [...given].sort((a, b) => (a.record.id < b.record.id ? -1 : 1));
-  const draw = drawFusion(spec, sources, Rng.of(spec.seed, 'fusion', index));
+  const sources = inOrder(given);
+  const draw = drawOf(sources, spec, index);
   const raw = rawFuse(spec, sources, draw);
   const anchor = sources[draw.anchor]!;
   const { modality, bodyPart, shape, pixelType, spacingMm, split } = anchor.record;
@@ -84,6 +89,18 @@ export function fuse(
     raw,
     sources,
   };
+}
+
+function sourcesAt(pools: readonly FusionPool[], spec: FusionSpec, index: number): FusionSource[] {
+  return drawSources(pools, spec, Rng.of(spec.seed, 'fusion sources', index));
+}
+
+function inOrder(sources: readonly FusionSource[]): FusionSource[] {
+  return [...sources].sort((a, b) => (a.record.id < b.record.id ? -1 : 1));
+}
+
+function drawOf(sources: readonly FusionSource[], spec: FusionSpec, index: number): FusionDraw {
+  return drawFusion(spec, sources, Rng.of(spec.seed, 'fusion', index));
 }
 
 function refuseIncompatible(sources: readonly FusionSource[], { across }: FusionSpec): void {

@@ -1,7 +1,7 @@
 import { applyView, drawView } from '@medformer/augment';
 import { type ImageRecord, Rng, RunSpec, sha256 } from '@medformer/schema';
 import { describe, expect, it } from 'vitest';
-import { type HostBatch, makeBatches } from './batch.js';
+import { type BatchSource, type HostBatch, makeBatches } from './batch.js';
 import { methodOf } from './methods/registry.js';
 import { modalityGroups, takeImages } from './modality-groups.js';
 import type { TrainingGroup } from './training-group.js';
@@ -57,7 +57,7 @@ describe('a batch', () => {
     const spec = specOf({ method: { name: 'supervised', task: 'region' } });
     const batch = make(spec, groupOf([6, 5, 1], 8), 1, [3, 5, 7]);
 
-    expect([...batch.labels]).toEqual([0, 2, 1]);
+    expect([...batch.labels]).toEqual([...[1, 0, 0], ...[0, 0, 1], ...[0, 1, 0]]);
     expect(batch.modality.length).toBe(3);
     expect(batch.x.length).toBe(3 * 30);
   });
@@ -95,7 +95,7 @@ describe('a batch in parts', () => {
     const planned = { group: 0, positions: Int32Array.of(5, 0, 2, 7, 1) };
     const made = (accumulate: number) => {
       const spec = specOf({ method: { name: 'simclr' }, accumulate });
-      return makeBatches(spec, [group], CODES, methodOf(spec.method).policies, 3, planned);
+      return makeBatches(sourceOf(spec, group), 3, planned);
     };
     const [whole] = made(1) as [HostBatch];
     const parts = made(2);
@@ -149,7 +149,12 @@ describe('groups by modality', () => {
 
 function make(spec: RunSpec, group: TrainingGroup, step: number, positions: number[]): HostBatch {
   const planned = { group: 0, positions: Int32Array.from(positions) };
-  return makeBatches(spec, [group], CODES, methodOf(spec.method).policies, step, planned)[0]!;
+  return makeBatches(sourceOf(spec, group), step, planned)[0]!;
+}
+
+function sourceOf(spec: RunSpec, group: TrainingGroup): BatchSource {
+  const heads = [{ task: 'region', classes: 3 }];
+  return { spec, groups: [group], codes: CODES, heads, policies: methodOf(spec.method).policies };
 }
 
 function specOf(change: object): RunSpec {

@@ -5,17 +5,20 @@ import {
   INPUT_STATISTICS,
   type InputStatistics,
   SHARED_CODE,
+  type TaskHead,
 } from '@medformer/medformer';
-import { type ImageRecord, Rng, type RunSpec, type ViewPolicy } from '@medformer/schema';
+import { fusesWithinBatch, Rng, type RunSpec, type ViewPolicy } from '@medformer/schema';
 import type { PlannedBatch } from './batch-plan.js';
-import type { Arrangement, DrawnValues, HostViews } from './methods/method.js';
+import type { BatchImage, FusedImages } from './fused-images.js';
+import { labelRows } from './label-rows.js';
+import { type Arrangement, type DrawnValues, type HostViews, MIXING } from './methods/method.js';
 import { methodOf } from './methods/registry.js';
 import type { TrainingGroup } from './training-group.js';
 
 /** The data of a step, or of a part of it, on the host, ready to become tensors. */
 export interface HostBatch {
   group: number;
-  /** Ids of the images [B], in the order of the first view's rows. */
+  /** Ids of the images [B], in the order of the first view's rows; fused ones last. */
   images: string[];
   /** Whose labels they are, in a run of several tasks. */
   task?: string;
@@ -26,11 +29,25 @@ export interface HostBatch {
   modality: Int32Array;
   bodyPart: Int32Array;
   /**
-   * Class of each image [B]; of a multi-label task flags [B, labels] of 0 and 1. Zeros where the method needs none, -1
-   * where nothing is known.
+   * Probability of each class [B, C], all 0 where nothing is known; of a multi-label task of each label, -1 where nothing
+   * is known. [B, 1] zeros where the method needs none.
    */
-  labels: Int32Array;
+  labels: Float32Array;
   drawn: Record<string, DrawnValues>;
+}
+
+/** What all batches of a run are made of. */
+export interface BatchSource {
+  spec: RunSpec;
+  groups: readonly TrainingGroup[];
+  codes: CodeKeys;
+  heads: readonly TaskHead[];
+  /** One per view. */
+  policies: readonly ViewPolicy[];
+  /** Default: as of a new model. */
+  input?: InputStatistics;
+  /** Where the run has a `fusion`. */
+  fused?: FusedImages;
 }
 
 /**
@@ -38,25 +55,21 @@ export interface HostBatch {
  * part are left out. Of several planned batches each is a part. Depends on seed and step only.
  */
 export function makeBatches(
-  spec: RunSpec,
-  groups: readonly TrainingGroup[],
-  codes: CodeKeys,
-  policies: readonly ViewPolicy[],
+  source: BatchSource,
   step: number,
   planned: PlannedBatch | readonly PlannedBatch[],
-  input: InputStatistics = INPUT_STATISTICS,
 ): HostBatch[] {
   if (isSeveral(planned)) {
     const sizes = planned.map(({ positions }) => positions.length);
     const starts = sizes.map((_, part) => sizes.slice(0, part).reduce((sum, size) => sum + size, 0));
     return planned.map((each, part) =>
-      makePart(spec, groups, codes, policies, step, each, input, { to: sizes[part]!, first: starts[part]! }),
+      makePart(source, step, each, { to: sizes[part]!, first: starts[part]! }),
     );
   }
-  const parts = Math.min(spec.accumulate, planned.positions.length);
+  const parts = Math.min(source.spec.accumulate, planned.positions.length);
   const size = Math.floor(planned.positions.length / parts);
   return Array.from({ length: parts }, (_, part) =>
-    makePart(spec, groups, codes, policies, step, planned, input, {
+    makePart(source, step, planned, {
       from: part * size,
       to: (part + 1) * size,
       first: part * size,
@@ -77,62 +90,91 @@ export function arrange(spec: RunSpec, views: HostViews, step: number, from = 0)
 }
 
 function makePart(
-  spec: RunSpec,
-  groups: readonly TrainingGroup[],
-  codes: CodeKeys,
-  policies: readonly ViewPolicy[],
+  source: BatchSource,
   step: number,
   { group, positions }: PlannedBatch,
-  input: InputStatistics,
   /** Which of the planned images, and which image of the step the first is: what is drawn for it depends on that. */
   { from = 0, to, first }: { from?: number; to: number; first: number },
 ): HostBatch {
+  const { spec, groups, codes, heads, policies, input = INPUT_STATISTICS } = source;
   const { shape, pixels, records, task: own } = groups[group]!;
   const size = shape.reduce((product, edge) => product * edge, 1);
   const taken = positions.subarray(from, to);
-  const images = taken.length;
-  const x = new Float32Array(policies.length * images * size);
+  const real = Array.from(taken, (position, index) => ({
+    pixels: pixels.subarray(position * size, (position + 1) * size),
+    record: records[position]!,
+    key: [first + index],
+  }));
+  const { fused, drawn } = fusionsOf(source, step, group, taken, first);
+  const images: BatchImage[] = [...real, ...fused];
+  const rows = policies.length * images.length;
+  const x = new Float32Array(rows * size);
   policies.forEach((policy, view) => {
-    taken.forEach((position, index) => {
-      const out = x.subarray((view * images + index) * size, (view * images + index + 1) * size);
-      const drawn = drawView(policy, shape.length - 1, Rng.of(spec.seed, 'view', step, view, first + index));
-      applyView({ pixels: pixels.subarray(position * size, (position + 1) * size), shape }, drawn, out);
+    images.forEach(({ pixels, key }, index) => {
+      const out = x.subarray(
+        (view * images.length + index) * size,
+        (view * images.length + index + 1) * size,
+      );
+      const parameters = drawView(policy, shape.length - 1, Rng.of(spec.seed, 'view', step, view, ...key));
+      applyView({ pixels, shape }, parameters, out);
       for (let i = 0; i < size; i += 1) out[i] = (out[i]! - input.mean) / input.std;
     });
   });
-  const arranged = arrange(spec, { x, shape, views: policies.length, images }, step, first);
-  const codeRow = (keys: string[], of: (record: ImageRecord) => string, kind: string, dropout: number) => {
-    const rows = new Int32Array(policies.length * images * arranged.copies);
-    for (let viewRow = 0; viewRow < policies.length * images; viewRow += 1) {
-      const [view, index] = [Math.floor(viewRow / images), viewRow % images];
+  const arranged = arrange(spec, { x, shape, views: policies.length, images: images.length }, step, first);
+  const codeRow = (
+    keys: string[],
+    of: (record: BatchImage['record']) => string,
+    kind: string,
+    dropout: number,
+  ) => {
+    const codeOf = new Int32Array(rows * arranged.copies);
+    for (let row = 0; row < rows; row += 1) {
+      const view = Math.floor(row / images.length);
+      const { record, key } = images[row % images.length]!;
       // A generator costs a hash: none where its answer is known.
       const withheld =
         dropout === 1 ||
-        (dropout > 0 && Rng.of(spec.seed, 'codes', kind, step, view, first + index).chance(dropout));
-      const row = codeOrShared(keys, of(records[taken[index]!]!), withheld);
-      rows.fill(row, viewRow * arranged.copies, (viewRow + 1) * arranged.copies);
+        (dropout > 0 && Rng.of(spec.seed, 'codes', kind, step, view, ...key).chance(dropout));
+      codeOf.fill(
+        codeOrShared(keys, of(record), withheld),
+        row * arranged.copies,
+        (row + 1) * arranged.copies,
+      );
     }
-    return rows;
+    return codeOf;
   };
   const task = own ?? ('task' in spec.method ? spec.method.task : undefined);
+  const head = task === undefined ? undefined : heads.find((each) => each.task === task)!;
+  const known = images.map(({ record }) => record);
   return {
     group,
     ...(own === undefined ? {} : { task: own }),
-    images: Array.from(taken, (position) => records[position]!.id),
+    images: known.map(({ id }) => id),
     x: arranged.x,
     shape: arranged.shape,
     modality: codeRow(codes.modalities, ({ modality }) => modality, 'modality', spec.codeDropout.modality),
     bodyPart: codeRow(codes.bodyParts, ({ bodyPart }) => bodyPart, 'body part', spec.codeDropout.bodyPart),
-    labels: task === undefined ? new Int32Array(images) : labelsOf(task, records, taken),
-    drawn: arranged.drawn,
+    labels: head ? labelRows(head, known) : new Float32Array(images.length),
+    drawn: { ...arranged.drawn, ...drawn },
   };
 }
 
-/** Classes, or flags where the labels are several per image. */
-function labelsOf(task: string, records: readonly ImageRecord[], taken: Int32Array): Int32Array {
-  const some = records.find(({ labels }) => labels[task] !== undefined)?.labels[task];
-  const unknown = Array.isArray(some) ? some.map(() => -1) : [-1];
-  return Int32Array.from([...taken].flatMap((position) => records[position]!.labels[task] ?? unknown));
+/** The fused images that come with a part's own, and what the loss has to know of them. */
+function fusionsOf(
+  { spec, fused }: BatchSource,
+  step: number,
+  group: number,
+  taken: Int32Array,
+  first: number,
+): { fused: BatchImage[]; drawn: HostBatch['drawn'] } {
+  if (!fused) return { fused: [], drawn: {} };
+  if (!fusesWithinBatch(spec.method))
+    return { fused: fused.numbered(group, step, first, taken.length), drawn: {} };
+  const { images, weights } = fused.within(group, taken, step, first);
+  return {
+    fused: images,
+    drawn: { [MIXING]: { data: weights, shape: [images.length, taken.length] } },
+  };
 }
 
 function codeOrShared(keys: string[], name: string, withheld: boolean): number {

@@ -60,8 +60,10 @@ export class SemiSupervisedPlan implements StepPlan {
 export function poolsOf({ task }: Pick<ConsistencySpec, 'task'>, groups: readonly TrainingGroup[]): Pools[] {
   return groups.map(({ records }) => {
     const pools: Pools = { labelled: [], unlabelled: [] };
-    for (const [position, { labels }] of records.entries())
-      pools[typeof labels[task] === 'number' ? 'labelled' : 'unlabelled'].push(position);
+    for (const [position, { labels, mixtures }] of records.entries()) {
+      const isKnown = typeof labels[task] === 'number' || mixtures?.[task] !== undefined;
+      pools[isKnown ? 'labelled' : 'unlabelled'].push(position);
+    }
     return pools;
   });
 }

@@ -491,14 +491,15 @@ function eagerly(spec: RunSpec): { losses: number[]; weights: Map<string, Stored
   const plan = new BatchPlan(spec.seed, [20], spec.batchSize);
   const losses: number[] = [];
   for (let step = 1; step <= spec.steps; step += 1) {
-    const [batch] = makeBatches(spec, groups, CODES, method.policies, step, plan.next());
+    const source = { spec, groups, codes: CODES, heads: HEADS, policies: method.policies };
+    const [batch] = makeBatches(source, step, plan.next());
     tf.tidy(() => {
       const { x, shape, modality, bodyPart, labels } = batch!;
       const { results } = trainStep({ spec, model, layout, decayed }, vectors, {
         x: tf.tensor(x, [modality.length, ...shape]),
         modality: rows(modality, 3),
         bodyPart: tf.ones([bodyPart.length, 1]),
-        labels: spec.method.name === 'supervised' ? rows(labels, 3) : tf.ones([labels.length, 1]),
+        labels: tf.tensor2d(labels, [batch!.images.length, labels.length / batch!.images.length]),
         schedule: tf.tensor1d([runRateAt(spec, step), 0, 1, ...optimiserOf(spec.optimiser).scalars(step)]),
         drawn: {},
       });

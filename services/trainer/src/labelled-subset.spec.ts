@@ -92,6 +92,26 @@ it('hides every other label from a semi-supervised run, and shows the same ones'
   expect(groups[0]!.records.filter(({ labels }) => labels.finding !== undefined).length).toBe(6);
 });
 
+it('takes fusions for labelled by their mixtures, but never among the few: they tell the labels of others', () => {
+  const group = groupOf([1, 0, undefined, 0]);
+  const fusion = { index: 0, sources: [{ source: sha256('one'), share: 1 }] };
+  const mixtures = { finding: [0.25, 0.75] };
+  const [fused, agreed] = [
+    { ...group.records[2]!, fusion, mixtures },
+    { ...group.records[3]!, fusion },
+  ];
+  const groups = [{ ...group, records: [...group.records.slice(0, 2), fused, agreed] }];
+  const few = { labelsPerClass: 1 };
+
+  expect(labelledSubset(groups, method({}), SPACE)[0]).toBe(groups[0]);
+  expect(labelledSubset(groups, method(few), SPACE)[0]!.records.map(({ row }) => row)).toEqual([0, 1]);
+  const [hidden] = withOtherLabelsHidden(groups, { ...method(few) }, SPACE);
+  expect(hidden!.records.slice(2).map(({ labels, mixtures }) => ({ labels, mixtures }))).toEqual([
+    { labels: {}, mixtures: {} },
+    { labels: {}, mixtures: undefined },
+  ]);
+});
+
 function method(change: object) {
   const spec = MethodSpec.parse({ name: 'supervised', task: 'finding', ...change });
   if (spec.name !== 'supervised') throw new Error('not supervised');

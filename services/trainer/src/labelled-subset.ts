@@ -1,5 +1,5 @@
 import { drawTaskLabelled, labelledDraw, taskLabelsOf } from '@medformer/evaluators';
-import type { LabelledTaskSpec, LabelSpace } from '@medformer/schema';
+import type { ImageRecord, LabelledTaskSpec, LabelSpace } from '@medformer/schema';
 import { type TrainingGroup, takeImages } from '@medformer/ssl';
 
 /** Which labels may be used: those of a task, or few of them. */
@@ -37,12 +37,16 @@ export function withOtherLabelsHidden(
     records: group.records.map((record, position) => {
       if (shown[at]!.has(position)) return record;
       const { [method.task]: _, ...labels } = record.labels;
-      return { ...record, labels };
+      const { [method.task]: __, ...mixtures } = record.mixtures ?? {};
+      return { ...record, labels, ...(record.mixtures ? { mixtures } : {}) };
     }),
   }));
 }
 
-/** Positions of the images whose label the run may see, per group. */
+/**
+ * Positions of the images whose label the run may see, per group. Fusions are never of the few: what they tell is the
+ * labels of others.
+ */
 function labelledPlaces(
   groups: TrainingGroup[],
   { task, labelsPerClass, labelSeed }: LabelledDraw,
@@ -50,7 +54,7 @@ function labelledPlaces(
 ): number[][] {
   const labelled = groups.flatMap(({ records }, group) =>
     records.flatMap((record, position) =>
-      record.labels[task] === undefined ? [] : [{ group, position, record }],
+      isLabelled(record, task, labelsPerClass) ? [{ group, position, record }] : [],
     ),
   );
   const taken =
@@ -66,4 +70,13 @@ function labelledPlaces(
           labelledDraw(task, labelSeed),
         ).map((at) => labelled[at]!);
   return groups.map((_, at) => taken.flatMap(({ group, position }) => (group === at ? [position] : [])));
+}
+
+function isLabelled(
+  { labels, mixtures, fusion }: ImageRecord,
+  task: string,
+  labelsPerClass: number | undefined,
+): boolean {
+  if (labelsPerClass !== undefined && fusion) return false;
+  return labels[task] !== undefined || mixtures?.[task] !== undefined;
 }

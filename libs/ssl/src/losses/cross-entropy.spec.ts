@@ -36,6 +36,21 @@ describe('cross entropy', () => {
     expect(numberOf(loss)).toBeCloseTo(expected, 6);
   });
 
+  it.each([0, 0.2])(
+    'of a mixture is the mixture of the losses of its classes, with smoothing %d',
+    (smoothing) => {
+      const logits = tf.tensor2d([[1.5, -0.5, 0.25]]);
+      const of = (labels: number[]) => numberOf(crossEntropy(logits, tf.tensor2d([labels]), smoothing));
+
+      const mixed = 0.7 * of([1, 0, 0]) + 0.3 * of([0, 0, 1]);
+      expect(of([0.7, 0, 0.3])).toBeCloseTo(mixed, 6);
+      // The mixture's own entropy is the least, where the prediction is the mixture.
+      const [p, q] = [0.7, 0.3];
+      const least = crossEntropy(tf.log(tf.tensor2d([[p, q]])), tf.tensor2d([[p, q]]));
+      expect(numberOf(least)).toBeCloseTo(-p * Math.log(p) - q * Math.log(q), 6);
+    },
+  );
+
   it('is exact for logits so far apart that their exponentials overflow', () => {
     const logits = tf.tensor2d([[1000, 0, -1000]]);
 

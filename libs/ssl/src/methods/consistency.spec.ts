@@ -3,6 +3,7 @@ import { MethodSpec, type ModelConfig, Rng } from '@medformer/schema';
 import { tf, useBackend } from '@medformer/tensorflow';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { consistency as consistencyLoss } from '../losses/consistency.js';
+import { gradientError } from '../testing/gradient-check.js';
 import { consistency } from './consistency.js';
 import type { LossInput, MethodLoss } from './method.js';
 import { supervised } from './supervised.js';
@@ -140,6 +141,106 @@ describe.each([
   });
 });
 
+describe('consistency of fusions', () => {
+  const shape = [8, 12, 1];
+
+  it('is that of views where each fusion is of one image', () => {
+    tf.tidy(() => {
+      const settings = { weight: 7, embeddingWeight: 2 };
+      const input = inputOf(shape);
+      const plain = consistency.loss(specOf(settings), model, input, givenOf());
+
+      // The fusions are the images themselves; the teacher is not asked about fusions.
+      const given = { ...givenOf(), ...fusing(EACH_ALONE) };
+      const fused = withFusions(input, firstView(input));
+      const { loss } = consistency.loss(specOf({ ...settings, target: 'fusion' }), model, fused, given);
+
+      expect(numberOf(loss)).toBeCloseTo(numberOf(plain.loss), 5);
+    });
+  });
+
+  it('is 0 where all images of a fusion are the same one and the teacher is the student', () => {
+    tf.tidy(() => {
+      const one = mapInput(inputOf(shape), (tensor) =>
+        tf.tile(tf.slice(tensor, [0], [1]), [2 * IMAGES, ...tensor.shape.slice(1).map(() => 1)]),
+      );
+      const input = withFusions(one, firstView(one));
+      const given = { ...givenOf(), ...fusing(MIXING), teacher: model };
+      const spec = specOf({ target: 'fusion', embeddingWeight: 3 });
+      const without = consistency.loss({ ...spec, weight: 0, embeddingWeight: 0 }, model, input, given);
+
+      expect(numberOf(consistency.loss(spec, model, input, given).loss)).toBeCloseTo(
+        numberOf(without.loss),
+        5,
+      );
+    });
+  });
+
+  it('compares the student’s fusion with the teacher’s images, mixed; with both it is the mean over all rows', () => {
+    tf.tidy(() => {
+      const input = inputOf(shape);
+      const fusions = mapInput(inputOf(shape), (tensor) => tf.reverse(tf.slice(tensor, [2], [IMAGES]), 0));
+      const fused = withFusions(input, fusions);
+      const given = { ...givenOf(), ...fusing(MIXING) };
+      const lossOf = (settings: object) =>
+        numberOf(consistency.loss(specOf(settings), model, fused, given).loss);
+      const supervisedOnly = lossOf({ target: 'fusion', weight: 0 });
+      const target = tf.softmax(average.classify(secondView(input), 'region')) as tf.Tensor2D;
+      const ofFusions = consistencyLoss(
+        model.classify(fusions, 'region'),
+        tf.matMul(tf.tensor2d(MIXING), target),
+        'kl',
+      );
+      const ofViews = consistencyLoss(model.classify(firstView(input), 'region'), target, 'kl');
+
+      const kl = { weight: 1, distance: 'kl' };
+      const [fusion, views] = [numberOf(ofFusions), numberOf(ofViews)];
+      expect(lossOf({ ...kl, target: 'fusion' })).toBeCloseTo(supervisedOnly + fusion, 5);
+      expect(lossOf({ ...kl, target: 'both' })).toBeCloseTo(supervisedOnly + (fusion + views) / 2, 5);
+    });
+  });
+
+  it('teaches the mixture of the labels where the images have some', () => {
+    tf.tidy(() => {
+      const input = inputOf(shape);
+      const fused = withFusions(input, secondView(input));
+      const known = EACH_ALONE.map((_, at) => (at === 0 ? [0.25, 0, 0.75] : [0, 0, 0]));
+      const labels = tf.tensor2d([...LABELS, ...known]);
+      const given = { ...givenOf(), ...fusing(MIXING), labels };
+      const { loss } = consistency.loss(specOf({ target: 'fusion', weight: 0 }), model, fused, given);
+
+      const logits = model.classify(
+        mapInput(fused, (tensor) => tf.slice(tensor, [0], [2 * IMAGES])),
+        'region',
+      );
+      const costs = tf.neg(tf.sum(tf.mul(tf.logSoftmax(logits), labels), 1));
+      expect(numberOf(loss)).toBeCloseTo(numberOf(tf.div(tf.sum(costs), 4) as tf.Scalar), 5);
+    });
+  });
+
+  it.each(['mse', 'kl'])('has the gradient of finite differences, by the head’s weights: %s', (distance) => {
+    tf.tidy(() => {
+      const spec = specOf({ target: 'both', distance, embeddingWeight: 2, weight: 5 });
+      const input = inputOf(shape);
+      const fused = withFusions(input, secondView(input));
+      const given = { ...givenOf(), ...fusing(MIXING), labels: tf.zeros([2 * IMAGES, 3]) };
+      const named = new Map(model.parameters.entries());
+      const [name, weights] = [...named].find(
+        ([key, { shape }]) => key.includes('region') && shape.at(-1) === 3,
+      )!;
+
+      const { worst, largest } = gradientError(
+        (moved) =>
+          consistency.loss(spec, model.reading(new Map([...named, [name, moved]])), fused, given).loss,
+        weights,
+      );
+
+      expect(largest).toBeGreaterThan(1e-3);
+      expect(worst).toBeLessThan(0.02 * largest + 1e-4);
+    });
+  });
+});
+
 it('needs the moving average that is to teach, and says so', () => {
   tf.tidy(() => {
     const { labels, drawn, ramp } = givenOf();
@@ -157,6 +258,32 @@ it('raises the weight over the asked share of the steps', () => {
   expect(consistency.ramp!(spec, 101, 200)).toBe(1);
   expect(consistency.ramp!(specOf({ rampShare: 0 }), 1, 200)).toBe(1);
 });
+
+const EACH_ALONE = Array.from({ length: IMAGES }, (_, row) =>
+  Array.from({ length: IMAGES }, (_, column) => Number(row === column)),
+);
+const MIXING = EACH_ALONE.map((_, row) =>
+  Array.from({ length: IMAGES }, (_, column) =>
+    column === row ? 0.6 : column === (row + 2) % IMAGES ? 0.4 : 0,
+  ),
+);
+
+/** What a loss is given of fusions without labels. */
+const fusing = (mixing: number[][]) => ({
+  drawn: { mixing: tf.tensor2d(mixing) },
+  labels: tf.concat([tf.tensor2d(LABELS), tf.zeros([mixing.length, LABELS[0]!.length])]),
+});
+
+/** Each view of the images, followed by the fusions: the second view of these is never looked at. */
+function withFusions(input: ModelInput, fusions: ModelInput): ModelInput {
+  const joined = (of: (input: ModelInput) => tf.Tensor) =>
+    tf.concat([of(firstView(input)), of(fusions), of(secondView(input)), tf.mul(of(fusions), Number.NaN)]);
+  return {
+    x: joined(({ x }) => x),
+    modality: joined((of) => of.modality),
+    bodyPart: joined((of) => of.bodyPart),
+  };
+}
 
 type ConsistencySpec = Extract<MethodSpec, { name: 'consistency' }>;
 

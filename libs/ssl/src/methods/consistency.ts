@@ -5,7 +5,7 @@ import { tf } from '@medformer/tensorflow';
 import { consistency as consistencyLoss, embeddingConsistency, rampUp } from '../losses/consistency.js';
 import { accuracyOf, crossEntropy } from '../losses/cross-entropy.js';
 import { expectedOfHead } from './expected-of-classes.js';
-import type { Method } from './method.js';
+import { type Method, MIXING } from './method.js';
 
 type ConsistencySpec = Extract<MethodSpec, { name: 'consistency' }>;
 
@@ -14,16 +14,22 @@ type ConsistencySpec = Extract<MethodSpec, { name: 'consistency' }>;
  * not change with the view. The student sees the stronger view, its teacher the weaker one: the moving average of its
  * weights (Mean Teacher, Tarvainen and Valpola 2017), or itself (the Pi model, Laine and Aila 2017), never with a
  * gradient. Loss = cross entropy of the labelled rows + weight ramp(t) consistency(student, teacher).
+ *
+ * The target of a fusion of images of the batch is what the teacher says of these images, mixed by how much of each is in
+ * it: interpolation consistency (Verma et al. 2019, equation 2) with regions in place of one weight. A fusion of labelled
+ * images teaches the mixture of their labels as well.
  */
 export const consistency: Method<ConsistencySpec> = {
   name: 'consistency',
   policies: VIEW_POLICIES.consistency,
-  loss(spec, model, input, { labels, teacher, ramp }) {
+  loss(spec, model, input, { labels, teacher, ramp, drawn }) {
     const images = labels.shape[0]!;
     const student = predictions(spec, model, rows(input, 0, images));
     const supervised = crossEntropy(student.logits, labels, spec.labelSmoothing);
-    const unsupervised = agreement(spec, student, () =>
-      predictions(spec, teacherOf(spec, model, teacher), rows(input, images, images)),
+    const mixing = drawn[MIXING];
+    const sources = mixing ? mixing.shape[1]! : images;
+    const unsupervised = agreement(spec, student, mixing, () =>
+      predictions(spec, teacherOf(spec, model, teacher), rows(input, images, sources)),
     );
     return {
       loss: unsupervised ? (tf.add(supervised, tf.mul(ramp, unsupervised)) as tf.Scalar) : supervised,
@@ -55,17 +61,39 @@ function predictions(spec: ConsistencySpec, model: Medformer, input: ModelInput)
   };
 }
 
-/** The weighted disagreement with the teacher; undefined, and no teacher is asked, where it has no weight. */
+/**
+ * The weighted disagreement with the teacher; undefined, and no teacher is asked, where it has no weight.
+ * @param mixing [fusions, images] where the student's last rows are fusions of its first ones
+ */
 function agreement(
-  { weight, embeddingWeight, distance }: ConsistencySpec,
+  { weight, embeddingWeight, distance, target }: ConsistencySpec,
   student: Predictions,
+  mixing: tf.Tensor | undefined,
   askTeacher: () => Predictions,
 ): tf.Tensor | undefined {
   if (weight === 0 && embeddingWeight === 0) return undefined;
   const teacher = askTeacher();
-  const cost = tf.mul(consistencyLoss(student.logits, tf.softmax(teacher.logits), distance), weight);
+  const images = teacher.logits.shape[0]!;
+  const seen = (tensor: tf.Tensor) => (mixing && target === 'fusion' ? fusionsOf(tensor, images) : tensor);
+  const wanted = (tensor: tf.Tensor) => (mixing ? mixed(tensor, mixing, target) : tensor);
+  const cost = tf.mul(
+    consistencyLoss(seen(student.logits), wanted(tf.softmax(teacher.logits)), distance),
+    weight,
+  );
   if (embeddingWeight === 0) return cost;
-  return tf.add(cost, tf.mul(embeddingConsistency(student.pooled!, teacher.pooled!), embeddingWeight));
+  const embeddings = embeddingConsistency(seen(student.pooled!), wanted(teacher.pooled!));
+  return tf.add(cost, tf.mul(embeddings, embeddingWeight));
+}
+
+/** What is said of the images, mixed for each fusion; for both targets that of the images first. */
+function mixed(ofImages: tf.Tensor, mixing: tf.Tensor, target: ConsistencySpec['target']): tf.Tensor {
+  const ofFusions = tf.matMul(mixing as tf.Tensor2D, ofImages as tf.Tensor2D);
+  return target === 'both' ? tf.concat([ofImages, ofFusions]) : ofFusions;
+}
+
+function fusionsOf(tensor: tf.Tensor, images: number): tf.Tensor {
+  const [all, width] = tensor.shape as [number, number];
+  return tf.slice(tensor, [images, 0], [all - images, width]);
 }
 
 function teacherOf(spec: ConsistencySpec, student: Medformer, average: Medformer | undefined): Medformer {

@@ -29,11 +29,17 @@ export interface Arrangement {
   drawn: Record<string, DrawnValues>;
 }
 
+/**
+ * Name of a drawn input [fusions, images], where a batch ends with fusions of its images: how much of each is in each;
+ * rows sum to 1.
+ */
+export const MIXING = 'mixing';
+
 /** What a loss is given beside the images. */
 export interface LossInput {
   /**
-   * One-hot [B, C] of methods that use labels, an unlabelled image's row all zeros; of a multi-label head its flags, -1
-   * where unknown; [B, 1] of nothing else.
+   * Probabilities of the classes [B, C] for methods that use labels, an unlabelled image's row all zeros; of a multi-label
+   * head those of its labels, -1 where unknown; [B, 1] of nothing else.
    */
   labels: tf.Tensor;
   /** Whose labels they are, in a run of several tasks. */
