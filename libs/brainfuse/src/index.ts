@@ -1,4 +1,4 @@
-export { type Fusion, fuse, fusionAt, type Repair } from './fuse.js';
+export { anchorAt, type Fusion, fuse, fusionAt, type Repair } from './fuse.js';
 export { drawSources, type FusionPool, fusionPools } from './fusion-pools.js';
 export type { FusionSource } from './fusion-source.js';
 export { diversity } from './quality/diversity.js';
