@@ -8,6 +8,16 @@ export {
   writeCheckpoint,
 } from './checkpoint-store.js';
 export { type FailedStepContent, lastFailedStep, loadFailedStep, putFailedStep } from './failed-steps.js';
+export {
+  type GeneratorContent,
+  type GeneratorPointer,
+  type GeneratorRunId,
+  generatorRunId,
+  listGenerators,
+  loadGenerator,
+  loadNewestGenerator,
+  writeGenerator,
+} from './generator-store.js';
 export { isReferred, refer, referFor, release } from './references.js';
 export {
   type CheckpointPointer,

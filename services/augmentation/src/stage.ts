@@ -1,6 +1,6 @@
 import { AugmentationServiceService } from '@medformer/gen/augmentation';
 import { defineStage } from '@medformer/rpc';
-import { augmentationModule } from './augmentation.module.js';
+import { AugmentationModule } from './augmentation.module.js';
 import { augmentationConfig } from './config.js';
 
 export const augmentation = defineStage({
@@ -8,5 +8,5 @@ export const augmentation = defineStage({
   defaultPort: 50052,
   definitions: [AugmentationServiceService],
   config: augmentationConfig,
-  module: augmentationModule,
+  module: AugmentationModule.with,
 });

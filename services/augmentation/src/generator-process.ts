@@ -1,0 +1,7 @@
+import { serveCompute } from '@medformer/compute';
+import type { GeneratorCalls } from './fusion-calls.js';
+import { trainGenerator } from './train-generator.js';
+
+serveCompute<GeneratorCalls>({
+  trainGenerator: (input, { signal, progress }) => trainGenerator(input, { signal, onProgress: progress }),
+});
