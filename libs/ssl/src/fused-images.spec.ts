@@ -4,6 +4,7 @@ import { useBackend } from '@medformer/tensorflow';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { makeBatches } from './batch.js';
 import { FusedImages } from './fused-images.js';
+import { batchesOf, batchTensors } from './health/batch-tensors.js';
 import { methodOf } from './methods/registry.js';
 import { patternData, patternSpec, patterns, runPatterns } from './testing/patterns.js';
 import type { TrainingGroup } from './training-group.js';
@@ -117,6 +118,17 @@ describe('a batch with fusions', () => {
       expect(row.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 6);
     }
     expect(make(spec, planned)).toEqual([batch]);
+  });
+
+  it('is kept with a failed step as it was, mixtures and mixing too', () => {
+    const method = { name: 'consistency', task: 'pattern', target: 'both', teacher: 'none' };
+    const parts = make(patternSpec({ method, fusion: FUSION }), {
+      group: 0,
+      positions: Int32Array.of(4, 8, 15, 16),
+    });
+
+    expect(parts[0]!.drawn.mixing!.shape).toEqual([2, 4]);
+    expect(batchesOf(parts, batchTensors(parts))).toEqual(parts);
   });
 
   it('in parts has the share of each part', () => {

@@ -16,7 +16,7 @@ type ConsistencySpec = Extract<MethodSpec, { name: 'consistency' }>;
  * gradient. Loss = cross entropy of the labelled rows + weight ramp(t) consistency(student, teacher).
  *
  * The target of a fusion of images of the batch is what the teacher says of these images, mixed by how much of each is in
- * it: interpolation consistency (Verma et al. 2019, equation 2) with regions in place of one weight. A fusion of labelled
+ * it: interpolation consistency (Verma et al. 2019) with regions in place of one weight. A fusion of labelled
  * images teaches the mixture of their labels as well.
  */
 export const consistency: Method<ConsistencySpec> = {
