@@ -8,7 +8,7 @@ export const LAYERS = {
   schema: 'records',
   gen: 'records',
   tensorflow: 'tensors',
-  imaging: 'pure',
+  imaging: 'formats',
   phantom: 'pure',
   augment: 'pure',
   optimisers: 'pure',
@@ -39,12 +39,13 @@ export const LAYERS = {
 export const MAY_IMPORT = {
   records: [],
   tensors: ['records'],
-  pure: ['records', 'tensors', 'pure'],
-  adapter: ['records', 'tensors', 'pure', 'adapter'],
-  service: ['records', 'tensors', 'pure', 'adapter'],
+  formats: ['records'],
+  pure: ['records', 'tensors', 'formats', 'pure'],
+  adapter: ['records', 'tensors', 'formats', 'pure', 'adapter'],
+  service: ['records', 'tensors', 'formats', 'pure', 'adapter'],
   composition: ['records', 'adapter', 'service'],
-  // The client needs the tensors only to examine this machine (`medformer doctor`).
-  client: ['records', 'tensors'],
+  // The client needs the tensors only to examine this machine (`medformer doctor`), and formats to write what it got.
+  client: ['records', 'tensors', 'formats'],
   outside: ['records', 'adapter'],
 };
 
@@ -60,21 +61,21 @@ const NETWORK_AND_PROCESSES = [
 /** What is never imported, apart from specs where `inSpecs` is false. */
 export const FORBIDDEN = [
   {
-    layers: ['records', 'tensors', 'pure', 'adapter'],
+    layers: ['records', 'tensors', 'formats', 'pure', 'adapter'],
     except: ['gen', 'rpc'],
     modules: TRANSPORT,
     inSpecs: true,
     why: 'transport belongs to libs/rpc and the services',
   },
   {
-    layers: ['pure'],
+    layers: ['formats', 'pure'],
     except: [],
     modules: NETWORK_AND_PROCESSES,
     inSpecs: false,
     why: 'a pure stage talks to no network, store or process',
   },
   {
-    layers: ['pure'],
+    layers: ['formats', 'pure'],
     // Archives are read in place, and the cohort is painted by threads into a folder that the caller names.
     except: ['imaging', 'phantom'],
     modules: [/^node:(fs|worker_threads)(\/|$)/],
@@ -82,7 +83,7 @@ export const FORBIDDEN = [
     why: 'a pure stage takes values and gives values',
   },
   {
-    layers: ['records', 'tensors', 'pure', 'adapter', 'client'],
+    layers: ['records', 'tensors', 'formats', 'pure', 'adapter', 'client'],
     except: ['rpc', 'cli'],
     modules: [/^@medformer\/gen(\/|$)/],
     inSpecs: true,

@@ -2,6 +2,7 @@ export { readImageFile } from './decode/decode-image.js';
 export { type DicomImage, decodeDicom } from './decode/dicom.js';
 export { decodeNifti } from './decode/nifti.js';
 export { decodeRaster } from './decode/raster.js';
+export { encodeNifti } from './encode-nifti.js';
 export { encodePng } from './encode-png.js';
 export { normalise, percentiles, ruleFor } from './normalise.js';
 export { encodeNpy, encodeZip, type NpyPart } from './npz/encode-npz.js';

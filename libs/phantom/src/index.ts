@@ -10,7 +10,6 @@ export { GROUP_COHORT, type GroupCohortSpec } from './groups/group-cohort.js';
 export { generateGroupPatient } from './groups/group-patient.js';
 export { LESIONS, type Lesion } from './lesion.js';
 export { MRI_SEQUENCES, type MriSequence } from './modality/mri.js';
-export { encodeNifti } from './nifti.js';
 export { generatePatient } from './patient.js';
 export { type BodyPart, REGIONS } from './region.js';
 export { MODALITIES, type Modality, type PhantomScan } from './scan.js';

@@ -2,10 +2,10 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { encodeNifti } from '@medformer/imaging/encode-nifti';
 import { canonicalJson, MedformerError } from '@medformer/schema';
 import sharp from 'sharp';
 import { type CohortSpec, checkSpec, type GenerationOptions, generateCohort, patientsOf } from './cohort.js';
-import { encodeNifti } from './nifti.js';
 import type { PhantomScan } from './scan.js';
 
 /** Raised whenever the same specification would give other bytes. */

@@ -1,29 +1,31 @@
 const HEADER_BYTES = 352;
+const DT_UINT8 = 2;
 const DT_INT16 = 4;
+const DT_UINT16 = 512;
 const UNITS_MM = 2;
 const SCANNER_ANATOMICAL = 1;
 
 /**
- * A single-file NIfTI-1 image (.nii) of int16 voxels, little-endian, no scaling (the NIfTI-1 standard, nifti1.h).
+ * A single-file NIfTI-1 image (.nii) of 8 or 16-bit voxels, little-endian, no scaling (the NIfTI-1 standard, nifti1.h).
  *
  * @param voxels row-major `[depth, height, width]`; columns run to the right, rows to the front, slices to the head
  * @param spacingMm along depth, height, width; the affine is this diagonal with the middle of the grid at 0
  */
 export function encodeNifti(
-  voxels: Int16Array,
+  voxels: Uint8Array | Int16Array | Uint16Array,
   shape: readonly number[],
   spacingMm: readonly number[],
   description: string,
 ): Buffer {
   const [depth, height, width] = shape as [number, number, number];
   const [dz, dy, dx] = spacingMm as [number, number, number];
-  const file = Buffer.alloc(HEADER_BYTES + 2 * voxels.length);
+  const file = Buffer.alloc(HEADER_BYTES + voxels.byteLength);
   file.writeInt32LE(348, 0);
   [3, width, height, depth, 1, 1, 1, 1].forEach((n, i) => {
     file.writeInt16LE(n, 40 + 2 * i);
   });
-  file.writeInt16LE(DT_INT16, 70);
-  file.writeInt16LE(16, 72);
+  file.writeInt16LE(dataTypeOf(voxels), 70);
+  file.writeInt16LE(8 * voxels.BYTES_PER_ELEMENT, 72);
   [1, dx, dy, dz, 0, 0, 0, 0].forEach((n, i) => {
     file.writeFloatLE(n, 76 + 4 * i);
   });
@@ -43,6 +45,16 @@ export function encodeNifti(
     file.writeFloatLE(n, 280 + 4 * i);
   });
   file.write('n+1\0', 344, 'latin1');
-  for (let i = 0; i < voxels.length; i += 1) file.writeInt16LE(voxels[i]!, HEADER_BYTES + 2 * i);
+  for (let i = 0; i < voxels.length; i += 1) {
+    const at = HEADER_BYTES + i * voxels.BYTES_PER_ELEMENT;
+    if (voxels instanceof Uint8Array) file.writeUInt8(voxels[i]!, at);
+    else if (voxels instanceof Int16Array) file.writeInt16LE(voxels[i]!, at);
+    else file.writeUInt16LE(voxels[i]!, at);
+  }
   return file;
+}
+
+function dataTypeOf(voxels: Uint8Array | Int16Array | Uint16Array): number {
+  if (voxels instanceof Uint8Array) return DT_UINT8;
+  return voxels instanceof Int16Array ? DT_INT16 : DT_UINT16;
 }
