@@ -114,7 +114,8 @@ export async function cancelRun({ connection }: Context, run: string): Promise<R
 function finished(run: Run): Run {
   if (run.state === RunState.RUN_STATE_SUCCEEDED) return run;
   const why = run.failure === '' ? '' : `: ${run.failure}`;
-  const code = run.state === RunState.RUN_STATE_CANCELLED ? 'CANCELLED' : 'ABORTED';
+  const failed = run.failureCode === 'FAILED_PRECONDITION' ? run.failureCode : 'ABORTED';
+  const code = run.state === RunState.RUN_STATE_CANCELLED ? 'CANCELLED' : failed;
   throw new MedformerError(
     code,
     `run ${run.run.slice(0, 12)} ${stateName(run.state)} at step ${run.step} of ${run.steps}${why}`,

@@ -5,10 +5,12 @@ import {
   putLoadReport,
   writeCheckpoint,
 } from '@medformer/checkpoint';
+import { findLeakage, judgeLeakage } from '@medformer/dataset';
 import { headOf, INPUT_STATISTICS } from '@medformer/medformer';
 import { openObjectStore } from '@medformer/object-store';
 import { isDone, KeepSpec, labelledTasks, runId } from '@medformer/schema';
 import { batchTensors, type StepReport, trainRun } from '@medformer/ssl';
+import { dataReportVersion } from '@medformer/telemetry';
 import { useBackend } from '@medformer/tensorflow';
 import { initialWeights } from './initial-weights.js';
 import { labelSpacesOf } from './label-space.js';
@@ -29,6 +31,11 @@ export async function train(
   const newest = await loadNewestCheckpoint(store, run);
   if (newest && isDone(spec, newest.record))
     return { checkpoint: newest.checkpoint, step: newest.record.step };
+
+  const datasets = [spec.dataset, ...(spec.datasets ?? [])];
+  const leakage = await findLeakage(store, datasets, { codeVersion: dataReportVersion(), signal });
+  const allowed = judgeLeakage(leakage, spec.leakage);
+  if (allowed) progress({ type: 'warning', message: `${allowed}; allowed by the run's spec` });
 
   const manifests = await manifestsOf(store, spec);
   const spaces = labelSpacesOf(spec, manifests);

@@ -1,5 +1,5 @@
 import { lastFailedStep } from '@medformer/checkpoint';
-import { resolveDataset } from '@medformer/dataset';
+import { judgeLeakage, knownLeakage, resolveDataset } from '@medformer/dataset';
 import {
   type CancelRunRequest,
   type CancelRunResponse,
@@ -20,7 +20,7 @@ import {
 import type { ObjectStore } from '@medformer/object-store';
 import { type CallContext, OBJECT_STORE, RpcController } from '@medformer/rpc';
 import { badInput, ContentHash, parseRecord, RunSpec } from '@medformer/schema';
-import { codeVersion } from '@medformer/telemetry';
+import { codeVersion, dataReportVersion } from '@medformer/telemetry';
 import { Controller, Inject } from '@nestjs/common';
 import { CheckpointExports } from './checkpoint-exports.js';
 import { exportRequest } from './export-request.js';
@@ -59,6 +59,9 @@ export class TrainerController {
     const manifests = await manifestsOf(this.store, record);
     labelSpacesOf(record, manifests);
     monitoredSpaceOf(record, manifests);
+    // What is not known yet, the run finds before its first step.
+    const datasets = [record.dataset, ...(record.datasets ?? [])];
+    judgeLeakage(await knownLeakage(this.store, datasets, dataReportVersion()), record.leakage);
     return { run: await this.runs.start(record) };
   }
 

@@ -407,6 +407,36 @@ describe('a request', () => {
   });
 });
 
+describe('a data set with one image in two splits', () => {
+  it('is refused before the first step, by name, at once when asked again, and trained on when allowed', async () => {
+    const images = cohort();
+    // A training image under another id among the images to test on.
+    Object.assign(images[31]!, { pixels: images[4]!.pixels.slice() });
+    await writeDataset(store, { ...description(), name: 'leaking' }, images);
+    const spec = { dataset: 'leaking', seed: 70, steps: 2 };
+    const message = `dataset leaking: 1 pair of images stands in two splits: ${images[4]!.id} (train) and ${images[31]!.id} (test) have equal pixels. Scores on such a split would be too high. Mend the splits, or allow it by \`leakage: warn\` in the run's spec; \`medformer datasets report\` shows the pairs`;
+
+    const { run } = await start(spec);
+    expect(await ended(run)).toMatchObject({
+      state: RunState.RUN_STATE_FAILED,
+      step: 0n,
+      failure: message,
+      failureCode: 'FAILED_PRECONDITION',
+    });
+    await expect(start(spec)).rejects.toMatchObject({ code: status.FAILED_PRECONDITION, details: message });
+
+    const allowed = await start({ ...spec, leakage: 'warn' });
+    expect(allowed.run).toBe(run);
+    expect(await ended(run)).toMatchObject({
+      state: RunState.RUN_STATE_SUCCEEDED,
+      failure: '',
+      failureCode: '',
+    });
+    const { health } = await get(run);
+    expect(health?.warnings[0]).toContain('stands in two splits');
+  });
+});
+
 const MODEL = {
   width: 24,
   depth: 1,

@@ -67,7 +67,7 @@ export class TrainingRuns {
     if (known && !known.ended) return known.run;
     if (stored.state === RunState.RUN_STATE_SUCCEEDED) return stored;
     if (this.stopping) throw new MedformerError('UNAVAILABLE', 'the service is stopping');
-    const live = new LiveRun({ ...stored, state: RunState.RUN_STATE_QUEUED, failure: '' });
+    const live = new LiveRun({ ...stored, state: RunState.RUN_STATE_QUEUED });
     this.live.set(id, live);
     void this.queue.add(() => this.train(spec, live));
     this.observeQueue();
@@ -167,7 +167,7 @@ export class TrainingRuns {
       if (signal.aborted) live.update({ state: this.stoppedState() });
       else {
         this.logger.error({ run: live.run.run, err: thrown }, 'training run failed');
-        live.update({ state: RunState.RUN_STATE_FAILED, failure: error.message });
+        live.update({ state: RunState.RUN_STATE_FAILED, failure: error.message, failureCode: error.code });
       }
     } finally {
       await process.stop();
@@ -218,6 +218,7 @@ export class TrainingRuns {
       method: spec.method.name,
       checkpoint: newest?.checkpoint ?? '',
       failure: '',
+      failureCode: '',
     };
   }
 
