@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
+import { registerAttend } from './commands/attend.js';
 import { registerBenchmark } from './commands/benchmark.js';
 import { registerDatasets } from './commands/datasets.js';
 import { registerDemo } from './commands/demo.js';
@@ -52,6 +53,7 @@ ${EXIT_CODE_HELP}`,
     registerReport,
     registerViews,
     registerEncode,
+    registerAttend,
     registerExport,
     registerBenchmark,
   ]) {

@@ -38,7 +38,7 @@ export async function tensorToPng(tensor: Tensor): Promise<Buffer> {
 }
 
 /** Pixels as 0-255; floats and wide integers span the normalised range that the dataset fixed. */
-function toGrey({ dataType, data }: Tensor): Uint8Array {
+export function toGrey({ dataType, data }: Tensor): Uint8Array {
   switch (dataType) {
     case DataType.DATA_TYPE_UINT8:
       return data;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { getRecord, openObjectStore } from '@medformer/object-store';
-import { CheckpointRecord, contentAddress, DatasetManifest, Rng } from '@medformer/schema';
+import { CheckpointRecord, contentAddress, DatasetManifest, decodeSafetensors, Rng } from '@medformer/schema';
 import ort from 'onnxruntime-node';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -185,6 +185,35 @@ describe.each([
     expect(answer.lineage).toMatchObject({ checkpoint, run, dataset: manifest });
     await walkBack(data, answer.lineage);
     embedding = answer.embedding;
+  });
+
+  it('shows what the embedding was read from, over the image and by layer', async () => {
+    const [image, heat, maps] = ['one.png', 'attention.png', 'attention.safetensors'].map((name) =>
+      join(folder, name),
+    );
+    const names = ['--modality', 'xray', '--body-part', 'chest'];
+    const answer = await medformerJson(env, 'attend', image!, ...names, '-o', heat!, '--maps', maps!);
+    expect(answer).toMatchObject({
+      grid: [8, 10],
+      patch: 4,
+      lineage: { checkpoint, run, dataset: manifest },
+    });
+    expect(answer.heat.reduce((sum: number, value: number) => sum + value, 0)).toBeCloseTo(1, 4);
+    // 32 x 40 pixels, enlarged seven times.
+    expect(await sharp(heat).metadata()).toMatchObject({
+      format: 'png',
+      width: 280,
+      height: 224,
+      channels: 3,
+    });
+
+    const { tensors } = decodeSafetensors(await readFile(maps!), maps!);
+    const weights = tensors.get('input/cross-attention')!;
+    expect(weights.shape).toEqual([3, 16, 80]);
+    for (let row = 0; row < 3 * 16; row += 1) {
+      const keys = weights.data.subarray(80 * row, 80 * (row + 1)) as Float32Array;
+      expect(keys.reduce((sum, value) => sum + value, 0)).toBeCloseTo(1, 4);
+    }
   });
 
   it('exports the checkpoint as an ONNX model that gives the same embedding elsewhere', async () => {

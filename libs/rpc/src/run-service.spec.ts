@@ -44,8 +44,10 @@ let upload: Upload;
 let blocker: MedformerError | undefined;
 const logged: Record<string, unknown>[] = [];
 
+const { encode: encodeRpc, getModel, loadModel } = EncoderServiceService;
+
 @Controller()
-@RpcController(EncoderServiceService)
+@RpcController({ encode: encodeRpc, getModel, loadModel })
 class EncoderController {
   async encode(request: EncodeRequest, call: CallContext) {
     return { embedding: await encode(request, call), lineage: undefined, timing: undefined, notes: [] };

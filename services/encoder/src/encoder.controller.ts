@@ -1,5 +1,7 @@
 import { DataType, type Tensor } from '@medformer/gen/common';
 import {
+  type AttendRequest,
+  type AttendResponse,
   type EncodeRequest,
   type EncodeResponse,
   EncoderServiceService,
@@ -33,6 +35,36 @@ export class EncoderController {
       lineage: lineageOf(description),
       timing: { queueMs, decodeMs, inferMs },
       notes,
+    };
+  }
+
+  async attend(
+    { image, modality, bodyPart, layers }: AttendRequest,
+    { signal }: CallContext,
+  ): Promise<AttendResponse> {
+    const request = { image: encodingImage(image), modality, bodyPart };
+    const found = await this.serving.attend(request, layers, signal);
+    return {
+      grid: found.grid,
+      heat: [...found.heat],
+      spatial: found.spatial,
+      patch: found.patch,
+      maps: found.maps.map(({ layer, shape, weights }) => ({
+        layer,
+        weights: {
+          dataType: DataType.DATA_TYPE_FLOAT32,
+          shape,
+          data: Buffer.from(weights.buffer, weights.byteOffset, weights.byteLength),
+        },
+      })),
+      layers: found.layers,
+      image: {
+        dataType: DataType.DATA_TYPE_UINT8,
+        shape: found.image.shape,
+        data: Buffer.from(found.image.pixels),
+      },
+      lineage: lineageOf(found.description),
+      notes: found.notes,
     };
   }
 

@@ -7,13 +7,15 @@ import { credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { isReferred, writeCheckpoint } from '@medformer/checkpoint';
 import { DataType } from '@medformer/gen/common';
 import {
+  type AttendRequest,
+  type AttendResponse,
   type EncodeRequest,
   type EncodeResponse,
   EncoderServiceClient,
   type Model,
 } from '@medformer/gen/encoder';
 import { encodePng, readImageFile } from '@medformer/imaging';
-import { INPUT_STATISTICS, Medformer } from '@medformer/medformer';
+import { attend, attentionRollout, INPUT_STATISTICS, Medformer } from '@medformer/medformer';
 import { type ObjectStore, openObjectStore } from '@medformer/object-store';
 import { baseConfig, type RunningService, runService } from '@medformer/rpc';
 import { Rng, RunSpec, runId, sha256 } from '@medformer/schema';
@@ -140,6 +142,62 @@ describe('a loaded model', () => {
     expectClose(unknown.embedding, unnamed.embedding);
     // The file says CT, which has a code.
     expect(dicom.notes.filter((note) => note.startsWith('modality'))).toEqual([]);
+  });
+
+  it.each([
+    [[9, 14, 3], [3, 4], 4],
+    [[12, 8, 20, 1], [2, 1, 3], 8],
+  ])(
+    'says what the embedding of %j is read from, as the model does in its own process',
+    async (shape, grid, patch) => {
+      const tokens = grid.reduce((product, edge) => product * edge, 1);
+      const image = pixels(shape);
+      const layers = ['input/cross-attention', 'body/00/attention'];
+      const answer = await attention({ image, modality: 'ct', bodyPart: 'head', layers });
+
+      const input = tf.tensor(valuesOf(image), [1, ...shape]);
+      const { maps, embedding } = attend(first.model, input, { modality: ['ct'], bodyPart: ['head'] });
+      const heat = attentionRollout(maps);
+      expect(answer.grid).toEqual(grid);
+      expect(answer).toMatchObject({
+        patch,
+        spatial: shape.slice(0, -1),
+        notes: [],
+        lineage: lineageOf(first),
+      });
+      expect(answer.image).toMatchObject({
+        shape,
+        data: Buffer.from(image?.$case === 'tensor' ? image.value.data : []),
+      });
+      expect(answer.heat.length).toBe(tokens);
+      expect(answer.heat.reduce((sum, value) => sum + value, 0)).toBeCloseTo(1, 5);
+      expectClose(answer.heat, [...heat.dataSync()]);
+      expect(answer.maps.map(({ layer, weights }) => [layer, weights!.shape])).toEqual([
+        ['input/cross-attention', [3, 4, tokens]],
+        ['body/00/attention', [3, 4, 4]],
+      ]);
+      for (const { layer, weights } of answer.maps) {
+        expectClose(
+          [...new Float32Array(Uint8Array.from(weights!.data).buffer)],
+          [...maps.get(layer)!.dataSync()],
+        );
+      }
+      expect(answer.layers).toContain('output/cross-attention');
+      tf.dispose([input, embedding, heat, ...maps.values()]);
+    },
+  );
+
+  it('sends no map that was not asked for, and refuses one that it does not have', async () => {
+    const image = pixels([8, 8, 1]);
+    expect((await attention({ image, modality: 'ct', bodyPart: 'head', layers: [] })).maps).toEqual([]);
+    await expect(
+      attention({ image, modality: 'ct', bodyPart: 'head', layers: ['body/99/attention'] }),
+    ).rejects.toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      details: expect.stringMatching(
+        /^request: layers: expected input\/cross-attention, .*, found body\/99\/attention$/,
+      ),
+    });
   });
 
   it.each<[string, EncodeRequest['image'], RegExp]>([
@@ -326,6 +384,12 @@ function tensor(shape: number[], dataType: DataType, data: Buffer): EncodeReques
 
 function floats(shape: number[], values: number[]) {
   return tensor(shape, DataType.DATA_TYPE_FLOAT32, Buffer.from(Float32Array.from(values).buffer));
+}
+
+function attention(request: AttendRequest): Promise<AttendResponse> {
+  return new Promise((resolve, reject) =>
+    client.attend(request, (error, response) => (error ? reject(error) : resolve(response))),
+  );
 }
 
 function pixels(shape: number[], dataType = DataType.DATA_TYPE_UINT8): EncodeRequest['image'] {

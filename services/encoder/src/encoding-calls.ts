@@ -27,6 +27,33 @@ export interface Encoding {
   inferMs: number;
 }
 
+/** What an embedding is read from; see the proto's AttendResponse. */
+export interface Attention {
+  grid: number[];
+  /** [patches] */
+  heat: Float32Array;
+  spatial: number[];
+  patch: number;
+  maps: AttentionMap[];
+  layers: string[];
+  image: { shape: number[]; pixels: Uint8Array };
+  notes: string[];
+}
+
+export interface AttentionMap {
+  layer: string;
+  /** [heads, queries, keys] */
+  shape: number[];
+  weights: Float32Array;
+}
+
+/** An image and the names of its codes. */
+export interface EncodingRequest {
+  image: EncodingImage;
+  modality: string;
+  bodyPart: string;
+}
+
 /** A checkpoint and where it is: what an encoding process needs to load it, also after it was started again. */
 export interface ModelSource {
   store: ObjectStoreConfig;
@@ -37,8 +64,6 @@ export interface ModelSource {
 /** What the encoding process answers. */
 export type EncodingCalls = {
   load: { input: ModelSource; output: ModelDescription };
-  encode: {
-    input: { model: ModelSource; image: EncodingImage; modality: string; bodyPart: string };
-    output: Encoding;
-  };
+  encode: { input: EncodingRequest & { model: ModelSource }; output: Encoding };
+  attend: { input: EncodingRequest & { model: ModelSource; layers: string[] }; output: Attention };
 };

@@ -10,10 +10,17 @@ serveCompute<EncodingCalls>({
     return (await load(source)).description;
   },
   async encode({ model, ...input }) {
-    // A process that took the place of one that died has nothing loaded yet.
-    return (await (loaded ?? load(model))).encode(input);
+    return (await current(model)).encode(input);
+  },
+  async attend({ model, layers, ...input }) {
+    return (await current(model)).attend(input, layers);
   },
 });
+
+/** A process that took the place of one that died has nothing loaded yet. */
+function current(source: ModelSource): Promise<LoadedModel> {
+  return loaded ?? load(source);
+}
 
 function load(source: ModelSource): Promise<LoadedModel> {
   const loading = LoadedModel.load(source);

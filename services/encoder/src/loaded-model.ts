@@ -1,13 +1,15 @@
 import { loadCheckpoint } from '@medformer/checkpoint';
 import { readImageFile } from '@medformer/imaging';
-import { codeRows, Medformer, RecordedForward } from '@medformer/medformer';
+import { attend, attentionRollout, codeRows, Medformer, RecordedForward } from '@medformer/medformer';
 import { openObjectStore } from '@medformer/object-store';
-import { MedformerError } from '@medformer/schema';
+import { badInput, MedformerError } from '@medformer/schema';
 import { tf, useBackend } from '@medformer/tensorflow';
 import type {
+  Attention,
+  AttentionMap,
   Encoding,
-  EncodingCalls,
   EncodingImage,
+  EncodingRequest,
   ModelDescription,
   ModelSource,
 } from './encoding-calls.js';
@@ -47,19 +49,46 @@ export class LoadedModel {
     });
   }
 
-  async encode({ image, ...named }: Omit<EncodingCalls['encode']['input'], 'model'>): Promise<Encoding> {
+  async encode({ image, ...named }: EncodingRequest): Promise<Encoding> {
     const began = performance.now();
     const { shape, pixels, modality, bodyPart } = await pixelsOf(image, named);
     const decoded = performance.now();
-    const notes = [
-      ...missingCode('modality', modality, this.model.codes.modalities),
-      ...missingCode('body part', bodyPart, this.model.codes.bodyParts),
-    ];
+    const notes = this.notesOn(shape, modality, bodyPart);
     const input = tf.tensor(pixels, [1, ...shape]);
     const output = await this.embed.run(input, { modality: [modality], bodyPart: [bodyPart] });
     const embedding = Float32Array.from(output.dataSync());
     tf.dispose([input, output]);
     return { embedding, notes, decodeMs: decoded - began, inferMs: performance.now() - decoded };
+  }
+
+  /** An embedding's attention: op by op, beside what serves. */
+  async attend({ image, ...named }: EncodingRequest, layers: string[]): Promise<Attention> {
+    const { shape, pixels, modality, bodyPart } = await pixelsOf(image, named);
+    const input = tf.tensor(pixels, [1, ...shape]);
+    const { embedding, maps, ...places } = attend(this.model, input, {
+      modality: [modality],
+      bodyPart: [bodyPart],
+    });
+    const heat = attentionRollout(maps);
+    try {
+      return {
+        ...places,
+        heat: Float32Array.from(heat.dataSync()),
+        maps: chosenMaps(maps, layers),
+        layers: [...maps.keys()],
+        image: { shape, pixels: Uint8Array.from(pixels, (value) => Math.round(255 * value)) },
+        notes: this.notesOn(shape, modality, bodyPart),
+      };
+    } finally {
+      tf.dispose([input, embedding, heat, ...maps.values()]);
+    }
+  }
+
+  private notesOn(shape: number[], modality: string, bodyPart: string): string[] {
+    return [
+      ...missingCode('modality', modality, this.model.codes.modalities),
+      ...missingCode('body part', bodyPart, this.model.codes.bodyParts),
+    ];
   }
 }
 
@@ -76,6 +105,31 @@ async function pixelsOf(image: EncodingImage, named: { modality: string; bodyPar
     );
   }
   return { ...named, ...read, pixels };
+}
+
+/** More than this no message takes, with room for the image. */
+const MOST_MAP_BYTES = 32 * 1024 * 1024;
+
+/** @throws MedformerError RESOURCE_EXHAUSTED when they are too large to be sent */
+function chosenMaps(maps: ReadonlyMap<string, tf.Tensor>, layers: string[]): AttentionMap[] {
+  const chosen = layers.map((layer) => {
+    const weights = maps.get(layer);
+    const expected = [...maps.keys()].join(', ');
+    if (!weights) throw badInput({ file: 'request', field: 'layers', expected, found: layer });
+    return { layer, weights };
+  });
+  const bytes = chosen.reduce((sum, { weights }) => sum + 4 * weights.size, 0);
+  if (bytes > MOST_MAP_BYTES) {
+    throw new MedformerError(
+      'RESOURCE_EXHAUSTED',
+      `attention: expected at most ${MOST_MAP_BYTES / 2 ** 20} MiB of weights, found ${Math.ceil(bytes / 2 ** 20)}: name fewer layers`,
+    );
+  }
+  return chosen.map(({ layer, weights }) => ({
+    layer,
+    shape: weights.shape.slice(1),
+    weights: Float32Array.from(weights.dataSync()),
+  }));
 }
 
 function missingCode(kind: string, name: string, known: string[]): string[] {

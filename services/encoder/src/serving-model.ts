@@ -5,9 +5,10 @@ import { ContentHash, MedformerError, parseRecord, toMedformerError } from '@med
 import type { Logger } from '@medformer/telemetry';
 import { z } from 'zod';
 import type {
+  Attention,
   Encoding,
   EncodingCalls,
-  EncodingImage,
+  EncodingRequest,
   ModelDescription,
   ModelSource,
 } from './encoding-calls.js';
@@ -30,10 +31,9 @@ interface Serving {
   callsUnderWay: Set<Promise<unknown>>;
 }
 
-interface EncodingRequest {
-  image: EncodingImage;
-  modality: string;
-  bodyPart: string;
+/** What every answer says beside its own. */
+interface Answer {
+  description: ModelDescription;
 }
 
 /**
@@ -81,18 +81,24 @@ export class ServingModel {
     return done;
   }
 
-  async encode(
-    request: EncodingRequest,
-    signal: AbortSignal,
-  ): Promise<Encoding & { description: ModelDescription }> {
-    const serving = this.current;
-    const call = this.encodeBy(serving, request, signal);
-    serving.callsUnderWay.add(call);
-    try {
-      return { ...(await call), description: serving.description };
-    } finally {
-      serving.callsUnderWay.delete(call);
-    }
+  encode(request: EncodingRequest, signal: AbortSignal): Promise<Encoding & Answer> {
+    return this.answer((serving) =>
+      this.askTwice(
+        serving,
+        () => serving.process.call('encode', { model: serving.source, ...request }, { signal }),
+        signal,
+      ),
+    );
+  }
+
+  attend(request: EncodingRequest, layers: string[], signal: AbortSignal): Promise<Attention & Answer> {
+    return this.answer((serving) =>
+      this.askTwice(
+        serving,
+        () => serving.process.call('attend', { model: serving.source, layers, ...request }, { signal }),
+        signal,
+      ),
+    );
   }
 
   async stop(): Promise<void> {
@@ -109,14 +115,21 @@ export class ServingModel {
     );
   }
 
-  private async encodeBy(
-    { process, source }: Serving,
-    request: EncodingRequest,
-    signal: AbortSignal,
-  ): Promise<Encoding> {
-    const encode = () => process.call('encode', { model: source, ...request }, { signal });
+  /** The process stays for as long as the call is under way. */
+  private async answer<T>(ask: (serving: Serving) => Promise<T>): Promise<T & Answer> {
+    const serving = this.current;
+    const call = ask(serving);
+    serving.callsUnderWay.add(call);
     try {
-      return await encode();
+      return { ...(await call), description: serving.description };
+    } finally {
+      serving.callsUnderWay.delete(call);
+    }
+  }
+
+  private async askTwice<T>({ source }: Serving, ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    try {
+      return await ask();
     } catch (thrown) {
       if (toMedformerError(thrown).code !== 'UNAVAILABLE' || signal.aborted) throw thrown;
       this.logger.warn(
@@ -124,7 +137,7 @@ export class ServingModel {
         'encoding process lost, calling again',
       );
       // One after the other: an image that kills its process takes no other call with it a second time.
-      const again = this.repeating.then(encode);
+      const again = this.repeating.then(ask);
       this.repeating = again.catch(() => undefined);
       return again;
     }
