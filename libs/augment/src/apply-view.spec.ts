@@ -117,6 +117,23 @@ describe('geometry', () => {
     expectClose(apply(white, { rotation: 0.7 }), new Float32Array(96).fill(1));
   });
 
+  it.each(SHAPES)(
+    'interpolates between the neighbours wherever a view lies: %i x %i x %i ...',
+    (...shape) => {
+      const image = randomImage(shape);
+      for (const rotation of [-0.3, 0.2, 1.2, 2.5]) {
+        const view = {
+          rotation,
+          flip: [rotation > 0, rotation < 1] as [boolean, boolean],
+          halfEdge: [0.7, 0.8, 0.9].slice(4 - shape.length),
+          centre: [0.2, -0.1, 0.05].slice(4 - shape.length),
+        };
+
+        expectClose(apply(image, view), interpolated(image, view));
+      }
+    },
+  );
+
   it('treats the channels of a colour image alike', () => {
     const grey = randomImage([6, 9, 1]);
     const pixels = Uint8Array.from({ length: 162 }, (_, at) => grey.pixels[Math.floor(at / 3)]!);
@@ -196,6 +213,30 @@ describe('intensities', () => {
     expect(blurred[7 * 15 + 8]! / middle).toBeCloseTo(Math.exp(-1 / (2 * sigma ** 2)), 4);
     expect(blurred[9 * 15 + 7]! / middle).toBeCloseTo(Math.exp(-4 / (2 * sigma ** 2)), 4);
     expect(blurred[6 * 15 + 8]! / middle).toBeCloseTo(Math.exp(-2 / (2 * sigma ** 2)), 4);
+  });
+
+  it.each([0.3, 0.7, 1, 2])('blurs colours apart and repeats the edge: sigma %d', (sigma) => {
+    const image = randomImage([6, 9, 3]);
+    const [height, width] = [6, 9];
+    const radius = Math.ceil(2.5 * sigma);
+    const near = Array.from({ length: 2 * radius + 1 }, (_, i) => i - radius);
+    const weight = (apart: number) => Math.exp(-(apart ** 2) / (2 * sigma ** 2));
+    const total = near.reduce((all, apart) => all + weight(apart), 0) ** 2;
+    const values = scaled(image);
+    const inside = (at: number, edge: number) => Math.min(Math.max(at, 0), edge - 1);
+
+    const expected = values.map((_, index) => {
+      const [r, c, k] = placeOf(index, image.shape) as [number, number, number];
+      const products = near.flatMap((dr) =>
+        near.map((dc) => {
+          const from = indexOf([inside(r + dr, height), inside(c + dc, width), k], image.shape);
+          return values[from]! * weight(dr) * weight(dc);
+        }),
+      );
+      return products.reduce((all, product) => all + product, 0) / total;
+    });
+
+    expectClose(apply(image, { blurSigma: sigma }), expected);
   });
 
   it('blurs in the plane only, also in a volume', () => {
@@ -301,6 +342,38 @@ const scaled = ({ pixels }: ImagePixels) => Float32Array.from(pixels, (value) =>
 function moved(image: ImagePixels, source: (at: number[]) => number[]): Float32Array {
   const values = scaled(image);
   return values.map((_, index) => values[indexOf(source(placeOf(index, image.shape)), image.shape)]!);
+}
+
+/** The view's geometry as its definition says it, one output place at a time. */
+function interpolated(
+  image: ImagePixels,
+  { centre, halfEdge, rotation, flip }: Pick<ViewParameters, 'centre' | 'halfEdge' | 'rotation' | 'flip'>,
+): Float32Array {
+  const values = scaled(image);
+  const edges = image.shape.slice(0, -1);
+  const [cos, sin] = [Math.cos(rotation), Math.sin(rotation)];
+  return values.map((_, index) => {
+    const at = placeOf(index, image.shape);
+    const offset = edges.map((edge, axis) => {
+      const mirrored = flip[axis - (edges.length - 2)] ? -1 : 1;
+      return (at[axis]! - (edge - 1) / 2) * halfEdge[axis]! * mirrored;
+    });
+    const [dr, dc] = offset.slice(-2) as [number, number];
+    const turned = [...offset.slice(0, -2), cos * dr - sin * dc, sin * dr + cos * dc];
+    const place = turned.map((shift, axis) => {
+      const middle = ((centre[axis]! + 1) * edges[axis]!) / 2 - 0.5;
+      return Math.min(Math.max(middle + shift, 0), edges[axis]! - 1);
+    });
+    const between = (known: number[]): number => {
+      const axis = known.length;
+      if (axis === edges.length) return values[indexOf([...known, at.at(-1)!], image.shape)]!;
+      const low = Math.floor(place[axis]!);
+      const share = place[axis]! - low;
+      const lower = (1 - share) * between([...known, low]);
+      return share > 0 ? lower + share * between([...known, low + 1]) : lower;
+    };
+    return between([]);
+  });
 }
 
 const mirror = (shape: readonly number[], axes: number[]) => (at: number[]) =>

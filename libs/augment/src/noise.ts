@@ -1,5 +1,5 @@
 import { Rng } from '@medformer/schema';
-import { clamp } from './clamp.js';
+import { clamp01 } from './clamp.js';
 
 /** Power of two. */
 const LENGTH = 65_536;
@@ -25,7 +25,7 @@ export function addNoise(values: Float32Array, rowLength: number, sigma: number,
       const first = (rng.uint32() & (LENGTH - 1)) - from;
       const second = (rng.uint32() & (LENGTH - 1)) - from;
       for (let at = from; at < to; at += 1) {
-        values[at] = clamp(values[at]! + sigma * (normal[first + at]! + normal[second + at]!), 1);
+        values[at] = clamp01(values[at]! + sigma * (normal[first + at]! + normal[second + at]!));
       }
     }
   }
