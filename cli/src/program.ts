@@ -7,6 +7,8 @@ import { registerDoctor } from './commands/doctor.js';
 import { registerEncode } from './commands/encode.js';
 import { registerEvaluate } from './commands/evaluate.js';
 import { registerExport } from './commands/export.js';
+import { registerFuse } from './commands/fuse.js';
+import { registerGenerator } from './commands/generator.js';
 import { registerIngest } from './commands/ingest.js';
 import { registerReport } from './commands/report.js';
 import { registerRuns } from './commands/runs.js';
@@ -52,6 +54,8 @@ ${EXIT_CODE_HELP}`,
     registerEvaluate,
     registerReport,
     registerViews,
+    registerFuse,
+    registerGenerator,
     registerEncode,
     registerAttend,
     registerExport,

@@ -6,11 +6,11 @@ import type { z } from 'zod';
 export type Spec = Record<string, unknown>;
 
 /**
- * A YAML file as a record, `overrides` (`key.path=value`, the value being YAML) set in it.
+ * A YAML file, or nothing, as a record, `overrides` (`key.path=value`, the value being YAML) set in it.
  * @throws MedformerError NOT_FOUND, or INVALID_ARGUMENT naming the file and the line or key.
  */
-export async function readSpec(file: string, overrides: readonly string[] = []): Promise<Spec> {
-  const spec = parseYaml(await readText(file), file);
+export async function readSpec(file: string | undefined, overrides: readonly string[] = []): Promise<Spec> {
+  const spec = file === undefined ? {} : parseYaml(await readText(file), file);
   if (!isRecord(spec)) throw invalid(`${file}: expected a mapping of keys to values`);
   for (const override of overrides) applyOverride(spec, override);
   return spec;

@@ -100,6 +100,7 @@ function greyQuantiles({ pixels }: FusionSource): Float32Array {
   return found;
 }
 
+/** Moved onto the anchor's anatomy if the spec asks for it; where the source does not reach, the anchor's own values. */
 function alignTo(
   { align }: FusionSpec,
   values: GreyValues,
@@ -112,7 +113,7 @@ function alignTo(
   const grid = { spatial, spacing: spacingMm ?? spatial.map(() => 1) };
   const [fixed, moving] = [allValues(target), allValues(values)];
   const affine = register(firstChannel(fixed, channels), firstChannel(moving, channels), grid, align);
-  return { pixels: applyAffine(moving, grid, channels, affine) };
+  return { pixels: applyAffine(moving, grid, channels, affine, fixed) };
 }
 
 /** [voxels] of [voxels, channels]. */

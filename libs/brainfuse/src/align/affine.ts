@@ -36,8 +36,18 @@ export function inVoxels({ matrix, offset }: Affine, { spatial, spacing }: Grid)
   };
 }
 
-/** The moving image [...spatial, channels] as it lies on the fixed image: linear interpolation, borders go on. */
-export function applyAffine(image: Float32Array, grid: Grid, channels: number, affine: Affine): Float32Array {
+/**
+ * The moving image [...spatial, channels] as it lies on the fixed image, by linear interpolation.
+ *
+ * @param outside what stands where the moving image does not reach; its own border goes on when absent
+ */
+export function applyAffine(
+  image: Float32Array,
+  grid: Grid,
+  channels: number,
+  affine: Affine,
+  outside?: Float32Array,
+): Float32Array {
   const { spatial } = grid;
   const voxels = spatial.reduce((product, edge) => product * edge, 1);
   const { matrix, offset } = inVoxels(affine, grid);
@@ -51,10 +61,16 @@ export function applyAffine(image: Float32Array, grid: Grid, channels: number, a
     const sampler = new Sampler(plane, spatial);
     forEachVoxel(spatial, 1, (voxel, at) => {
       transform(matrix, offset, at, place);
-      out[voxel * channels + channel] = sampler.at(place);
+      const value = voxel * channels + channel;
+      out[value] = outside && !isInside(place, spatial) ? outside[value]! : sampler.at(place);
     });
   }
   return out;
+}
+
+/** Within half a voxel of the grid's outermost ones. */
+function isInside(place: Float64Array, spatial: readonly number[]): boolean {
+  return place.every((at, axis) => at >= -0.5 && at <= spatial[axis]! - 0.5);
 }
 
 /** place = matrix * at + offset. */

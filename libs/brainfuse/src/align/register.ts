@@ -3,20 +3,32 @@ import { type Affine, forEachVoxel, identityAffine, inVoxels, transform } from '
 import { type Level, pyramid } from './pyramid.js';
 import { type Grid, Sampler } from './sample-grid.js';
 
+/** Grey values that differ by more than this share of the image's deviation are another tissue, not another place. */
+const ROBUST_SCALE = 0.75;
 /** More voxels than this say no more about a dozen numbers. */
 const MOST_SAMPLES = 20_000;
 const MOST_STEPS = 20;
 /** A step smaller than this share of a voxel, at the border, is none. */
 const SMALLEST_STEP = 0.01;
+/**
+ * What two patients differ by, as standard deviations of a Gaussian prior: shifts as a share of half the longest edge, and
+ * the entries of the matrix. Without it heads of other contrast are squeezed and turned until their rims cover each other.
+ */
+const PRIOR_SHIFT = 0.15;
+const PRIOR_MATRIX = 0.12;
+/** Weight of the prior: one standard deviation costs this share of the fixed image's variance. */
+const PRIOR_WEIGHT = 0.003;
 /** Scales may change by this factor, turns by this angle: further away is no patient, but a failure. */
 const MOST_SCALE = 1.6;
-const MOST_TURN = Math.PI / 4;
+const MOST_TURN = Math.PI / 6;
 
 /**
  * The rigid or affine map that lays the moving image on the fixed one: least squares of grey values by Gauss and Newton
  * with Levenberg's damping, coarse to fine (as in Lucas and Kanade 1981, inverse roles). For images of one modality
  * whose histograms were matched. Never worse than no map: where it ends at a larger difference than the identity, or at a
- * map that no two patients differ by, the identity is given.
+ * map that no two patients differ by, the identity is given. Where a body is and how large comes first, by what stands out
+ * of the dark; then its inside. A weak prior keeps the map near the identity where the grey
+ * values do not tell.
  *
  * @param fixed and `moving`: one channel, [...spatial] of `grid`
  */
@@ -29,17 +41,29 @@ export function register(
   const axes = grid.spatial.length;
   const identity = identityAffine(axes);
   let affine = identity;
+  for (const level of pyramid(foreground(fixed), foreground(moving), grid))
+    affine = refine(level, affine, model, Number.POSITIVE_INFINITY);
   const levels = pyramid(fixed, moving, grid);
-  for (const level of levels) affine = refine(level, affine, model);
+  for (const level of levels)
+    affine = refine(level, affine, model, ROBUST_SCALE * Math.sqrt(varianceOf(level.fixed)));
   const finest = levels.at(-1)!;
   const kept = isPlausible(affine, axes) && costOf(finest, affine) < costOf(finest, identity);
   return kept ? affine : identity;
 }
 
-function refine(level: Level, start: Affine, model: 'rigid' | 'affine'): Affine {
+/** How much of each voxel is body: its grey value up to half the median of what is brighter than a tenth of the brightest. */
+function foreground(values: Float32Array): Float32Array {
+  let brightest = 0;
+  for (const value of values) brightest = Math.max(brightest, value);
+  const body = values.filter((value) => value > brightest / 10).sort();
+  const full = (body[body.length >> 1] ?? 1) / 2;
+  return values.map((value) => Math.min(1, value / full));
+}
+
+function refine(level: Level, start: Affine, model: 'rigid' | 'affine', scale: number): Affine {
   const axes = level.spatial.length;
   let affine = start;
-  let { cost, hessian, gradient } = equations(level, affine, model);
+  let { cost, hessian, gradient } = equations(level, affine, model, scale);
   let damping = 1e-3;
   for (let step = 0; step < MOST_STEPS; step += 1) {
     const size = gradient.length;
@@ -47,7 +71,7 @@ function refine(level: Level, start: Affine, model: 'rigid' | 'affine'): Affine 
     for (let at = 0; at < size; at += 1) damped.set(at, at, hessian.get(at, at) * (1 + damping) + 1e-12);
     const change = solve(damped, Matrix.columnVector(gradient.map((value) => -value))).to1DArray();
     const next = stepped(affine, change, axes, model);
-    const there = equations(level, next, model);
+    const there = equations(level, next, model, scale);
     if (there.cost < cost) {
       affine = next;
       ({ cost, hessian, gradient } = there);
@@ -61,8 +85,12 @@ function refine(level: Level, start: Affine, model: 'rigid' | 'affine'): Affine 
   return affine;
 }
 
-/** Mean squared difference and its normal equations for small changes of the map, in units of length of the grid. */
-function equations(level: Level, affine: Affine, model: 'rigid' | 'affine') {
+/**
+ * Mean cost of the differences and its normal equations for small changes of the map, in units of length of the grid. The
+ * cost of a difference d is d^2 / (1 + (d / scale)^2) (Geman and McClure 1987): beyond the scale it hardly grows, so that a
+ * lesion which one patient has does not move the other's head.
+ */
+function equations(level: Level, affine: Affine, model: 'rigid' | 'affine', scale: number) {
   const { spatial, spacing, fixed, moving } = level;
   const axes = spatial.length;
   const basis = changes(axes, model);
@@ -92,18 +120,47 @@ function equations(level: Level, affine: Affine, model: 'rigid' | 'affine') {
       }
       jacobian[k] = sum;
     });
-    cost += difference * difference;
+    const excess = 1 + (difference / scale) ** 2;
+    const weight = 1 / excess ** 2;
+    cost += difference ** 2 / excess;
     samples += 1;
     for (let a = 0; a < basis.length; a += 1) {
-      gradient[a]! += jacobian[a]! * difference;
-      for (let b = 0; b < basis.length; b += 1) hessian[a * basis.length + b]! += jacobian[a]! * jacobian[b]!;
+      const weighted = weight * jacobian[a]!;
+      gradient[a]! += weighted * difference;
+      for (let b = 0; b < basis.length; b += 1) hessian[a * basis.length + b]! += weighted * jacobian[b]!;
     }
   });
-  return {
+  const normal = {
     cost: cost / samples,
-    hessian: Matrix.from1DArray(basis.length, basis.length, hessian),
-    gradient: Array.from(gradient),
+    hessian: Matrix.from1DArray(basis.length, basis.length, hessian).div(samples),
+    gradient: Array.from(gradient, (value) => value / samples),
   };
+  const weight = PRIOR_WEIGHT * varianceOf(fixed);
+  deviations(affine, level, model).forEach(({ value, deviation }, at) => {
+    normal.cost += weight * (value / deviation) ** 2;
+    normal.gradient[at]! += (weight * value) / deviation ** 2;
+    normal.hessian.set(at, at, normal.hessian.get(at, at) + weight / deviation ** 2);
+  });
+  return normal;
+}
+
+/** How far the map is from the identity along each change, and how far maps usually are. */
+function deviations({ matrix, offset }: Affine, { spatial, spacing }: Level, model: 'rigid' | 'affine') {
+  const axes = spatial.length;
+  const reach = Math.max(...spatial.map((edge, axis) => (edge * spacing[axis]!) / 2));
+  return changes(axes, model).map(({ rows, columns, signs }) => {
+    if (columns[0]! < 0) return { value: offset[rows[0]!]!, deviation: PRIOR_SHIFT * reach };
+    const parts = rows.map((row, part) => {
+      const unit = row === columns[part] ? 1 : 0;
+      return signs[part]! * (matrix[row * axes + columns[part]!]! - unit);
+    });
+    return { value: parts.reduce((sum, part) => sum + part, 0) / parts.length, deviation: PRIOR_MATRIX };
+  });
+}
+
+function varianceOf(values: Float32Array): number {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
 }
 
 /** A change of the map: sum over its parts of sign * (row of the place) by (column of the place, or 1 for -1). */
