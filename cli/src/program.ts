@@ -11,6 +11,7 @@ import { registerFuse } from './commands/fuse.js';
 import { registerGenerator } from './commands/generator.js';
 import { registerIngest } from './commands/ingest.js';
 import { registerReport } from './commands/report.js';
+import { registerReproduce } from './commands/reproduce.js';
 import { registerRuns } from './commands/runs.js';
 import { registerTrain } from './commands/train.js';
 import { registerViews } from './commands/views.js';
@@ -60,6 +61,7 @@ ${EXIT_CODE_HELP}`,
     registerAttend,
     registerExport,
     registerBenchmark,
+    registerReproduce,
   ]) {
     register(program, bind);
   }

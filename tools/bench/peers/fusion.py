@@ -6,7 +6,9 @@ first's by quantiles, a smooth random field per image, the highest field's image
 the rest. One thread. `nibabel reads` is the time to read the same images from disk, as they come.
 """
 
+import atexit
 import json
+import shutil
 import sys
 import tempfile
 import warnings
@@ -78,10 +80,11 @@ def fuse_with(images, draw, match):
 def reader(images, ending):
     import nibabel
 
-    folder = Path(tempfile.mkdtemp(prefix="bench-fusion-"))
+    folder = tempfile.mkdtemp(prefix="bench-fusion-")
+    atexit.register(shutil.rmtree, folder)
     paths = []
     for number, image in enumerate(images):
-        path = folder / f"{number}.{ending}"
+        path = Path(folder) / f"{number}.{ending}"
         nibabel.Nifti1Image(image.astype(np.int16), np.eye(4)).to_filename(path)
         paths.append(path)
     return lambda: [np.asanyarray(nibabel.load(path).dataobj) for path in paths]

@@ -1,0 +1,44 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { collect } from '../arguments.js';
+import { readReproductionPlan } from '../brainfuse/reproduction-plan.js';
+import { reproductionTables } from '../brainfuse/reproduction-tables.js';
+import { runReproduction } from '../brainfuse/run-reproduction.js';
+import type { WithContext } from '../context.js';
+
+export function registerReproduce(program: Command, bind: WithContext): void {
+  program
+    .command('reproduce')
+    .description('an experiment of the thesis, from data to table')
+    .command('brainfuse')
+    .description(
+      'six ways to learn patient groups from few scans: normal training, Barlow Twins, raw and repaired fusions',
+    )
+    .option('--plan <file>', 'what is run', join('experiments', 'brainfuse', 'reproduce.yaml'))
+    .option('--set <key=value>', 'override a key of the plan, e.g. seeds=[0]', collect, [])
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ medformer reproduce brainfuse
+  $ medformer reproduce brainfuse --set 'seeds=[0]' --set phases.bt.steps=100
+Own data: ingest it, copy the plan, take its cohort out and name your data set and task in it.
+
+Interrupted at any point, the same command goes on; what is done is found, not done again.`,
+    )
+    .action(
+      bind(async (context, { plan: file, set }: { plan: string; set: string[] }) => {
+        const plan = await readReproductionPlan(file, set);
+        const { report, record, generator } = await runReproduction(context, plan);
+        context.terminal.result(
+          {
+            report,
+            generator,
+            rows: record.rows.map(({ confusion: _, ...row }) => row),
+            tests: record.tests,
+          },
+          `\n${reproductionTables(record)}\n\nreport ${report}`,
+        );
+      }),
+    );
+}
