@@ -12,11 +12,19 @@ import { isDone, KeepSpec, labelledTasks, runId } from '@medformer/schema';
 import { batchTensors, type StepReport, trainRun } from '@medformer/ssl';
 import { dataReportVersion } from '@medformer/telemetry';
 import { useBackend } from '@medformer/tensorflow';
+import { fusionGenerator } from './fusion-generator.js';
 import { initialWeights } from './initial-weights.js';
 import { labelSpacesOf } from './label-space.js';
 import { runtimeDifference, runtimeOf } from './runtime.js';
 import type { TrainingCalls, TrainingEvent } from './training-calls.js';
-import { codeKeysOf, imagesFor, loadSplit, manifestsOf, monitoredImages } from './training-data.js';
+import {
+  codeKeysOf,
+  imagesFor,
+  loadSplit,
+  manifestsOf,
+  monitoredImages,
+  trainedShapes,
+} from './training-data.js';
 
 /**
  * One training run from store to store: resumes from the newest checkpoint, and finds a finished run finished.
@@ -68,7 +76,9 @@ export async function train(
   const keep = spec.keep ?? KeepSpec.parse({});
   let checkpoint = newest?.checkpoint ?? '';
   const rate = new StepRate(spec.steps);
-  const { input = INPUT_STATISTICS } = start;
+  const { shapes: before = [], ...statistics } = start.input ?? INPUT_STATISTICS;
+  const input = { ...statistics, shapes: trainedShapes(groups, before) };
+  const generator = await fusionGenerator(store, spec);
   let reporting = Promise.resolve();
   const training = trainRun({
     spec,
@@ -77,6 +87,8 @@ export async function train(
     heads,
     ...(await monitoredImages(store, manifests, spec, images, signal)),
     ...start,
+    input: statistics,
+    ...(generator ? { repair: generator.repair } : {}),
     parts: backend.gpu ? 1 : backend.threads,
     signal,
     onStep: (report) => progress({ type: 'step', report, ...rate.after(report) }),
@@ -113,6 +125,7 @@ export async function train(
     const { step } = await training;
     return { checkpoint, step };
   } finally {
+    generator?.dispose();
     await reporting;
   }
 }
