@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fromBinary } from '@bufbuild/protobuf';
 import { Medformer } from '@medformer/medformer';
-import { CheckpointRecord, MODEL_PRESETS, parseRecord, Rng, sha256 } from '@medformer/schema';
+import { CheckpointRecord, MODEL_PRESETS, parseRecord, Rng, sha256, type TaskHead } from '@medformer/schema';
 import { tf, useBackend } from '@medformer/tensorflow';
 import { ModelProtoSchema } from 'onnx-buf';
 import ort from 'onnxruntime-node';
@@ -13,7 +13,20 @@ import type { ExportRequest } from './export-request.js';
 import type { ExportedFile } from './files.js';
 import type { SourceCheckpoint } from './lineage.js';
 
-const CODES = { modalities: ['ct', 'mri'], bodyParts: ['chest', 'head'], tasks: ['region'] };
+const HEADS: TaskHead[] = [
+  { task: 'region', classes: 5 },
+  { task: 'organ', classes: 4, kind: 'multi-class' },
+  { task: 'malignant', classes: 2, kind: 'binary' },
+  { task: 'findings', classes: 6, kind: 'multi-label' },
+  { task: 'grade', classes: 5, kind: 'ordinal' },
+  { task: 'stage', classes: 5, kind: 'ordinal', ordinal: 'cumulative' },
+  { task: 'present', classes: 2, kind: 'ordinal', ordinal: 'cumulative' },
+];
+const CODES = {
+  modalities: ['ct', 'mri'],
+  bodyParts: ['chest', 'head'],
+  tasks: HEADS.map(({ task }) => task),
+};
 
 let source: SourceCheckpoint;
 let model: Medformer;
@@ -88,6 +101,16 @@ describe.each(['onnx', 'saved-model'] as const)('an exported model (%s)', (forma
     expect(Object.keys(await shared(x))).toEqual(['embedding']);
   });
 
+  it.each(HEADS.slice(1).map(({ task, kind, ordinal }) => [kind, ordinal ?? 'plain', task] as const))(
+    'gives the logits of a %s task (%s)',
+    async (kind, _link, task) => {
+      const { logits } = await run({ shape: [12, 12, 1], task }).then((of) => of(pixels([3, 12, 12, 1])));
+      expectClose(`${format} ${task}`, logits!, model.predict(pixels([3, 12, 12, 1]), task));
+      // Farther than any rounding: the heads' weights were moved.
+      expect(new Set(logits).size).toBeGreaterThan(kind === 'binary' ? 3 : 5);
+    },
+  );
+
   it('of a fixed batch size takes that one', async () => {
     const fixed = await run({ shape: [12, 12, 1], batch: 4 });
     const x = pixels([4, 12, 12, 1]);
@@ -158,7 +181,12 @@ describe('a request', () => {
       'INVALID_ARGUMENT',
       /expected chest, head, none .*found foot/,
     ],
-    ['a task without a head', { task: 'age' }, 'FAILED_PRECONDITION', /no head for task age; it has: region/],
+    [
+      'a task without a head',
+      { task: 'age' },
+      'FAILED_PRECONDITION',
+      /no head for task age; it has: region, organ/,
+    ],
     ['no batch', { batch: 0 }, 'INVALID_ARGUMENT', /export: batch: /],
   ])('is refused for %s', (_, change, code, message) => {
     const request = { format: 'onnx', shape: [12, 12, 1], ...change } as ExportRequest;
@@ -178,7 +206,7 @@ function checkpoint(): SourceCheckpoint {
     codeVersion: '0.1.0+test',
   };
   const hash = sha256('checkpoint');
-  const untrained = new Medformer(MODEL_PRESETS.nano, CODES, [{ task: 'region', classes: 5 }], { seed: 3 });
+  const untrained = new Medformer(MODEL_PRESETS.nano, CODES, HEADS, { seed: 3 });
   const weights = untrained.parameters.toStored();
   untrained.dispose();
   for (const [name, { data }] of weights) {
@@ -199,6 +227,7 @@ function checkpoint(): SourceCheckpoint {
       optimiser: [{ sha256: hash, bytes: 0 }],
       parts: { input: part('input'), body: part('body'), output: part('output'), method: part('method') },
       codes: CODES,
+      heads: HEADS,
       input: { mean: 0.5, std: 0.5 },
       dataset: spec.dataset,
       codeVersion: spec.codeVersion,
