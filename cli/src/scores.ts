@@ -77,6 +77,7 @@ export function scoreTable(report: ScoreReport): string {
     report.spec.title,
     subtitle,
     scores,
+    ...(report.leakage === undefined ? [] : [`leakage: ${report.leakage}; the scores are too high`]),
     ...sharedCodeLines(report),
     ...intervalLines(report),
     ...testLines(report),

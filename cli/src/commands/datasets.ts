@@ -1,11 +1,13 @@
 import { IngestionServiceService } from '@medformer/gen/ingestion';
 import { DatasetManifest, parseRecord } from '@medformer/schema';
 import type { Command } from 'commander';
+import { resolveCheckpoint } from '../checkpoints.js';
 import type { WithContext } from '../context.js';
+import { dataReportText, describeDatasets, writeDataReportPage } from '../data-report.js';
 import { facts, megabytes, short, table } from '../terminal.js';
 
 export function registerDatasets(program: Command, bind: WithContext): void {
-  const datasets = program.command('datasets').description('list and show ingested datasets');
+  const datasets = program.command('datasets').description('list, show and examine ingested datasets');
   datasets
     .command('ls')
     .description('every dataset by name')
@@ -32,6 +34,34 @@ export function registerDatasets(program: Command, bind: WithContext): void {
         const { manifest, record } = await connection.unary(IngestionServiceService.getDataset, { dataset });
         const parsed = parseRecord(DatasetManifest, record, `dataset ${dataset}`);
         terminal.result({ manifest, record: parsed }, describe(manifest, parsed));
+      }),
+    );
+  datasets
+    .command('report')
+    .description('what stands in two splits, near copies, how alike images are, class balance')
+    .argument('<dataset...>', 'names or manifest addresses, read as one cohort')
+    .option('--checkpoint <checkpoint>', 'compare embeddings too: an address, or run=ID')
+    .option('-o, --out <file>', 'write it as an HTML page too')
+    .addHelpText(
+      'after',
+      `
+Training refuses what leaks between splits unless its spec says \`leakage: warn\`.
+
+Example:
+  $ medformer datasets report phantom --checkpoint run=$RUN --out data.html`,
+    )
+    .action(
+      bind(async (context, names: string[], options: { checkpoint?: string; out?: string }) => {
+        const checkpoint = await resolveCheckpoint(context, options.checkpoint);
+        const described = await describeDatasets(context, {
+          datasets: names,
+          ...(checkpoint === undefined ? {} : { checkpoint }),
+        });
+        if (options.out !== undefined) {
+          await writeDataReportPage(context, described.report, options.out);
+          context.terminal.note(`${options.out}: open it in a browser`);
+        }
+        context.terminal.result(described, dataReportText(described));
       }),
     );
 }

@@ -4,6 +4,7 @@ import { describeEmbedding, encodeFile, loadModel } from '../commands/encode.js'
 import { checkEvaluationSpec } from '../commands/evaluate.js';
 import { sampleRequest } from '../commands/report.js';
 import type { Context } from '../context.js';
+import { describeDatasets } from '../data-report.js';
 import { ingest } from '../ingest.js';
 import { writeReportPage } from '../report-page.js';
 import { evaluate, scoreTable } from '../scores.js';
@@ -24,6 +25,8 @@ export async function runDemo(context: Context, planFile: string, page: string):
 
   terminal.note('\n1 Ingest');
   const dataset = await ingestPhantom(context, plan);
+  const { leakage } = await describeDatasets(context, { datasets: [dataset] });
+  terminal.note(`  ${leakage || 'no image and no subject stands in two splits'}`);
   await ingestFiles(context, plan);
 
   terminal.note('\n2 Train');

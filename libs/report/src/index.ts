@@ -1,3 +1,4 @@
+export { type DataReportInput, renderDataReport } from './data-report/render-data-report.js';
 export { mapEmbeddings } from './embedding-map.js';
 export { type Comparison, compareWithBaseline, summariseFindings } from './findings.js';
 export { type ReferenceLoss, referenceLosses } from './reference-losses.js';

@@ -34,6 +34,7 @@ import { type LabelledImages, loadLabelled } from './labelled-images.js';
 import { putReport } from './report-store.js';
 import { putScores, rounded } from './row-scores.js';
 import { StageProgress } from './stage-progress.js';
+import { trainedLeakage } from './trained-leakage.js';
 
 type Entry = EvaluationSpec['entries'][number];
 
@@ -66,6 +67,7 @@ async function evaluateIn(
   const { manifest } = await resolveDataset(store, spec.dataset);
   const space = labelSpaceOf(manifest, spec.task);
   const checkpoints = await loadEntryCheckpoints(store, spec, space);
+  const leakage = await trainedLeakage(store, spec, checkpoints, signal);
   const { dimensions, split } = spec;
   const bank = spec.trainDataset ? (await resolveDataset(store, spec.trainDataset)).manifest : manifest;
   const train = await loadLabelled(store, bank, space, { split: 'train', dimensions, signal });
@@ -149,6 +151,7 @@ async function evaluateIn(
     rows,
     tests,
     embeddingMaps,
+    ...(leakage ? { leakage } : {}),
     codeVersion,
   };
   return { report: (await putReport(store, report)).hash };

@@ -1,5 +1,5 @@
 import type { ObjectStoreConfig } from '@medformer/object-store';
-import type { EvaluationSpec } from '@medformer/schema';
+import type { DataReportSpec, EvaluationSpec } from '@medformer/schema';
 import type { SampleTensors } from './sample-pictures.js';
 
 export interface EvaluationProgress {
@@ -16,6 +16,16 @@ export type EvaluationCalls = {
     input: { store: ObjectStoreConfig; spec: EvaluationSpec; codeVersion: string; threads?: number };
     output: { report: string };
     progress: EvaluationProgress;
+  };
+  /** Makes or finds a data report. */
+  describe: {
+    input: { store: ObjectStoreConfig; spec: DataReportSpec; threads?: number };
+    output: { report: string };
+    progress: EvaluationProgress;
+  };
+  renderDataReport: {
+    input: { store: ObjectStoreConfig; report: string };
+    output: { html: string };
   };
   render: {
     input: { store: ObjectStoreConfig; report: string; samples: SampleTensors[] };

@@ -1,6 +1,8 @@
 import { serveCompute } from '@medformer/compute';
+import { describe } from './describe.js';
 import { evaluate } from './evaluate.js';
 import type { EvaluationCalls } from './evaluation-calls.js';
 import { render } from './render.js';
+import { renderDataReportPage } from './render-data-report.js';
 
-serveCompute<EvaluationCalls>({ evaluate, render });
+serveCompute<EvaluationCalls>({ describe, evaluate, render, renderDataReport: renderDataReportPage });

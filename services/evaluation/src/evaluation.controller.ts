@@ -1,7 +1,10 @@
 import { type ComputeProcess, progressEvents } from '@medformer/compute';
-import { resolveDataset } from '@medformer/dataset';
+import { leakageText } from '@medformer/data-report';
+import { getDataReport, resolveDataset } from '@medformer/dataset';
 import { DataType } from '@medformer/gen/common';
 import {
+  type DescribeDatasetsRequest,
+  type DescribeDatasetsResponse,
   type EvaluateRequest,
   type EvaluateResponse,
   EvaluationServiceService,
@@ -11,13 +14,22 @@ import {
   type GetReportResponse,
   type ListReportsRequest,
   type ListReportsResponse,
+  type RenderDataReportRequest,
+  type RenderDataReportResponse,
   type RenderReportRequest,
   type RenderReportResponse,
   ScoresFormat,
 } from '@medformer/gen/evaluation';
 import type { ObjectStore } from '@medformer/object-store';
 import { type CallContext, OBJECT_STORE, RpcController } from '@medformer/rpc';
-import { badInput, EvaluationSpec, parseRecord, type ScoreReport, type ScoreRow } from '@medformer/schema';
+import {
+  badInput,
+  DataReportSpec,
+  EvaluationSpec,
+  parseRecord,
+  type ScoreReport,
+  type ScoreRow,
+} from '@medformer/schema';
 import { Controller, Inject } from '@nestjs/common';
 import type { EvaluationCalls, EvaluationProgress } from './evaluation-calls.js';
 import { EVALUATION_PROCESS, EVALUATION_SETTINGS, type EvaluationSettings } from './evaluation-settings.js';
@@ -70,10 +82,42 @@ export class EvaluationController {
   ): AsyncIterable<RenderReportResponse> {
     const input = { store: this.settings.store, report, samples: sampleTensors(samples) };
     const { html } = await this.process.call('render', input, { signal });
-    const bytes = Buffer.from(html);
-    for (let begin = 0; begin < bytes.length; begin += CHUNK_BYTES) {
-      yield { htmlChunk: bytes.subarray(begin, begin + CHUNK_BYTES) };
+    yield* htmlChunks(html);
+  }
+
+  async *describeDatasets(
+    { spec }: DescribeDatasetsRequest,
+    { signal }: CallContext,
+  ): AsyncIterable<DescribeDatasetsResponse> {
+    // The caller may name the data sets; in one order, so that equal requests are equal bytes.
+    const named: unknown[] = Array.isArray(spec?.datasets) ? spec.datasets : [];
+    const resolved = named.map(async (name) =>
+      typeof name === 'string' ? (await resolveDataset(this.store, name)).hash : name,
+    );
+    const datasets = [...new Set(await Promise.all(resolved))].sort();
+    const record = parseRecord(DataReportSpec, { ...spec, datasets }, 'spec');
+    const { store, threads } = this.settings;
+    const input = { store, spec: record, ...(threads ? { threads } : {}) };
+    const work = progressEvents<EvaluationProgress, { report: string }>((emit) =>
+      this.process.call('describe', input, { signal, onProgress: emit }),
+    );
+    for await (const part of work) {
+      if ('event' in part) yield { event: { $case: 'progress', value: part.event } };
+      else {
+        const { hash, report } = await getDataReport(this.store, part.output.report);
+        const value = { report: hash, record: report, leakage: leakageText(report) ?? '' };
+        yield { event: { $case: 'finished', value } };
+      }
     }
+  }
+
+  async *renderDataReport(
+    { report }: RenderDataReportRequest,
+    { signal }: CallContext,
+  ): AsyncIterable<RenderDataReportResponse> {
+    const input = { store: this.settings.store, report };
+    const { html } = await this.process.call('renderDataReport', input, { signal });
+    yield* htmlChunks(html);
   }
 
   async *exportScores({
@@ -123,6 +167,12 @@ export class EvaluationController {
     }
     return parseRecord(EvaluationSpec, { ...spec, ...resolved }, 'spec');
   }
+}
+
+function* htmlChunks(html: string): Iterable<{ htmlChunk: Buffer }> {
+  const bytes = Buffer.from(html);
+  for (let begin = 0; begin < bytes.length; begin += CHUNK_BYTES)
+    yield { htmlChunk: bytes.subarray(begin, begin + CHUNK_BYTES) };
 }
 
 function finished({ hash, report }: StoredReport): EvaluateResponse {

@@ -36,6 +36,10 @@ export function header({ report, dataset, checkpoints }: ReportInput): Html {
       collapsed.length > 0 &&
       html`<p class="notice"><strong>Collapsed while training:</strong> ${collapsed.join(', ')}. All images had nearly the same embedding; the scores of such a run say nothing about its method.</p>`
     }
+    ${
+      report.leakage !== undefined &&
+      html`<p class="notice"><strong>Leakage:</strong> ${report.leakage}. The scores are too high.</p>`
+    }
     <dl class="facts">${facts.map(([term, value]) => html`<div><dt>${term}</dt><dd>${value}</dd></div>`)}</dl>
     ${dataset.description && html`<p class="muted">${dataset.description}</p>`}
   </header>`;

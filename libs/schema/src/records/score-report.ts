@@ -121,6 +121,8 @@ export const ScoreReport = z.object({
   rows: z.array(ScoreRow),
   tests: z.array(PairedTest).default([]),
   embeddingMaps: z.array(EmbeddingMap),
+  /** What stands in two splits of the scored data set and those trained on: the scores are too high. */
+  leakage: z.string().optional(),
   codeVersion: z.string(),
 });
 export type ScoreReport = z.infer<typeof ScoreReport>;
