@@ -1,5 +1,5 @@
 import { spatialOf } from '../fusion-source.js';
-import { eachNeighbours } from '../neighbours.js';
+import { borderBetween, eachNeighbours } from '../neighbours.js';
 import type { RawFusion } from '../raw-fuse.js';
 
 /** Mean squared grey-value jumps across the borders between a fusion's regions. */
@@ -39,15 +39,14 @@ export function seamEnergy(
       sum += (image[p * channels + channel]! - image[q * channels + channel]!) ** 2;
     return sum / channels;
   };
+  const spatial = spatialOf(shape);
+  const between = borderBetween(weights, spatial);
   let border = 0;
   let jump = 0;
   let expected = 0;
-  eachNeighbours(spatialOf(shape), (p, q) => {
-    let moved = 0;
-    for (let at = 0; at < weights.length; at += voxels)
-      moved += Math.abs(weights[at + p]! - weights[at + q]!);
-    if (moved === 0) return;
-    const share = moved / 2;
+  eachNeighbours(spatial, (p, q, axis) => {
+    const share = between[p * spatial.length + axis]!;
+    if (share === 0) return;
     border += share;
     jump += share * square(values, p, q);
     aligned.forEach((source, index) => {
