@@ -2,6 +2,7 @@ import { CheckpointRecord, type ModelConfig, Rng, type StoredTensor, sha256 } fr
 import { tf, useBackend } from '@medformer/tensorflow';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { INPUT_STATISTICS, Medformer } from './model.js';
+import { resampled } from './resample.js';
 
 const CONFIG: ModelConfig = {
   width: 24,
@@ -206,6 +207,37 @@ describe('a model from a checkpoint', () => {
       rows(copy.embed(image)),
     );
     copy.dispose();
+  });
+
+  it('brings an image of a shape that no training saw to the nearest one that it did, and says so', () => {
+    const known = record();
+    const weights = model.parameters.toStored();
+    const shapes = [
+      [8, 8],
+      [8, 8, 8],
+    ];
+    const fitted = Medformer.fromCheckpoint({ ...known, input: { ...known.input, shapes } }, weights);
+    const asTheyCome = Medformer.fromCheckpoint(known, weights);
+    for (const [shape, nearest] of [
+      [
+        [2, 16, 6, 1],
+        [8, 8],
+      ],
+      [
+        [1, 9, 8, 4, 3],
+        [8, 8, 8],
+      ],
+    ] as const) {
+      const image = pixels([...shape]);
+      expect(fitted.nearestShape(shape.slice(1, -1))).toEqual(nearest);
+      expect(rows(fitted.embed(image))).toEqual(rows(asTheyCome.embed(resampled(image, nearest))));
+      expect(rows(fitted.embed(image))).not.toEqual(rows(asTheyCome.embed(image)));
+    }
+    const seen = pixels([2, 8, 8, 1]);
+    expect(fitted.nearestShape([8, 8])).toBeUndefined();
+    expect(rows(fitted.embed(seen))).toEqual(rows(asTheyCome.embed(seen)));
+    fitted.dispose();
+    asTheyCome.dispose();
   });
 
   it('is refused when there are tensors that the model has no place for, naming each', () => {

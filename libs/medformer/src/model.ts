@@ -16,6 +16,7 @@ import { ordinalLogits } from './ordinal-logits.js';
 import { outputAdaptformer } from './output-adaptformer.js';
 import { type ParameterStart, Parameters } from './parameters.js';
 import { causalStates, type SequenceReading } from './patch-sequence.js';
+import { nearestShape, resampled } from './resample.js';
 
 /** Pixels in [0, 1] enter a new model as (x - mean) / std; MedMNIST's own recipe. A checkpoint says its own. */
 export const INPUT_STATISTICS: InputStatistics = { mean: 0.5, std: 0.5 };
@@ -23,6 +24,8 @@ export const INPUT_STATISTICS: InputStatistics = { mean: 0.5, std: 0.5 };
 export interface InputStatistics {
   mean: number;
   std: number;
+  /** Spatial edges that training saw; images of others are brought to the nearest. Absent: all are taken as they come. */
+  shapes?: readonly (readonly number[])[] | undefined;
 }
 
 /** Names of the codes each image of a batch asks for; absent: the shared code for all. */
@@ -163,7 +166,14 @@ export class Medformer {
   /** Pixels in [0, 1] and the names or rows of their codes to what the model takes. */
   prepare(pixels: tf.Tensor, codes: CodeNames | CodeRows): ModelInput {
     const { modality, bodyPart } = areRows(codes) ? codes : rowsOfCodes(this.codes, pixels.shape[0]!, codes);
-    return { x: tf.div(tf.sub(pixels, this.input.mean), this.input.std), modality, bodyPart };
+    const shape = this.nearestShape(pixels.shape.slice(1, -1));
+    const fitting = shape ? resampled(pixels, shape) : pixels;
+    return { x: tf.div(tf.sub(fitting, this.input.mean), this.input.std), modality, bodyPart };
+  }
+
+  /** The trained shape that `prepare` brings images of these spatial edges to; undefined where they stay. */
+  nearestShape(shape: readonly number[]): readonly number[] | undefined {
+    return nearestShape(shape, this.input.shapes ?? []);
   }
 
   /** Rows of each part behind each other: [B, ...]. */

@@ -88,6 +88,7 @@ export class LoadedModel {
     return [
       ...missingCode('modality', modality, this.model.codes.modalities),
       ...missingCode('body part', bodyPart, this.model.codes.bodyParts),
+      ...unseenShape(shape.slice(0, -1), this.model),
     ];
   }
 }
@@ -130,6 +131,11 @@ function chosenMaps(maps: ReadonlyMap<string, tf.Tensor>, layers: string[]): Att
     shape: weights.shape.slice(1),
     weights: Float32Array.from(weights.dataSync()),
   }));
+}
+
+function unseenShape(shape: number[], model: Medformer): string[] {
+  const nearest = model.nearestShape(shape);
+  return nearest ? [`no training image was ${shape.join(' x ')}: resampled to ${nearest.join(' x ')}`] : [];
 }
 
 function missingCode(kind: string, name: string, known: string[]): string[] {

@@ -61,6 +61,30 @@ export function imagesFor(
   });
 }
 
+/** Checkpoints name so many shapes at most: a cohort whose images are all of their own shape has no unseen ones. */
+const MOST_SHAPES = 64;
+
+/**
+ * Spatial edges of the training images, most frequent first; those of an initial checkpoint too, where this run has no image
+ * of as many axes.
+ */
+export function trainedShapes(
+  groups: readonly TrainingGroup[],
+  before: readonly (readonly number[])[],
+): number[][] {
+  const images = new Map<string, number>();
+  for (const { shape, records } of groups) {
+    const key = shape.slice(0, -1).join('x');
+    images.set(key, (images.get(key) ?? 0) + records.length);
+  }
+  const own = [...images]
+    .sort(([, x], [, y]) => y - x)
+    .slice(0, MOST_SHAPES)
+    .map(([key]) => key.split('x').map(Number));
+  const axes = new Set(own.map((shape) => shape.length));
+  return [...own, ...before.filter((shape) => !axes.has(shape.length)).map((shape) => [...shape])];
+}
+
 /** The keys that get a code of their own. One that is always withheld would never be trained: it does not exist. */
 export function codeKeysOf(
   { codeDropout }: RunSpec,

@@ -76,7 +76,15 @@ export const CheckpointRecord = z.object({
    */
   untrained: z.array(z.string()).optional(),
   /** Pixels in [0, 1] are standardised as (x - mean) / std before the patch embedding. */
-  input: z.object({ mean: z.number(), std: z.number().positive() }),
+  input: z.object({
+    mean: z.number(),
+    std: z.number().positive(),
+    /**
+     * Spatial edges of the images that it trained on, most frequent first: an image of any others is resampled to the
+     * nearest. Absent in checkpoints from before this was kept, which take images as they come.
+     */
+    shapes: z.array(z.array(z.number().int().min(1)).min(2).max(3)).optional(),
+  }),
   dataset: ContentHash,
   codeVersion: z.string().min(1),
   /** What the steps since the last resume were computed with. */
