@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type ObjectStore, openFilesystemStore } from '@medformer/object-store';
 import { parseRecord, RunSpec, runId, type StoredTensor, sha256 } from '@medformer/schema';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { lastFailedStep, loadFailedStep, putFailedStep } from './failed-steps.js';
+import { lastFailedStep, loadFailedStep, pruneFailedSteps, putFailedStep } from './failed-steps.js';
 
 const spec = parseRecord(
   RunSpec,
@@ -91,4 +91,34 @@ describe('a failed step', () => {
 
     expect((await loadFailedStep(store, await lastFailedStep(store, runId(spec)))).record.step).toBe(103);
   });
+
+  it('goes with all its tensors once the run has newer ones enough', async () => {
+    const run = runId(spec);
+    const put = (step: number) =>
+      putFailedStep(store, spec, content(step, new Map([['0/x', tensor([1], () => step)]])));
+    const addresses = [await put(12), await put(9), await put(103)];
+    const onlyNewest = await openFilesystemStore(join(root, 'other'));
+    await putFailedStep(onlyNewest, spec, content(103, new Map([['0/x', tensor([1], () => 103)]])));
+
+    await pruneFailedSteps(store, run, 3);
+    expect((await loadFailedStep(store, addresses[1]!)).record.step).toBe(9);
+
+    await pruneFailedSteps(store, run, 1);
+    for (const gone of addresses.slice(0, 2))
+      await expect(loadFailedStep(store, gone)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect((await loadFailedStep(store, await lastFailedStep(store, run))).record.step).toBe(103);
+    const left = (await keysOf(store)).filter((key) => !key.startsWith('other/'));
+    expect(left).toEqual(await keysOf(onlyNewest));
+
+    // Run again from an older checkpoint, and failed there: that one is the newest.
+    expect(await put(12)).toBe(addresses[0]);
+    await pruneFailedSteps(store, run, 1);
+    expect((await loadFailedStep(store, addresses[0]!)).record.step).toBe(12);
+  });
 });
+
+async function keysOf(store: ObjectStore): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const { key } of store.list('')) keys.push(key);
+  return keys.sort();
+}

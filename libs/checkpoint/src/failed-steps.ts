@@ -1,4 +1,4 @@
-import { getRecord, type ObjectStore, putBlob, putRecord } from '@medformer/object-store';
+import { blobKey, getRecord, type ObjectStore, putBlob, putRecord } from '@medformer/object-store';
 import {
   ContentHash,
   canonicalJson,
@@ -10,6 +10,7 @@ import {
   type StoredTensor,
 } from '@medformer/schema';
 import { z } from 'zod';
+import { forgetLoose, noteLoose } from './loose-blobs.js';
 import { encodeTensors, getTensors } from './tensor-blobs.js';
 
 /** What a failed step is kept with, beside what its run says. */
@@ -57,7 +58,26 @@ export async function putFailedStep(
     Buffer.from(canonicalJson({ failedStep })),
     { contentType: 'application/json' },
   );
+  // It may stand on the list of a removal that a crash cut short.
+  await forgetLoose(store, run, failedStep);
   return failedStep;
+}
+
+/**
+ * Removes all of a run's failed steps but the `keep` written last, with their tensors. What a crash leaves of one goes with
+ * the run's next pruning of checkpoints.
+ */
+export async function pruneFailedSteps(store: ObjectStore, run: string, keep: number): Promise<void> {
+  const byAge = (await pointersOf(store, run)).sort((x, y) => +x.lastModified - +y.lastModified);
+  for (const { key } of byAge.slice(0, -keep)) {
+    const failedStep = await pointedTo(store, key);
+    const { inputs, weights, optimiser } = await getRecord(store, FailedStep, failedStep, 'failed step');
+    const blobs = [failedStep, ...[...inputs, ...weights, ...optimiser].map(({ sha256 }) => sha256)];
+    await noteLoose(store, run, failedStep, blobs);
+    await store.delete(key);
+    for (const blob of blobs) await store.delete(blobKey(blob));
+    await forgetLoose(store, run, failedStep);
+  }
 }
 
 /** A failed step with its tensors. @throws MedformerError NOT_FOUND, DATA_LOSS, INVALID_ARGUMENT for another record */
@@ -83,10 +103,21 @@ export async function loadFailedStep(
 
 /** Address of the run's last failed step. @throws MedformerError FAILED_PRECONDITION where no step of it failed */
 export async function lastFailedStep(store: ObjectStore, run: string): Promise<string> {
-  let last: string | undefined;
-  for await (const { key } of store.list(prefixOf(parseRecord(ContentHash, run, 'run')))) last = key;
+  const last = (await pointersOf(store, run)).at(-1);
   if (last === undefined) throw new MedformerError('FAILED_PRECONDITION', `run ${run}: has no failed step`);
-  return parseRecord(Pointer, JSON.parse((await store.get(last)).toString('utf8')), last).failedStep;
+  return pointedTo(store, last.key);
+}
+
+/** The run's pointers, by step. */
+async function pointersOf(store: ObjectStore, run: string) {
+  const pointers: { key: string; lastModified: Date }[] = [];
+  for await (const pointer of store.list(prefixOf(parseRecord(ContentHash, run, 'run'))))
+    pointers.push(pointer);
+  return pointers.sort((x, y) => (x.key < y.key ? -1 : 1));
+}
+
+async function pointedTo(store: ObjectStore, key: string): Promise<string> {
+  return parseRecord(Pointer, JSON.parse((await store.get(key)).toString('utf8')), key).failedStep;
 }
 
 /** Bytes of a slice: far below what an object may hold. */

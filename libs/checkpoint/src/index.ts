@@ -7,7 +7,13 @@ export {
   pruneCheckpoints,
   writeCheckpoint,
 } from './checkpoint-store.js';
-export { type FailedStepContent, lastFailedStep, loadFailedStep, putFailedStep } from './failed-steps.js';
+export {
+  type FailedStepContent,
+  lastFailedStep,
+  loadFailedStep,
+  pruneFailedSteps,
+  putFailedStep,
+} from './failed-steps.js';
 export {
   type GeneratorContent,
   type GeneratorPointer,

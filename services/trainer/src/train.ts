@@ -1,6 +1,7 @@
 import {
   loadNewestCheckpoint,
   pruneCheckpoints,
+  pruneFailedSteps,
   putFailedStep,
   putLoadReport,
   writeCheckpoint,
@@ -117,6 +118,7 @@ export async function train(
         inputs: batchTensors(parts),
         ...state,
       });
+      await pruneFailedSteps(store, run, keep.failedSteps);
       progress({ type: 'failed-step', failedStep });
       return failedStep;
     },

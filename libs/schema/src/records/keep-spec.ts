@@ -15,6 +15,8 @@ export const KeepSpec = z.strictObject({
   every: z.number().int().min(1).optional(),
   /** Write the weights that training starts from, at step 0, and keep them. */
   initial: z.boolean().default(false),
+  /** So many of the newest steps that failed, each as large as a checkpoint and its batch. */
+  failedSteps: z.number().int().min(1).default(3),
 });
 export type KeepSpec = z.infer<typeof KeepSpec>;
 
@@ -45,7 +47,7 @@ export function metricAt(
 export function keptSteps(
   steps: readonly number[],
   history: readonly HistoryEntry[],
-  { last, best, every, initial }: KeepSpec,
+  { last, best, every, initial }: Omit<KeepSpec, 'failedSteps'>,
 ): Map<number, KeptAs[]> {
   const ordered = [...steps].sort((x, y) => x - y);
   const kept = new Map<number, KeptAs[]>();
