@@ -25,13 +25,19 @@ export interface GeneratorBatch {
   expected?: HostTensor;
 }
 
+/** Scans of one pool and one grid, in an order that depends on content only. */
+interface ScanGroup {
+  pool: FusionPool;
+  scans: FusionSource[];
+  grid: GeneratorGrid;
+}
+
 /** Makes the batches of a generator's training: each a pure function of the scans, the spec and the step. */
 export class GeneratorBatches {
   readonly channels: number;
   private readonly pools: FusionPool[];
   private readonly fusion: FusionSpec;
-  /** Scans of one pool and one grid, in an order that depends on content only. */
-  private readonly groups: { pool: FusionPool; scans: FusionSource[]; grid: GeneratorGrid }[];
+  private readonly groups: ScanGroup[];
   private readonly images: number;
 
   /**
@@ -66,37 +72,36 @@ export class GeneratorBatches {
       return index < 0;
     })!;
     const { grid } = group;
-    const rows = Array.from({ length: spec.batchSize }, (_, row) => {
+    const pairs = Array.from({ length: spec.batchSize }, (_, row) => {
       const own = Rng.of(spec.seed, 'generator', step, row);
-      const scan = own.choice(group.scans);
-      const pair = pseudoFusion(allValues(greyValues(scan)), grid.shape, this.drawPair(grid, own), spec.seam);
-      return { pair, raw: spec.loss.seam > 0 ? this.rawFusion(group.pool, scan, own) : undefined };
+      const scan = allValues(greyValues(own.choice(group.scans)));
+      return pseudoFusion(scan, grid.shape, this.drawPair(grid, own), spec.seam);
     });
-    const tensor = (data: Float32Array, width: number): HostTensor => ({
-      data,
-      shape: [rows.length, ...grid.padded, width],
-    });
-    const pairs = rows.map(({ pair }) => pair);
-    const raws = rows.flatMap(({ raw }) => (raw ? [raw] : []));
-    const batch: GeneratorBatch = {
-      input: tensor(grid.input(pairs), grid.channels + 2),
-      target: tensor(grid.values(pairs.map(({ target }) => target)), grid.channels),
+    return {
+      input: batched(grid.input(pairs), grid, grid.channels + 2),
+      target: batched(grid.values(pairs.map(({ target }) => target)), grid, grid.channels),
+      ...(spec.loss.seam > 0 ? this.fusionsAt(step, group) : {}),
     };
-    if (raws.length > 0) {
-      const spatial = spatialOf(grid.shape);
-      const seamed = raws.map(({ values, weights }) => ({
-        values,
-        seam: seamMap(weights, spatial, spec.seam),
-      }));
-      batch.fusions = tensor(grid.input(seamed), grid.channels + 2);
-      batch.between = tensor(
-        grid.inside(raws.map(({ weights }) => borderBetween(weights, spatial))),
-        spec.axes,
-      );
-      const expected = raws.map((raw) => seamEnergy(raw.values, raw).expected);
-      batch.expected = { data: Float32Array.from(expected), shape: [raws.length] };
-    }
-    return batch;
+  }
+
+  private fusionsAt(
+    step: number,
+    { pool, scans, grid }: ScanGroup,
+  ): Pick<GeneratorBatch, 'fusions' | 'between' | 'expected'> {
+    const { seed, fusionBatchSize, seam } = this.spec;
+    const spatial = spatialOf(grid.shape);
+    const raws = Array.from({ length: fusionBatchSize }, (_, row) => {
+      const own = Rng.of(seed, 'generator fusion', step, row);
+      return this.rawFusion(pool, own.choice(scans), own);
+    });
+    const seamed = raws.map(({ values, weights }) => ({ values, seam: seamMap(weights, spatial, seam) }));
+    const between = raws.map(({ weights }) => borderBetween(weights, spatial));
+    const expected = raws.map((raw) => seamEnergy(raw.values, raw).expected);
+    return {
+      fusions: batched(grid.input(seamed), grid, grid.channels + 2),
+      between: batched(grid.inside(between), grid, spatial.length),
+      expected: { data: Float32Array.from(expected), shape: [raws.length] },
+    };
   }
 
   private drawPair({ shape }: GeneratorGrid, rng: Rng) {
@@ -117,7 +122,12 @@ export class GeneratorBatches {
   }
 }
 
-function groupsOf(pool: FusionPool, { network }: GeneratorSpec) {
+/** [images, ...padded, width]. */
+function batched(data: Float32Array, { padded, voxels }: GeneratorGrid, width: number): HostTensor {
+  return { data, shape: [data.length / (voxels * width), ...padded, width] };
+}
+
+function groupsOf(pool: FusionPool, { network }: GeneratorSpec): ScanGroup[] {
   const byShape = new Map<string, FusionSource[]>();
   for (const scan of pool.patients.flat()) {
     const key = scan.record.shape.join();

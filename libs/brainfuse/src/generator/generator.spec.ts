@@ -73,7 +73,7 @@ describe('a generator', () => {
     generator.dispose();
     const untouched = Array.from(values, (value, at) => value === raw!.values[at]).filter(Boolean).length;
 
-    expect(spec.seam.reach).toBe(4);
+    expect(spec.seam.reach).toBe(3);
     expect(untouched).toBeGreaterThan(1600 * 0.5);
   });
 

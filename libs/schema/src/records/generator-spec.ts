@@ -27,7 +27,7 @@ export const GeneratorSpec = z.strictObject({
   seam: z
     .strictObject({
       core: z.number().min(0).max(16).default(1),
-      reach: z.number().min(1).max(32).default(4),
+      reach: z.number().min(1).max(32).default(3),
     })
     .refine(({ core, reach }) => core < reach, { error: 'expected core below reach', path: ['core'] })
     .prefault({}),
@@ -61,7 +61,10 @@ export const GeneratorSpec = z.strictObject({
       seam: z.number().min(0).default(0.1),
     })
     .prefault({}),
+  /** Training pairs a step. */
   batchSize: z.number().int().min(1).max(1024).default(16),
+  /** Fusions of several patients a step, for the seam loss. */
+  fusionBatchSize: z.number().int().min(1).max(1024).default(6),
   steps: z.number().int().min(1).default(1000),
   checkpointEvery: z.number().int().min(1).default(200),
   optimiser: OptimiserSpec.prefault({ learningRate: 2e-3, finalLearningRate: 1e-5, weightDecay: 0 }),
