@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path';
-import { Protocol, parseRecord, Slug } from '@medformer/schema';
+import { Protocol, parseRecord, Slug, sha256 } from '@medformer/schema';
 import { z } from 'zod';
 import { checkRunSpec } from '../commands/train.js';
 import { readSpec, type Spec } from '../spec-file.js';
@@ -49,6 +49,11 @@ export interface DemoPlan extends z.infer<typeof Demo> {
   evaluationSpec(checkpoints: ReadonlyMap<string, string>): Spec;
 }
 
+/** The spec with the checkpoint that it starts from; what else it says of its start stays. */
+export function startingFrom(spec: Spec, checkpoint: string): Spec {
+  return { ...spec, initial: { ...(spec.initial as Spec | undefined), checkpoint } };
+}
+
 /** Reads `demo.yaml`, the evaluation it names and the runs that the evaluation compares. */
 export async function readDemoPlan(file: string): Promise<DemoPlan> {
   const folder = dirname(file);
@@ -64,7 +69,7 @@ export async function readDemoPlan(file: string): Promise<DemoPlan> {
     const overrides = seed === undefined ? [] : [`seed=${seed}`, `method.labelSeed=${seed}`];
     const { initialRun, ...spec } = await readSpec(join(folder, name), overrides);
     const initial = typeof initialRun === 'string' ? await plan(initialRun) : undefined;
-    checkRunSpec(spec, join(folder, name));
+    checkRunSpec(initial === undefined ? spec : startingFrom(spec, sha256(initial)), join(folder, name));
     runs.set(key, { key, label: key.replace(/\.yaml\b/, ''), spec, initialRun: initial });
     return key;
   };

@@ -12,7 +12,7 @@ import { seconds, short } from '../terminal.js';
 import { followRun, startRun } from '../training.js';
 import { upload } from '../upload.js';
 import { drawViews } from '../views.js';
-import { type DemoPlan, readDemoPlan } from './demo-plan.js';
+import { type DemoPlan, readDemoPlan, startingFrom } from './demo-plan.js';
 
 /**
  * The main job in one command. Every step asks the services for a result that is named by its input, so a step that
@@ -104,8 +104,8 @@ async function trainAll(context: Context, { runs }: DemoPlan): Promise<Map<strin
   const { terminal } = context;
   const checkpoints = new Map<string, string>();
   for (const { key, label, spec, initialRun } of runs) {
-    const initial = initialRun === undefined ? {} : { initial: { checkpoint: checkpoints.get(initialRun)! } };
-    const begun = await startRun(context, { ...spec, ...initial });
+    const initial = initialRun && checkpoints.get(initialRun)!;
+    const begun = await startRun(context, initial ? startingFrom(spec, initial) : spec);
     const found = begun.state === RunState.RUN_STATE_SUCCEEDED;
     if (!found && begun.step > 0n) terminal.note(`  ${label}: goes on from step ${begun.step}`);
     const run = await followRun(context, begun, `  ${label}`);
