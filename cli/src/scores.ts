@@ -1,6 +1,7 @@
 import { EvaluationServiceService } from '@medformer/gen/evaluation';
 import {
   type EvaluationMetric,
+  labelDrawText,
   MedformerError,
   type MetricSummary,
   parseRecord,
@@ -60,9 +61,7 @@ export function scoreTable(report: ScoreReport): string {
   const subtitle = [
     `${report.datasetName}${report.synthetic ? ' (synthetic phantom, not patients)' : ''}`,
     `task ${report.spec.task}, ${report.classes.length} ${multiLabel ? 'labels' : 'classes'} (chance ${(100 * chance).toFixed(0)} %)`,
-    report.spec.labelsPerClass === undefined
-      ? 'all training labels'
-      : `${report.spec.labelsPerClass} labels per class`,
+    labelDrawText(report.spec),
     `${report.testImages} ${report.spec.split === 'val' ? 'validation' : 'test'} images of ${report.testSubjects} subjects`,
     `${report.spec.seeds.length} seeds`,
   ].join(' · ');

@@ -91,8 +91,8 @@ function labelledBy(method: unknown, seed: number): unknown {
   // Of several tasks each draws its own.
   if ('tasks' in method && Array.isArray(method.tasks))
     return { ...method, tasks: method.tasks.map((task: unknown) => labelledBy(task, seed)) };
-  const drawsLabels = 'labelsPerClass' in method && !('labelSeed' in method);
-  return drawsLabels ? { ...method, labelSeed: seed } : method;
+  const draws = ('labelsPerClass' in method || 'labelFraction' in method) && !('labelSeed' in method);
+  return draws ? { ...method, labelSeed: seed } : method;
 }
 
 function metricsOf(result: RunResult | undefined): [string, number][] {

@@ -16,7 +16,7 @@ const regionOf = ({ labels }) => NAMES.indexOf(labels.region);
 const lesionOf = ({ labels }) => LESIONS.indexOf(labels.lesion);
 const hasLesion = (scan) => Number(scan.labels.lesion !== 'none');
 
-/** What stands in for each set: which scans, and their label by MedMNIST's numbering. */
+/** What stands in for each set: which scans, their label by MedMNIST's numbering, and every how many-th to train on. */
 const SETS = {
   pneumoniamnist: { dimensions: 2, label: hasLesion },
   breastmnist: { dimensions: 2, label: (scan) => Number(regionOf(scan) < 3), every: 8 },
@@ -66,7 +66,8 @@ for (const name of values.sets.split(',')) {
   if (!set) throw new Error(`${name}: expected one of ${Object.keys(SETS).join(', ')}`);
   const members = {};
   for (const [split, all] of Object.entries(scans[set.dimensions])) {
-    const taken = all.filter((scan, at) => (set.take?.(scan) ?? true) && at % (set.every ?? 1) === 0);
+    const every = split === 'train' ? (set.every ?? 1) : 1;
+    const taken = all.filter((scan, at) => (set.take?.(scan) ?? true) && at % every === 0);
     const labels = taken.map((scan) => [set.label(scan)].flat());
     const edges = [...taken[0].shape, ...(set.colour ? [3] : [])];
     members[`${split}_images.npy`] = encodeNpy({

@@ -145,6 +145,19 @@ describe('loadImages', () => {
     expect(volumes[0]!.pixels).toHaveLength(all.length * 90);
   });
 
+  it('keeps only the wanted modalities', async () => {
+    const store = await newStore();
+    const { manifest } = await writeDataset(store, description(), cohort(40), { maxShardBytes: 9_000 });
+    const [modality] = Object.keys(manifest.census.modalities);
+
+    const groups = await loadImages(store, manifest, { modalities: [modality!] });
+
+    const records = groups.flatMap((group) => group.records);
+    expect(records).toHaveLength(manifest.census.modalities[modality!]!);
+    expect(new Set(records.map((record) => record.modality))).toEqual(new Set([modality]));
+    expect(await loadImages(store, manifest, { modalities: [] })).toEqual([]);
+  });
+
   it('refuses a shard whose bytes were altered or lost', async () => {
     const store = await newStore();
     const { manifest } = await writeDataset(store, description(), cohort(10));

@@ -26,6 +26,8 @@ export interface LoadOptions {
   split?: Split;
   /** Spatial dimensions to keep; both when absent. */
   dimensions?: (2 | 3)[];
+  /** Modalities to keep; all when absent. */
+  modalities?: readonly string[] | undefined;
   /** Only these images. */
   ids?: ReadonlySet<string>;
   signal?: AbortSignal;
@@ -43,10 +45,11 @@ export async function loadImages(
   manifest: DatasetManifest,
   options: LoadOptions = {},
 ): Promise<LoadedImages> {
-  const { split, dimensions, ids, signal } = options;
+  const { split, dimensions, modalities, ids, signal } = options;
   const wanted = ({ record }: ShardImage) =>
     (!split || record.split === split) &&
     (!ids || ids.has(record.id)) &&
+    (!modalities || modalities.includes(record.modality)) &&
     (!dimensions || dimensions.includes(record.shape.length === 4 ? 3 : 2));
 
   const parts = new Map<string, ShardImage[][]>();

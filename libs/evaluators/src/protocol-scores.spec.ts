@@ -53,7 +53,7 @@ describe('probeScores', () => {
 describe('drawMultiLabelled', () => {
   it('gives every label its positives, and images without any', () => {
     const flags = matrixOf(rowsOf(train.flags));
-    const drawn = drawMultiLabelled(flags, ['a', 'b'], 10, Rng.of('draw'));
+    const drawn = drawMultiLabelled(flags, ['a', 'b'], () => 10, Rng.of('draw'));
     const count = (of: (image: number) => boolean) => drawn.filter(of).length;
     const has = (image: number, label: number) => flags.data[image * 2 + label] === 1;
 
@@ -65,7 +65,7 @@ describe('drawMultiLabelled', () => {
   });
 
   it('names the label that has too few', () => {
-    expect(() => drawMultiLabelled(train.flags, ['a', 'b', 'c'], 2, Rng.of('draw'))).toThrow(/c has 0/);
+    expect(() => drawMultiLabelled(train.flags, ['a', 'b', 'c'], () => 2, Rng.of('draw'))).toThrow(/c has 0/);
   });
 });
 

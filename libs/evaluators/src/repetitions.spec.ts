@@ -7,6 +7,7 @@ const LABELS = {
   kind: 'multi-class' as const,
   classes: Int32Array.from({ length: 20 }, (_, image) => image % 2),
 };
+const MODALITIES = Array.from({ length: 20 }, (_, image) => (image < 10 ? 'ct' : 'mri'));
 const [A, B, C] = ['a', 'b', 'c'].map((name) => sha256(name)) as [string, string, string];
 
 const specOf = (entry: object, more: object = {}) =>
@@ -20,7 +21,7 @@ const specOf = (entry: object, more: object = {}) =>
 
 describe('repetitionsOf', () => {
   it('draws other labels for every seed, of one checkpoint', () => {
-    const [repeated] = repetitionsOf(specOf({}, { labelsPerClass: 3 }), SPACE, LABELS);
+    const [repeated] = repetitionsOf(specOf({}, { labelsPerClass: 3 }), SPACE, LABELS, MODALITIES);
 
     expect(repeated?.map(({ seed, checkpoint }) => [seed, checkpoint])).toEqual([
       [7, A],
@@ -37,13 +38,18 @@ describe('repetitionsOf', () => {
       protocol,
       checkpoints: [A],
     }));
-    const [knn, probe] = repetitionsOf(specOf({}, { labelsPerClass: 3, entries }), SPACE, LABELS);
+    const [knn, probe] = repetitionsOf(specOf({}, { labelsPerClass: 3, entries }), SPACE, LABELS, MODALITIES);
 
     expect(knn).toEqual(probe);
   });
 
   it('pairs a checkpoint per seed with its seed', () => {
-    const [heads] = repetitionsOf(specOf({ protocol: 'head', checkpoints: [A, B, C] }), SPACE, LABELS);
+    const [heads] = repetitionsOf(
+      specOf({ protocol: 'head', checkpoints: [A, B, C] }),
+      SPACE,
+      LABELS,
+      MODALITIES,
+    );
 
     expect(heads).toEqual([
       { seed: 7, checkpoint: A, labelled: [] },
@@ -52,10 +58,38 @@ describe('repetitionsOf', () => {
     ]);
   });
 
-  it('scores once where seeds change nothing', () => {
-    expect(repetitionsOf(specOf({}), SPACE, LABELS)[0]).toHaveLength(1);
-    expect(repetitionsOf(specOf({ protocol: 'head' }, { labelsPerClass: 3 }), SPACE, LABELS)[0]).toHaveLength(
-      1,
+  it('lets an entry say for itself which labels it uses', () => {
+    const entries = [{ labelFraction: 0.5 }, { labelsPerClass: 1, labelModalities: ['mri'] }, {}].map(
+      (own) => ({
+        label: 'x',
+        protocol: 'knn',
+        checkpoints: [A],
+        ...own,
+      }),
     );
+    const [half, mri, usual] = repetitionsOf(
+      specOf({}, { labelFraction: 0.2, entries }),
+      SPACE,
+      LABELS,
+      MODALITIES,
+    );
+
+    expect(half!.map(({ labelled }) => labelled.length)).toEqual([10, 10, 10]);
+    expect(mri!.map(({ labelled }) => labelled.length)).toEqual([2, 2, 2]);
+    for (const { labelled } of mri!) for (const image of labelled) expect(MODALITIES[image]).toBe('mri');
+    expect(usual!.map(({ labelled }) => labelled.length)).toEqual([4, 4, 4]);
+  });
+
+  it('names the entry that there is no training image for', () => {
+    expect(() => repetitionsOf(specOf({ labelModalities: ['pet'] }), SPACE, LABELS, MODALITIES)).toThrow(
+      'x: no training image of pet has a label for region',
+    );
+  });
+
+  it('scores once where seeds change nothing', () => {
+    expect(repetitionsOf(specOf({}), SPACE, LABELS, MODALITIES)[0]).toHaveLength(1);
+    expect(
+      repetitionsOf(specOf({ protocol: 'head' }, { labelsPerClass: 3 }), SPACE, LABELS, MODALITIES)[0],
+    ).toHaveLength(1);
   });
 });

@@ -1,6 +1,12 @@
-import type { EvaluationSpec, LabelSpace } from '@medformer/schema';
+import {
+  drawsLabels,
+  type EvaluationSpec,
+  type LabelSpace,
+  labelDrawOf,
+  MedformerError,
+} from '@medformer/schema';
 import { drawTaskLabelled, labelledDraw } from './draw-labelled.js';
-import { labelled, type TaskLabels } from './task-labels.js';
+import { labelled, type TaskLabels, takeLabels } from './task-labels.js';
 
 /** One scoring of an entry: a checkpoint, and the training images whose labels it may use. */
 export interface Repetition {
@@ -16,28 +22,39 @@ export interface Repetition {
  *
  * Labels are drawn by the key that supervised training uses, so that equal seeds mean equal images.
  * @param labels of the training split
+ * @param modalities of its images
+ * @throws MedformerError FAILED_PRECONDITION for an entry that there is no training image for
  */
 export function repetitionsOf(
-  { entries, seeds, task, labelsPerClass }: EvaluationSpec,
+  spec: EvaluationSpec,
   { classes }: LabelSpace,
   labels: TaskLabels,
+  modalities: readonly string[],
 ): Repetition[][] {
-  const everyLabel = Array.from({ length: labelled(labels) }, (_, image) => image);
-  const draws = new Map(
-    seeds.map((seed) => [
-      seed,
-      labelsPerClass === undefined
-        ? everyLabel
-        : drawTaskLabelled(labels, classes, labelsPerClass, labelledDraw(task, seed)),
-    ]),
-  );
-  return entries.map(({ protocol, checkpoints }) => {
-    const drawsLabels = labelsPerClass !== undefined && protocol !== 'head';
-    const repeated = drawsLabels || checkpoints.length > 1 ? seeds : seeds.slice(0, 1);
-    return repeated.map((seed, index) => ({
+  const { entries, seeds, task } = spec;
+  return entries.map((entry) => {
+    const { label, protocol, checkpoints, labelModalities } = entry;
+    const draw = labelDrawOf(spec, entry);
+    const images = Array.from({ length: labelled(labels) }, (_, image) => image).filter(
+      (image) => labelModalities?.includes(modalities[image]!) ?? true,
+    );
+    if (images.length === 0) {
+      throw new MedformerError(
+        'FAILED_PRECONDITION',
+        `${label}: no training image of ${labelModalities?.join(', ')} has a label for ${task}`,
+      );
+    }
+    const drawn = (seed: number) =>
+      protocol === 'head'
+        ? []
+        : drawTaskLabelled(takeLabels(labels, images), classes, draw, labelledDraw(task, seed)).map(
+            (at) => images[at]!,
+          );
+    const changes = (drawsLabels(draw) && protocol !== 'head') || checkpoints.length > 1;
+    return (changes ? seeds : seeds.slice(0, 1)).map((seed, index) => ({
       seed,
       checkpoint: checkpoints[index] ?? checkpoints[0]!,
-      labelled: protocol === 'head' ? [] : draws.get(seed)!,
+      labelled: drawn(seed),
     }));
   });
 }

@@ -15,6 +15,7 @@ export * from './records/health-spec.js';
 export * from './records/image-record.js';
 export * from './records/initial-spec.js';
 export * from './records/keep-spec.js';
+export * from './records/label-draw.js';
 export * from './records/load-report.js';
 export * from './records/model-config.js';
 export * from './records/monitor-spec.js';

@@ -68,12 +68,22 @@ async function evaluateIn(
   const space = labelSpaceOf(manifest, spec.task);
   const checkpoints = await loadEntryCheckpoints(store, spec, space);
   const leakage = await trainedLeakage(store, spec, checkpoints, signal);
-  const { dimensions, split } = spec;
+  const { dimensions, split, modalities } = spec;
   const bank = spec.trainDataset ? (await resolveDataset(store, spec.trainDataset)).manifest : manifest;
   const train = await loadLabelled(store, bank, space, { split: 'train', dimensions, signal });
-  const test = await loadLabelled(store, manifest, space, { split, dimensions, signal });
+  const test = await loadLabelled(store, manifest, space, {
+    split,
+    dimensions,
+    ...(modalities ? { modalities } : {}),
+    signal,
+  });
   if (bank !== manifest) checkTrainDataset(bank, space, train.records, test.records);
-  const repetitions = repetitionsOf(spec, space, train.labels);
+  const repetitions = repetitionsOf(
+    spec,
+    space,
+    train.labels,
+    train.records.map(({ modality }) => modality),
+  );
   const needed = neededFeatures(spec.entries, repetitions, checkpoints);
   const mapped = [...checkpoints].filter(([, { record }]) => !learnsLabels(record));
   const fits = repetitions.flat().length + mapped.length + spec.compare.length;

@@ -211,6 +211,34 @@ describe('Evaluate', () => {
     expect(report.rows[0]?.accuracy).toMatchObject({ std: 0, values: { length: 1 } });
   });
 
+  it('scores images of one modality by labels of another, and many shares of labels in one pass', async () => {
+    const entries = [
+      { ...entry('linear-probe'), label: 'own', labelModalities: ['mr'] },
+      { ...entry('linear-probe'), label: 'other', labelModalities: ['ct'] },
+      { ...entry('linear-probe'), label: '10 %', labelFraction: 0.1 },
+      { ...entry('linear-probe'), label: 'all', labelFraction: 1 },
+    ];
+    const { labelsPerClass: _, ...everyLabel } = wholeSpec();
+    const spec = { ...everyLabel, modalities: ['mr'], entries };
+
+    const { report } = await evaluate(spec);
+
+    expect(report.testImages).toBe(15);
+    expect(report.rows.map(({ accuracy }) => accuracy.values.length)).toEqual([1, 1, 2, 1]);
+    const all = report.rows[3]!.accuracy.mean;
+    expect(report.rows.map(({ accuracy }) => accuracy.mean <= all)).toEqual([true, true, true, true]);
+    expect(await refusal({ ...spec, modalities: ['pet'] })).toMatchObject({
+      code: status.FAILED_PRECONDITION,
+      details: expect.stringContaining('the test split has no 2D image of pet with a label for region'),
+    });
+    expect(
+      await refusal({ ...spec, entries: [{ ...entry('knn'), labelsPerClass: 1, labelFraction: 0.5 }] }),
+    ).toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      details: expect.stringContaining('expected one of labelsPerClass and labelFraction'),
+    });
+  });
+
   it('takes training images of probes from another data set, never of a subject that it scores', async () => {
     const trained = cohort().filter(({ split }) => split === 'train');
     const scored = cohort().filter(({ split }) => split === 'test');

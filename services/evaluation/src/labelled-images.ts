@@ -25,15 +25,16 @@ export async function loadLabelled(
   store: ObjectStore,
   manifest: DatasetManifest,
   space: LabelSpace,
-  { split, dimensions, signal }: { split: Split; dimensions: (2 | 3)[]; signal: AbortSignal },
+  wanted: { split: Split; dimensions: (2 | 3)[]; modalities?: readonly string[]; signal: AbortSignal },
 ): Promise<LabelledImages> {
-  const all = await loadImages(store, manifest, { split, dimensions, signal });
+  const all = await loadImages(store, manifest, wanted);
   const groups = all.flatMap((group) => keepRows(group, ({ labels }) => labels[space.task] !== undefined));
   const records = groups.flatMap((group) => group.records);
   if (records.length === 0) {
+    const { split, dimensions, modalities } = wanted;
     throw new MedformerError(
       'FAILED_PRECONDITION',
-      `dataset ${manifest.name}: the ${split} split has no ${dimensions.join('D or ')}D image with a label for ${space.task}`,
+      `dataset ${manifest.name}: the ${split} split has no ${dimensions.join('D or ')}D image${modalities ? ` of ${modalities.join(', ')}` : ''} with a label for ${space.task}`,
     );
   }
   return { groups, records, labels: taskLabelsOf(records, space) };

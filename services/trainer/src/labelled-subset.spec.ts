@@ -45,6 +45,15 @@ it('draws the same images whether or not unlabelled ones stand between them', ()
   expect(drawn(spread, (row) => (row - 1) / 2)).toEqual(drawn(labels, (row) => row));
 });
 
+it('draws a share of each class', () => {
+  const group = groupOf([1, 0, undefined, 1, 0, 0, 1, 0, 1]);
+  const [drawn] = labelledSubset([group], method({ labelFraction: 0.5 }), SPACE);
+
+  expect(
+    [0, 1].map((label) => drawn!.records.filter(({ labels }) => labels.finding === label).length),
+  ).toEqual([2, 2]);
+});
+
 it('says which class has too few labelled images', () => {
   expect(() => labelledSubset([groupOf([1, 1, 0])], method({ labelsPerClass: 2 }), SPACE)).toThrow(
     expect.objectContaining({

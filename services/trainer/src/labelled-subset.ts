@@ -1,9 +1,15 @@
 import { drawTaskLabelled, labelledDraw, taskLabelsOf } from '@medformer/evaluators';
-import type { ImageRecord, LabelledTaskSpec, LabelSpace } from '@medformer/schema';
+import {
+  drawsLabels,
+  type ImageRecord,
+  type LabelDraw,
+  type LabelledTaskSpec,
+  type LabelSpace,
+} from '@medformer/schema';
 import { type TrainingGroup, takeImages } from '@medformer/ssl';
 
 /** Which labels may be used: those of a task, or few of them. */
-type LabelledDraw = Pick<LabelledTaskSpec, 'task' | 'labelsPerClass' | 'labelSeed'>;
+type LabelledDraw = Pick<LabelledTaskSpec, 'task' | 'labelSeed'> & LabelDraw;
 
 /**
  * The groups reduced to the images that carry a label for the task, or to the few of them that the run may see. The
@@ -47,36 +53,29 @@ export function withOtherLabelsHidden(
  * Positions of the images whose label the run may see, per group. Fusions are never of the few: what they tell is the
  * labels of others.
  */
-function labelledPlaces(
-  groups: TrainingGroup[],
-  { task, labelsPerClass, labelSeed }: LabelledDraw,
-  space: LabelSpace,
-): number[][] {
+function labelledPlaces(groups: TrainingGroup[], method: LabelledDraw, space: LabelSpace): number[][] {
+  const { task, labelSeed } = method;
+  const few = drawsLabels(method);
   const labelled = groups.flatMap(({ records }, group) =>
     records.flatMap((record, position) =>
-      isLabelled(record, task, labelsPerClass) ? [{ group, position, record }] : [],
+      isLabelled(record, task, few) ? [{ group, position, record }] : [],
     ),
   );
-  const taken =
-    labelsPerClass === undefined
-      ? labelled
-      : drawTaskLabelled(
-          taskLabelsOf(
-            labelled.map(({ record }) => record),
-            space,
-          ),
-          space.classes,
-          labelsPerClass,
-          labelledDraw(task, labelSeed),
-        ).map((at) => labelled[at]!);
+  const taken = few
+    ? drawTaskLabelled(
+        taskLabelsOf(
+          labelled.map(({ record }) => record),
+          space,
+        ),
+        space.classes,
+        method,
+        labelledDraw(task, labelSeed),
+      ).map((at) => labelled[at]!)
+    : labelled;
   return groups.map((_, at) => taken.flatMap(({ group, position }) => (group === at ? [position] : [])));
 }
 
-function isLabelled(
-  { labels, mixtures, fusion }: ImageRecord,
-  task: string,
-  labelsPerClass: number | undefined,
-): boolean {
-  if (labelsPerClass !== undefined && fusion) return false;
+function isLabelled({ labels, mixtures, fusion }: ImageRecord, task: string, few: boolean): boolean {
+  if (few && fusion) return false;
   return labels[task] !== undefined || mixtures?.[task] !== undefined;
 }

@@ -64,6 +64,19 @@ describe('a run', () => {
     expect((await listCheckpoints(store, started.run)).map(({ step }) => step)).toEqual([4, 6]);
   });
 
+  it('of one modality sees its images and has a code for it alone; one that no image has is refused by name', async () => {
+    const spec = { steps: 1, seed: 7, modalities: ['mri'] };
+    const run = await start(spec);
+    const states = (await watch(run.run)).flatMap((event) => (event.$case === 'state' ? [event.value] : []));
+    const { record } = await loadCheckpoint(store, states.at(-1)!.checkpoint);
+    expect(record.codes.modalities).toEqual(['mri']);
+
+    await expect(start({ ...spec, modalities: ['mri', 'pet'] })).rejects.toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      details: expect.stringMatching(/modalities: no image of pet in .*; there are: ct, mri/),
+    });
+  });
+
   it('gives its record back', async () => {
     const { spec, run } = await get(first.started.run);
 

@@ -13,13 +13,23 @@ import type { MonitoredImages, TrainingGroup } from '@medformer/ssl';
 import { monitoredSpaceOf } from './label-space.js';
 import { labelledSubset, withOtherLabelsHidden } from './labelled-subset.js';
 
-/** The manifests of all data sets of a run, in the order of its spec. */
+/**
+ * The manifests of all data sets of a run, in the order of its spec.
+ * @throws MedformerError INVALID_ARGUMENT for a modality of the spec that none of them has
+ */
 export async function manifestsOf(
   store: ObjectStore,
-  { dataset, datasets = [] }: RunSpec,
+  { dataset, datasets = [], modalities = [] }: RunSpec,
 ): Promise<DatasetManifest[]> {
   const resolved = await Promise.all([dataset, ...datasets].map((address) => resolveDataset(store, address)));
-  return resolved.map(({ manifest }) => manifest);
+  const manifests = resolved.map(({ manifest }) => manifest);
+  const known = new Set(manifests.flatMap(({ census }) => Object.keys(census.modalities)));
+  const unknown = modalities.find((modality) => !known.has(modality));
+  if (unknown === undefined) return manifests;
+  throw new MedformerError(
+    'INVALID_ARGUMENT',
+    `modalities: no image of ${unknown} in ${manifests.map(({ name }) => name).join(', ')}; there are: ${[...known].sort().join(', ')}`,
+  );
 }
 
 /** Images of a split by shape, a data set after the other. */
@@ -27,12 +37,12 @@ export async function loadSplit(
   store: ObjectStore,
   manifests: readonly DatasetManifest[],
   split: Split,
-  { dimensions }: RunSpec,
+  { dimensions, modalities }: RunSpec,
   signal: AbortSignal,
 ): Promise<TrainingGroup[]> {
   const groups: TrainingGroup[] = [];
   for (const manifest of manifests)
-    groups.push(...(await loadImages(store, manifest, { split, dimensions, signal })));
+    groups.push(...(await loadImages(store, manifest, { split, dimensions, modalities, signal })));
   return groups;
 }
 
@@ -87,13 +97,14 @@ export function trainedShapes(
 
 /** The keys that get a code of their own. One that is always withheld would never be trained: it does not exist. */
 export function codeKeysOf(
-  { codeDropout }: RunSpec,
+  { codeDropout, modalities }: Pick<RunSpec, 'codeDropout' | 'modalities'>,
   manifests: readonly DatasetManifest[],
 ): Pick<CodeKeys, 'modalities' | 'bodyParts'> {
   const keys = (of: 'modalities' | 'bodyParts') =>
     [...new Set(manifests.flatMap(({ census }) => Object.keys(census[of])))].sort();
+  const takesPart = (modality: string) => modalities?.includes(modality) ?? true;
   return {
-    modalities: codeDropout.modality < 1 ? keys('modalities') : [],
+    modalities: codeDropout.modality < 1 ? keys('modalities').filter(takesPart) : [],
     bodyParts: codeDropout.bodyPart < 1 ? keys('bodyParts') : [],
   };
 }

@@ -1,3 +1,4 @@
+import { drawsLabels, labelDrawText } from '@medformer/schema';
 import { summariseFindings } from '../findings.js';
 import { type Html, html } from '../html.js';
 import { chanceAccuracy, percent, plural } from '../numbers.js';
@@ -18,10 +19,7 @@ export function header({ report, dataset, checkpoints }: ReportInput): Html {
       spec.split === 'val' ? 'Validation split' : 'Test split',
       `${plural(report.testImages, 'image')} of ${plural(report.testSubjects, 'subject')}`,
     ],
-    [
-      'Training labels',
-      spec.labelsPerClass === undefined ? 'all' : `${spec.labelsPerClass} per class, drawn by seed`,
-    ],
+    ['Training labels', drawsLabels(spec) ? `${labelDrawText(spec)}, drawn by seed` : 'all'],
     ['Seeds', spec.seeds.join(', ')],
   ];
   return html`<header>

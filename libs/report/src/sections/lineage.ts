@@ -1,4 +1,4 @@
-import type { CheckpointRecord } from '@medformer/schema';
+import { type CheckpointRecord, drawsLabels, labelDrawText } from '@medformer/schema';
 import { type Html, html } from '../html.js';
 import { plural } from '../numbers.js';
 import type { ReportInput } from '../report-input.js';
@@ -28,8 +28,8 @@ function checkpointRows(checkpoint: string, label: string, record: CheckpointRec
   }
   const { spec, model } = record;
   const labels =
-    spec.method.name === 'supervised' && spec.method.labelsPerClass !== undefined
-      ? `, ${spec.method.labelsPerClass} labels per class (label seed ${spec.method.labelSeed})`
+    spec.method.name === 'supervised' && drawsLabels(spec.method)
+      ? `, ${labelDrawText(spec.method)} (label seed ${spec.method.labelSeed})`
       : '';
   return html`<tr><th scope="row">Checkpoint</th><td>${label}: step ${record.step} of ${spec.steps}; width ${model.width}, ${model.depth} blocks, ${model.latents} latents</td><td>${address(checkpoint)}</td><td>${record.codeVersion}</td></tr>
     <tr><th scope="row">Run</th><td>${label}: ${spec.method.name}${labels}, batch ${spec.batchSize}, seed ${spec.seed}</td><td>${address(record.run)}</td><td>${spec.codeVersion}</td></tr>`;

@@ -5,6 +5,7 @@ import { RunFusion } from './fusion-spec.js';
 import { HealthSpec } from './health-spec.js';
 import { InitialSpec } from './initial-spec.js';
 import { KeepSpec } from './keep-spec.js';
+import { LABEL_DRAW, oneLabelDraw } from './label-draw.js';
 import { MODEL_PRESETS, ModelConfig } from './model-config.js';
 import { EarlyStopSpec, MonitorSpec, onlineMetric } from './monitor-spec.js';
 import { OptimiserSpec } from './optimiser-spec.js';
@@ -24,8 +25,8 @@ const Ordinal = OrdinalLink.default('softmax');
 /** Which labels a run learns from, and how its head tells them. */
 const LabelledTask = {
   task: Slug,
-  /** Train on this many labelled images per class, drawn by `labelSeed`; all when absent. */
-  labelsPerClass: z.number().int().min(1).optional(),
+  /** Trains on these, drawn by `labelSeed`. */
+  ...LABEL_DRAW,
   labelSeed: z.number().int().default(0),
   ordinal: Ordinal,
 };
@@ -94,8 +95,8 @@ export const MethodSpec = z.discriminatedUnion('name', [
   z.object({
     name: z.literal('consistency'),
     task: Slug,
-    /** This many images per class show their label, drawn by `labelSeed`; all that have one when absent. */
-    labelsPerClass: z.number().int().min(1).optional(),
+    /** These show their label, drawn by `labelSeed`. */
+    ...LABEL_DRAW,
     labelSeed: z.number().int().default(0),
     labelSmoothing: z.number().min(0).max(0.9).default(0),
     /** Share of a batch that is labelled images. */
@@ -169,6 +170,8 @@ export const RunSpec = z
       .array(z.union([z.literal(2), z.literal(3)]))
       .min(1)
       .default([2, 3]),
+    /** Images of these modalities only take part; all when absent. */
+    modalities: z.array(Slug).min(1).optional(),
     optimiser: OptimiserSpec.prefault({}),
     /** Put over the method's own view policies, e.g. `{ cropScale: [0.3, 1] }`. */
     views: ViewPolicy.partial().strict().prefault({}),
@@ -237,6 +240,10 @@ export const RunSpec = z
       error: 'expected checkpointEvery: a multiple of monitor.every, so that every checkpoint has its score',
     },
   )
+  .refine(({ method }) => labelledTasks(method).every(oneLabelDraw.holds), {
+    path: ['method', 'labelFraction'],
+    error: oneLabelDraw.error,
+  })
   .refine(({ dataset, datasets = [] }) => new Set([dataset, ...datasets]).size === datasets.length + 1, {
     path: ['datasets'],
     error: 'expected every data set once, and not the one of dataset',

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { TaskKind } from './dataset-manifest.js';
 import { BootstrapSpec, ClassScores, EvaluationMetric, Interval, PairedTest } from './evaluation-metric.js';
+import { LABEL_DRAW, type LabelDraw, oneLabelDraw } from './label-draw.js';
 import { ContentHash, Slug } from './primitives.js';
 
 export const Protocol = z.enum(['linear-probe', 'knn', 'head']);
@@ -19,11 +20,10 @@ export const EvaluationSpec = z
     task: Slug,
     /** The images that are scored; `val` picks a model, so that `test` judges it once. */
     split: z.enum(['val', 'test']).default('test'),
-    /**
-     * Labelled training images per class that linear probe and kNN may use, drawn by seed; all when absent. Of a
-     * multi-label task so many positives of each label, and images without any.
-     */
-    labelsPerClass: z.number().int().min(1).optional(),
+    /** Images of these modalities only are scored; all when absent. */
+    modalities: z.array(Slug).min(1).optional(),
+    /** What linear probe and kNN may use of the training images; an entry may say otherwise. */
+    ...LABEL_DRAW,
     seeds: z.array(z.number().int()).min(1).default([0, 1, 2]),
     dimensions: z
       .array(z.union([z.literal(2), z.literal(3)]))
@@ -31,13 +31,18 @@ export const EvaluationSpec = z
       .default([2]),
     entries: z
       .array(
-        z.object({
-          /** The row's name in the table, e.g. `SimCLR`. */
-          label: z.string().min(1),
-          protocol: Protocol,
-          /** One checkpoint, or one per seed (a supervised run per seed). */
-          checkpoints: z.array(ContentHash).min(1),
-        }),
+        z
+          .object({
+            /** The row's name in the table, e.g. `SimCLR`. */
+            label: z.string().min(1),
+            protocol: Protocol,
+            /** One checkpoint, or one per seed (a supervised run per seed). */
+            checkpoints: z.array(ContentHash).min(1),
+            ...LABEL_DRAW,
+            /** Linear probe and kNN learn from training images of these modalities only; of all when absent. */
+            labelModalities: z.array(Slug).min(1).optional(),
+          })
+          .refine(oneLabelDraw.holds, { path: ['labelFraction'], error: oneLabelDraw.error }),
       )
       .min(1),
     /** Confidence intervals of every metric; none when absent. */
@@ -45,12 +50,20 @@ export const EvaluationSpec = z
     /** Pairs of entries, by position, that are tested against each other on the same images. */
     compare: z.array(z.tuple([z.number().int().min(0), z.number().int().min(0)])).default([]),
   })
+  .refine(oneLabelDraw.holds, { path: ['labelFraction'], error: oneLabelDraw.error })
   .refine(
     ({ entries, compare }) =>
       compare.every((pair) => pair[0] !== pair[1] && pair.every((at) => at < entries.length)),
     { path: ['compare'], error: 'expected pairs of two positions among entries, from 0' },
   );
 export type EvaluationSpec = z.infer<typeof EvaluationSpec>;
+
+/** What an entry's linear probe or kNN may use: what it says itself, else what the evaluation says. */
+export function labelDrawOf(spec: LabelDraw, entry: LabelDraw): LabelDraw {
+  const says = ({ labelsPerClass, labelFraction }: LabelDraw) => labelsPerClass ?? labelFraction;
+  const { labelsPerClass, labelFraction } = says(entry) === undefined ? spec : entry;
+  return { labelsPerClass, labelFraction };
+}
 
 /** A metric over seeds; `std` is the sample standard deviation (n - 1), 0 for one seed. */
 export const MetricSummary = z.object({ mean: z.number(), std: z.number(), values: z.array(z.number()) });
