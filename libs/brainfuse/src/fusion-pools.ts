@@ -1,5 +1,6 @@
 import { type FusionSpec, MedformerError, type Rng } from '@medformer/schema';
 import type { FusionSource } from './fusion-source.js';
+import { grouped } from './grouped.js';
 
 /** Images that may be fused with each other, by patient. */
 export interface FusionPool {
@@ -61,11 +62,7 @@ function poolKey({ record }: FusionSource, { split, across, match }: FusionSpec)
 }
 
 function poolOf(members: readonly FusionSource[]): FusionPool {
-  const bySubject = new Map<string, FusionSource[]>();
-  for (const image of [...members].sort((a, b) => (a.record.id < b.record.id ? -1 : 1))) {
-    const own = bySubject.get(image.record.subject);
-    if (own) own.push(image);
-    else bySubject.set(image.record.subject, [image]);
-  }
+  const ordered = [...members].sort((a, b) => (a.record.id < b.record.id ? -1 : 1));
+  const bySubject = grouped(ordered, ({ record }) => record.subject);
   return { images: members.length, patients: [...bySubject.values()] };
 }

@@ -10,10 +10,6 @@ export {
   type GeneratorState,
   trainGenerator,
 } from './generator/train-generator.js';
-export { diversity } from './quality/diversity.js';
-export { frechetDistance } from './quality/frechet-distance.js';
-export { histogramDistance } from './quality/histogram-distance.js';
-export { type Memorisation, memorisation, type NearestScan, type RealScan } from './quality/memorisation.js';
-export { regionDrift, regionMeans } from './quality/region-means.js';
+export { type FusionsToMeasure, measureFusions } from './quality/measure-fusions.js';
 export { type SeamEnergy, seamEnergy } from './quality/seam-energy.js';
 export { drawFusion, type FusionDraw, type RawFusion, rawFuse } from './raw-fuse.js';

@@ -1,17 +1,7 @@
-import { getRecord, type ObjectStore, putRecord } from '@medformer/object-store';
-import {
-  ContentHash,
-  canonicalJson,
-  contentAddress,
-  DataReport,
-  type DataReportSpec,
-  parseRecord,
-} from '@medformer/schema';
-import { z } from 'zod';
+import { findIndexed, getRecord, type ObjectStore, putIndexed } from '@medformer/object-store';
+import { ContentHash, DataReport, type DataReportSpec, parseRecord } from '@medformer/schema';
 
 const INDEX = 'data-report-index/';
-
-const IndexEntry = z.object({ report: ContentHash });
 
 export interface StoredDataReport {
   /** Content address of the record. */
@@ -21,10 +11,8 @@ export interface StoredDataReport {
 
 /** Stores the report, then the index entry by which it is found again. */
 export async function putDataReport(store: ObjectStore, report: DataReport): Promise<StoredDataReport> {
-  const hash = await putRecord(store, report);
-  const entry = Buffer.from(canonicalJson({ report: hash } satisfies z.input<typeof IndexEntry>));
-  await store.put(indexKey(report.spec, report.codeVersion), entry, { contentType: 'application/json' });
-  return { hash, report };
+  const { spec, codeVersion } = report;
+  return { hash: await putIndexed(store, INDEX, { spec, codeVersion }, report), report };
 }
 
 /** The report that this code has already made of an equal specification. */
@@ -33,10 +21,8 @@ export async function findDataReport(
   spec: DataReportSpec,
   codeVersion: string,
 ): Promise<StoredDataReport | undefined> {
-  const key = indexKey(spec, codeVersion);
-  if (!(await store.head(key))) return undefined;
-  const entry = JSON.parse((await store.get(key)).toString('utf8'));
-  return getDataReport(store, parseRecord(IndexEntry, entry, key).report);
+  const hash = await findIndexed(store, INDEX, { spec, codeVersion });
+  return hash === undefined ? undefined : getDataReport(store, hash);
 }
 
 /** @throws MedformerError NOT_FOUND, DATA_LOSS; INVALID_ARGUMENT for what is no address or another record. */
@@ -44,6 +30,3 @@ export async function getDataReport(store: ObjectStore, hash: string): Promise<S
   parseRecord(ContentHash, hash, 'data report');
   return { hash, report: await getRecord(store, DataReport, hash, 'data report') };
 }
-
-const indexKey = (spec: DataReportSpec, codeVersion: string) =>
-  `${INDEX}${contentAddress({ spec, codeVersion })}.json`;

@@ -2,6 +2,12 @@ export { findIngested, listDatasets, manifestKey, resolveDataset, type StoredDat
 export { findDataReport, getDataReport, putDataReport, type StoredDataReport } from './data-report-store.js';
 export type { DatasetDescription, DatasetImage, Pixels } from './dataset-image.js';
 export { type DescribeOptions, describeDatasets } from './describe-datasets.js';
+export {
+  findFusionQuality,
+  getFusionQuality,
+  putFusionQuality,
+  type StoredFusionQuality,
+} from './fusion-quality-store.js';
 export { findLeakage, judgeLeakage, knownLeakage } from './leakage.js';
 export { type ImageGroup, type LoadedImages, type LoadOptions, loadImages } from './load-images.js';
 export { decodeShard, type ShardImage } from './shard.js';

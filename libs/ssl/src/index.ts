@@ -1,5 +1,6 @@
 export { type HostBatch, makeBatches } from './batch.js';
 export { BatchPlan } from './batch-plan.js';
+export { embedImages } from './embed-images.js';
 export { batchesOf, batchTensors } from './health/batch-tensors.js';
 export type { ExaminedStep } from './health/examine-step.js';
 export { replayStep, type StepToReplay } from './health/replay-step.js';

@@ -1,19 +1,20 @@
 /**
- * 1-Wasserstein distance between two sets of grey values: the area between their cumulative distributions, in grey values.
- * Two sets of equal size: the mean distance of the values of equal rank.
+ * 1-Wasserstein distance between the grey values that two histograms count: the area between their cumulative
+ * distributions, as a share of the grey range.
  *
- * @param a and b are not empty, of any order and size; not changed
+ * @param a and b count values per level, the levels evenly spaced from 0 to 1, as many in both; neither is empty
  */
-export function histogramDistance(a: Float32Array, b: Float32Array): number {
-  const [x, y] = [a.slice().sort(), b.slice().sort()];
-  let [i, j, area] = [0, 0, 0];
-  let value = Math.min(x[0]!, y[0]!);
-  while (i < x.length || j < y.length) {
-    const next = Math.min(x[i] ?? Number.POSITIVE_INFINITY, y[j] ?? Number.POSITIVE_INFINITY);
-    area += (next - value) * Math.abs(i / x.length - j / y.length);
-    value = next;
-    while (x[i] === value) i += 1;
-    while (y[j] === value) j += 1;
+export function histogramDistance(a: Float64Array, b: Float64Array): number {
+  const [all, others] = [sumOf(a), sumOf(b)];
+  let [mine, theirs, area] = [0, 0, 0];
+  for (let level = 0; level + 1 < a.length; level += 1) {
+    mine += a[level]! / all;
+    theirs += b[level]! / others;
+    area += Math.abs(mine - theirs);
   }
-  return area;
+  return area / (a.length - 1);
+}
+
+function sumOf(counts: Float64Array): number {
+  return counts.reduce((sum, count) => sum + count, 0);
 }

@@ -20,18 +20,28 @@ export function regionMeans(values: Float32Array, weights: Float32Array, channel
 }
 
 /**
- * How far regions' means moved, each as a share of the mean grey value of the whole fusion before; the mean over regions
- * that are there. A region of air has no grey value that a share of its own could be of.
+ * How far each region's mean moved, as a share of the mean grey value of the whole fusion before; of the regions that are
+ * there. A region of air has no grey value that a share of its own could be of.
  */
+export function regionDrifts(
+  before: Float32Array,
+  after: Float32Array,
+  weights: Float32Array,
+  channels: number,
+): number[] {
+  const overall = before.reduce((sum, value) => sum + value, 0) / before.length;
+  const [old, fresh] = [before, after].map((values) => regionMeans(values, weights, channels));
+  const moved = old!.flatMap((mean, at) => (Number.isNaN(mean) ? [] : [Math.abs(fresh![at]! - mean)]));
+  return moved.map((by) => (by === 0 ? 0 : by / overall));
+}
+
+/** Mean of `regionDrifts`. */
 export function regionDrift(
   before: Float32Array,
   after: Float32Array,
   weights: Float32Array,
   channels: number,
 ): number {
-  const overall = before.reduce((sum, value) => sum + value, 0) / before.length;
-  const [old, fresh] = [before, after].map((values) => regionMeans(values, weights, channels));
-  const moved = old!.flatMap((mean, at) => (Number.isNaN(mean) ? [] : [Math.abs(fresh![at]! - mean)]));
-  if (overall === 0) return moved.every((by) => by === 0) ? 0 : Number.POSITIVE_INFINITY;
-  return moved.reduce((sum, by) => sum + by, 0) / moved.length / overall;
+  const drifts = regionDrifts(before, after, weights, channels);
+  return drifts.reduce((sum, drift) => sum + drift, 0) / drifts.length;
 }
