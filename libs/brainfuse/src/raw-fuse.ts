@@ -1,5 +1,5 @@
 import type { FusionSpec, Rng } from '@medformer/schema';
-import { applyAffine } from './align/affine.js';
+import { type Affine, applyAffine } from './align/affine.js';
 import { register } from './align/register.js';
 import { type FusionSource, spatialOf } from './fusion-source.js';
 import { addWeighted, allValues, copyValues, type GreyValues, greyValues, whiteOf } from './grey-values.js';
@@ -84,7 +84,7 @@ function alignedSources(spec: FusionSpec, sources: readonly FusionSource[], anch
       spec.harmonise === 'histogram'
         ? greyValues(source, greyQuantiles(source), greyQuantiles(own))
         : greyValues(source);
-    return alignTo(spec, onGrid(values, source, own), target, own);
+    return alignTo(spec, onGrid(values, source, own), source, target, own);
   });
 }
 
@@ -102,18 +102,35 @@ function greyQuantiles({ pixels }: FusionSource): Float32Array {
 
 /** Moved onto the anchor's anatomy if the spec asks for it; where the source does not reach, the anchor's own values. */
 function alignTo(
-  { align }: FusionSpec,
+  { align, harmonise }: FusionSpec,
   values: GreyValues,
+  source: FusionSource,
   target: GreyValues,
-  { record: { shape, spacingMm } }: FusionSource,
+  anchor: FusionSource,
 ): GreyValues {
   if (align === 'none') return values;
+  const { shape, spacingMm } = anchor.record;
   const spatial = spatialOf(shape);
   const channels = shape.at(-1)!;
   const grid = { spatial, spacing: spacingMm ?? spatial.map(() => 1) };
   const [fixed, moving] = [allValues(target), allValues(values)];
-  const affine = register(firstChannel(fixed, channels), firstChannel(moving, channels), grid, align);
+  const affine = mapOf(source, anchor, `${align} ${harmonise}`, () =>
+    register(firstChannel(fixed, channels), firstChannel(moving, channels), grid, align),
+  );
   return { pixels: applyAffine(moving, grid, channels, affine, fixed) };
+}
+
+const mapsOf = new WeakMap<FusionSource['pixels'], WeakMap<FusionSource['pixels'], Map<string, Affine>>>();
+
+/** The map that lays a source on an anchor: a dozen numbers, kept as long as both images are. */
+function mapOf(source: FusionSource, anchor: FusionSource, how: string, find: () => Affine): Affine {
+  const ofAnchor = mapsOf.get(anchor.pixels) ?? new WeakMap<FusionSource['pixels'], Map<string, Affine>>();
+  mapsOf.set(anchor.pixels, ofAnchor);
+  const maps = ofAnchor.get(source.pixels) ?? new Map<string, Affine>();
+  ofAnchor.set(source.pixels, maps);
+  const known = maps.get(how) ?? find();
+  maps.set(how, known);
+  return known;
 }
 
 /** [voxels] of [voxels, channels]. */

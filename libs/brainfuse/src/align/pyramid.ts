@@ -3,6 +3,8 @@ import type { Grid } from './sample-grid.js';
 export interface Level extends Grid {
   fixed: Float32Array;
   moving: Float32Array;
+  /** Of the fixed image's grey values. */
+  variance: number;
 }
 
 /** The coarsest level has this many voxels along its longest edge, about. */
@@ -10,20 +12,25 @@ const COARSEST = 8;
 
 /** Both images at half, a quarter, ... of their size, coarsest first; the given ones are last. */
 export function pyramid(fixed: Float32Array, moving: Float32Array, grid: Grid): Level[] {
-  const levels: Level[] = [
-    { fixed: smooth(fixed, grid.spatial), moving: smooth(moving, grid.spatial), ...grid },
-  ];
+  const levels: Level[] = [levelOf(fixed, moving, grid)];
   while (Math.max(...levels[0]!.spatial) >= 2 * COARSEST) {
     const { fixed: a, moving: b, spatial, spacing } = levels[0]!;
     const halved = spatial.map((edge) => (edge >= 4 ? Math.floor(edge / 2) : edge));
-    levels.unshift({
-      fixed: smooth(shrink(a, spatial, halved), halved),
-      moving: smooth(shrink(b, spatial, halved), halved),
-      spatial: halved,
-      spacing: spacing.map((distance, axis) => (distance * spatial[axis]!) / halved[axis]!),
-    });
+    levels.unshift(
+      levelOf(shrink(a, spatial, halved), shrink(b, spatial, halved), {
+        spatial: halved,
+        spacing: spacing.map((distance, axis) => (distance * spatial[axis]!) / halved[axis]!),
+      }),
+    );
   }
   return levels;
+}
+
+function levelOf(fixed: Float32Array, moving: Float32Array, { spatial, spacing }: Grid): Level {
+  const smoothed = smooth(fixed, spatial);
+  const mean = smoothed.reduce((sum, value) => sum + value, 0) / smoothed.length;
+  const variance = smoothed.reduce((sum, value) => sum + (value - mean) ** 2, 0) / smoothed.length;
+  return { fixed: smoothed, moving: smooth(moving, spatial), variance, spatial, spacing };
 }
 
 /** Each axis by [1 2 1] / 4, borders repeated. */

@@ -1,15 +1,16 @@
 import { Matrix, solve } from 'ml-matrix';
 import { type Affine, forEachVoxel, identityAffine, inVoxels, transform } from './affine.js';
+import { normalEquations } from './normal-equations.js';
 import { type Level, pyramid } from './pyramid.js';
 import { type Grid, Sampler } from './sample-grid.js';
 
 /** Grey values that differ by more than this share of the image's deviation are another tissue, not another place. */
 const ROBUST_SCALE = 0.75;
 /** More voxels than this say no more about a dozen numbers. */
-const MOST_SAMPLES = 20_000;
-const MOST_STEPS = 20;
+const MOST_SAMPLES = 4000;
+const MOST_STEPS = 10;
 /** A step smaller than this share of a voxel, at the border, is none. */
-const SMALLEST_STEP = 0.01;
+const SMALLEST_STEP = 0.03;
 /**
  * What two patients differ by, as standard deviations of a Gaussian prior: shifts as a share of half the longest edge, and
  * the entries of the matrix. Without it heads of other contrast are squeezed and turned until their rims cover each other.
@@ -44,8 +45,7 @@ export function register(
   for (const level of pyramid(foreground(fixed), foreground(moving), grid))
     affine = refine(level, affine, model, Number.POSITIVE_INFINITY);
   const levels = pyramid(fixed, moving, grid);
-  for (const level of levels)
-    affine = refine(level, affine, model, ROBUST_SCALE * Math.sqrt(varianceOf(level.fixed)));
+  for (const level of levels) affine = refine(level, affine, model, ROBUST_SCALE * Math.sqrt(level.variance));
   const finest = levels.at(-1)!;
   const kept = isPlausible(affine, axes) && costOf(finest, affine) < costOf(finest, identity);
   return kept ? affine : identity;
@@ -85,63 +85,33 @@ function refine(level: Level, start: Affine, model: 'rigid' | 'affine', scale: n
   return affine;
 }
 
-/**
- * Mean cost of the differences and its normal equations for small changes of the map, in units of length of the grid. The
- * cost of a difference d is d^2 / (1 + (d / scale)^2) (Geman and McClure 1987): beyond the scale it hardly grows, so that a
- * lesion which one patient has does not move the other's head.
- */
+/** The cost of a map with its prior, and the normal equations for small changes of it. */
 function equations(level: Level, affine: Affine, model: 'rigid' | 'affine', scale: number) {
-  const { spatial, spacing, fixed, moving } = level;
-  const axes = spatial.length;
-  const basis = changes(axes, model);
-  const jacobian = new Float64Array(basis.length);
-  const hessian = new Float64Array(basis.length ** 2);
-  const gradient = new Float64Array(basis.length);
-  const { matrix, offset } = inVoxels(affine, level);
-  const sampler = new Sampler(moving, spatial);
-  const place = new Float64Array(axes);
-  const slope = new Float64Array(axes);
-  /** Of the moving image, from its middle, in units of length: changes turn and stretch about the middle. */
-  const from = new Float64Array(axes);
-  let cost = 0;
-  let samples = 0;
-  forEachVoxel(spatial, strideOf(spatial), (voxel, at) => {
-    transform(matrix, offset, at, place);
-    const difference = sampler.at(place) - fixed[voxel]!;
-    for (let axis = 0; axis < axes; axis += 1) {
-      from[axis] = (place[axis]! - (spatial[axis]! - 1) / 2) * spacing[axis]!;
-      slope[axis] = sampler.gradient[axis]! / spacing[axis]!;
-    }
-    basis.forEach(({ rows, columns, signs }, k) => {
-      let sum = 0;
-      for (let part = 0; part < rows.length; part += 1) {
-        const column = columns[part]!;
-        sum += signs[part]! * slope[rows[part]!]! * (column < 0 ? 1 : from[column]!);
-      }
-      jacobian[k] = sum;
-    });
-    const excess = 1 + (difference / scale) ** 2;
-    const weight = 1 / excess ** 2;
-    cost += difference ** 2 / excess;
-    samples += 1;
-    for (let a = 0; a < basis.length; a += 1) {
-      const weighted = weight * jacobian[a]!;
-      gradient[a]! += weighted * difference;
-      for (let b = 0; b < basis.length; b += 1) hessian[a * basis.length + b]! += weighted * jacobian[b]!;
-    }
-  });
-  const normal = {
-    cost: cost / samples,
-    hessian: Matrix.from1DArray(basis.length, basis.length, hessian).div(samples),
-    gradient: Array.from(gradient, (value) => value / samples),
-  };
-  const weight = PRIOR_WEIGHT * varianceOf(fixed);
+  const all = normalEquations(level, affine, scale, strideOf(level.spatial));
+  const chosen = projection(level.spatial.length, model);
+  const hessian = chosen.transpose().mmul(all.hessian).mmul(chosen);
+  const gradient = chosen.transpose().mmul(Matrix.columnVector(all.gradient)).to1DArray();
+  let { cost } = all;
+  const weight = PRIOR_WEIGHT * level.variance;
   deviations(affine, level, model).forEach(({ value, deviation }, at) => {
-    normal.cost += weight * (value / deviation) ** 2;
-    normal.gradient[at]! += (weight * value) / deviation ** 2;
-    normal.hessian.set(at, at, normal.hessian.get(at, at) + weight / deviation ** 2);
+    cost += weight * (value / deviation) ** 2;
+    gradient[at]! += (weight * value) / deviation ** 2;
+    hessian.set(at, at, hessian.get(at, at) + weight / deviation ** 2);
   });
-  return normal;
+  return { cost, hessian, gradient };
+}
+
+/** [shifts and entries of the matrix, changes of the model]: what each change is made of. */
+function projection(axes: number, model: 'rigid' | 'affine'): Matrix {
+  const found = changes(axes, model);
+  const chosen = Matrix.zeros(axes + axes * axes, found.length);
+  found.forEach(({ rows, columns, signs }, change) => {
+    rows.forEach((row, part) => {
+      const column = columns[part]!;
+      chosen.set(column < 0 ? row : axes + row * axes + column, change, signs[part]!);
+    });
+  });
+  return chosen;
 }
 
 /** How far the map is from the identity along each change, and how far maps usually are. */
@@ -156,11 +126,6 @@ function deviations({ matrix, offset }: Affine, { spatial, spacing }: Level, mod
     });
     return { value: parts.reduce((sum, part) => sum + part, 0) / parts.length, deviation: PRIOR_MATRIX };
   });
-}
-
-function varianceOf(values: Float32Array): number {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  return values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
 }
 
 /** A change of the map: sum over its parts of sign * (row of the place) by (column of the place, or 1 for -1). */

@@ -4,71 +4,75 @@ export interface Grid {
   spacing: readonly number[];
 }
 
-/** Corners of a cell: 4 in a plane, 8 in space. */
-const CORNERS = { 2: 4, 3: 8 } as const;
-
 /**
  * Linear interpolation of a single-channel image and its gradient, per voxel, at fractional voxel places; beyond the
  * border the nearest value goes on, with gradient 0 across it.
  */
 export class Sampler {
-  readonly axes: 2 | 3;
   /** Of the last sample, per voxel along each axis. */
   readonly gradient: Float64Array;
-  private readonly strides: number[];
-  private readonly low: Int32Array;
-  private readonly share: Float64Array;
-  private readonly inside: Uint8Array;
+  private readonly depth: number;
+  private readonly height: number;
+  private readonly width: number;
 
   constructor(
     private readonly values: Float32Array,
-    private readonly spatial: readonly number[],
+    spatial: readonly number[],
   ) {
-    this.axes = spatial.length as 2 | 3;
-    this.gradient = new Float64Array(this.axes);
-    this.low = new Int32Array(this.axes);
-    this.share = new Float64Array(this.axes);
-    this.inside = new Uint8Array(this.axes);
-    this.strides = spatial.map((_, axis) =>
-      spatial.slice(axis + 1).reduce((product, edge) => product * edge, 1),
-    );
+    this.gradient = new Float64Array(spatial.length);
+    this.depth = spatial.length === 3 ? spatial[0]! : 1;
+    this.height = spatial.at(-2)!;
+    this.width = spatial.at(-1)!;
   }
 
   /** The value at this place in voxels; `gradient` holds its derivative afterwards. */
   at(place: Float64Array): number {
-    for (let axis = 0; axis < this.axes; axis += 1) {
-      const last = this.spatial[axis]! - 1;
-      const here = Math.min(last, Math.max(0, place[axis]!));
-      const low = Math.min(Math.max(0, last - 1), Math.floor(here));
-      this.low[axis] = low;
-      this.share[axis] = here - low;
-      this.inside[axis] = Number(place[axis]! >= 0 && place[axis]! <= last && last > 0);
-    }
-    this.gradient.fill(0);
-    let value = 0;
-    for (let corner = 0; corner < CORNERS[this.axes]; corner += 1) value += this.corner(corner);
-    return value;
+    return place.length === 3 ? this.inVolume(place) : this.inPlane(place[0]!, place[1]!, 0);
   }
 
-  private corner(corner: number): number {
-    let index = 0;
-    let weight = 1;
-    for (let axis = 0; axis < this.axes; axis += 1) {
-      const high = (corner >> axis) & 1;
-      const step = high && this.low[axis]! < this.spatial[axis]! - 1 ? 1 : 0;
-      index += (this.low[axis]! + step) * this.strides[axis]!;
-      weight *= high ? this.share[axis]! : 1 - this.share[axis]!;
-    }
-    const value = this.values[index]!;
-    for (let axis = 0; axis < this.axes; axis += 1) {
-      if (!this.inside[axis]) continue;
-      let slope = (corner >> axis) & 1 ? 1 : -1;
-      for (let other = 0; other < this.axes; other += 1) {
-        if (other === axis) continue;
-        slope *= (corner >> other) & 1 ? this.share[other]! : 1 - this.share[other]!;
-      }
-      this.gradient[axis]! += slope * value;
-    }
-    return weight * value;
+  private inVolume(place: Float64Array): number {
+    const last = this.depth - 1;
+    const z = clamped(place[0]!, last);
+    const front = Math.min(Math.max(0, last - 1), Math.floor(z));
+    const share = z - front;
+    const near = this.inPlane(place[1]!, place[2]!, front);
+    const [down, right] = [this.gradient[1]!, this.gradient[2]!];
+    const far = this.inPlane(place[1]!, place[2]!, Math.min(last, front + 1));
+    this.gradient[0] = isWithin(place[0]!, last) ? far - near : 0;
+    this.gradient[1] = down + share * (this.gradient[1]! - down);
+    this.gradient[2] = right + share * (this.gradient[2]! - right);
+    return near + share * (far - near);
   }
+
+  /** In one plane; its derivatives go to the last two of the gradient. */
+  private inPlane(row: number, column: number, plane: number): number {
+    const [bottom, edge] = [this.height - 1, this.width - 1];
+    const [y, x] = [clamped(row, bottom), clamped(column, edge)];
+    const top = Math.min(Math.max(0, bottom - 1), Math.floor(y));
+    const left = Math.min(Math.max(0, edge - 1), Math.floor(x));
+    const [down, right] = [y - top, x - left];
+    const at = (plane * this.height + top) * this.width + left;
+    const below = bottom > 0 ? this.width : 0;
+    const beside = edge > 0 ? 1 : 0;
+    const upperLeft = this.values[at]!;
+    const upperRight = this.values[at + beside]!;
+    const lowerLeft = this.values[at + below]!;
+    const lowerRight = this.values[at + below + beside]!;
+    const upper = upperLeft + right * (upperRight - upperLeft);
+    const lower = lowerLeft + right * (lowerRight - lowerLeft);
+    const axes = this.gradient.length;
+    this.gradient[axes - 2] = isWithin(row, bottom) ? lower - upper : 0;
+    this.gradient[axes - 1] = isWithin(column, edge)
+      ? (1 - down) * (upperRight - upperLeft) + down * (lowerRight - lowerLeft)
+      : 0;
+    return upper + down * (lower - upper);
+  }
+}
+
+function clamped(place: number, last: number): number {
+  return place < 0 ? 0 : Math.min(place, last);
+}
+
+function isWithin(place: number, last: number): boolean {
+  return place >= 0 && place <= last && last > 0;
 }
