@@ -31,7 +31,7 @@ export function dense(
   const rows = x instanceof tf.Tensor ? x : x.standardised;
   const from = rows.shape.at(-1)!;
   const { weight, bias } = denseWeights(parameters, at, x, to, scale);
-  const y = affine(tf.reshape(rows, [-1, from]), weight, bias);
+  const y = affine(tf.reshape(rows, [-1, from]), weight, bias, parameters.precision);
   return rows.shape.length === 2 ? y : tf.reshape(y, [...rows.shape.slice(0, -1), to]);
 }
 
@@ -65,7 +65,8 @@ export function mlp(parameters: Parameters, at: string, x: tf.Tensor | Normed, h
   const width = (x instanceof tf.Tensor ? x : x.standardised).shape.at(-1)!;
   const expanded = dense(parameters, `${at}/expand`, x, hidden, Math.SQRT1_2);
   const { weight, bias } = denseWeights(parameters, `${at}/contract`, expanded, width, 1);
-  const rows = affine(tf.reshape(erfGate(expanded), [-1, hidden]), tf.mul(weight, Math.SQRT1_2), bias);
+  const gated = tf.reshape(erfGate(expanded), [-1, hidden]);
+  const rows = affine(gated, tf.mul(weight, Math.SQRT1_2), bias, parameters.precision);
   return tf.reshape(rows, [...expanded.shape.slice(0, -1), width]);
 }
 
@@ -124,7 +125,7 @@ function sharedQueryLogits(
   const reader = tf.reshape(tf.transpose(tf.matMul(perHeadKey, asked, false, true), [1, 0, 2]), [from, -1]); // [D', H Nq]
   const offset = tf.matMul(asked, tf.reshape(bias, [heads, perHead, 1])); // [H, Nq, 1]
   const rows = tf.reshape(tokens instanceof tf.Tensor ? tokens : tokens.standardised, [-1, from]);
-  const logits = affine(rows, reader, tf.reshape(offset, [-1])); // [B Nk, H Nq]
+  const logits = affine(rows, reader, tf.reshape(offset, [-1]), parameters.precision); // [B Nk, H Nq]
   const byQuery = tf.transpose(tf.reshape(logits, [batch, tokenCount, heads * queryCount]), [0, 2, 1]);
   return tf.reshape(byQuery, [batch, heads, queryCount, tokenCount]);
 }

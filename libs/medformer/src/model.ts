@@ -7,7 +7,7 @@ import {
   type StoredTensor,
   type TaskHead,
 } from '@medformer/schema';
-import { tf } from '@medformer/tensorflow';
+import { type Precision, tf } from '@medformer/tensorflow';
 import { body } from './body.js';
 import { inputAdaptformer, type ModelInput } from './input-adaptformer.js';
 import { type CodeKeys, codeRows, oneHotRows } from './latent-codes.js';
@@ -80,9 +80,14 @@ export class Medformer {
   /**
    * The same model over these tensors, by parameter name; they stay the caller's. With `parts` it computes a batch in so
    * many equal parts that do not wait for each other, where the batch can be so divided: the same up to rounding.
+   * `precision` is that of its products.
    */
-  reading(tensors: ReadonlyMap<string, tf.Tensor>, { parts = 1 } = {}): Medformer {
-    const model = new Medformer(this.config, this.codes, this.heads, Parameters.reading(tensors), this.input);
+  reading(
+    tensors: ReadonlyMap<string, tf.Tensor>,
+    { parts = 1, precision = 'float32' }: { parts?: number; precision?: Precision } = {},
+  ): Medformer {
+    const parameters = Parameters.reading(tensors, { precision });
+    const model = new Medformer(this.config, this.codes, this.heads, parameters, this.input);
     model.parts = parts;
     return model;
   }

@@ -1,5 +1,5 @@
 import { MedformerError, Rng, type StoredTensor } from '@medformer/schema';
-import { tf } from '@medformer/tensorflow';
+import { type Precision, tf } from '@medformer/tensorflow';
 
 /** How a parameter starts: `xavier` is uniform by fan-in and fan-out (Glorot and Bengio 2010, equation 16). */
 export type Initialiser = 'xavier' | 'zeros' | 'ones' | { normal: number } | { values: Float32Array };
@@ -27,19 +27,29 @@ export class Parameters {
   private variables = new Map<string, tf.Tensor>();
   private sealed = false;
   private owned = true;
+  private productPrecision: Precision = 'float32';
 
   constructor(private readonly start: ParameterStart) {}
 
   /**
    * These tensors by name in place of variables of its own, as a step sees slices of one flat vector or of its moving
-   * average. Sealed; they stay the caller's.
+   * average. Sealed; they stay the caller's. They are float32 for any `precision`, which is that of the layers' products.
    */
-  static reading(tensors: ReadonlyMap<string, tf.Tensor>): Parameters {
+  static reading(
+    tensors: ReadonlyMap<string, tf.Tensor>,
+    { precision = 'float32' }: { precision?: Precision } = {},
+  ): Parameters {
     const parameters = new Parameters({ seed: 0 });
     parameters.variables = new Map(tensors);
     parameters.sealed = true;
     parameters.owned = false;
+    parameters.productPrecision = precision;
     return parameters;
+  }
+
+  /** What layers round the factors of their products to. */
+  get precision(): Precision {
+    return this.productPrecision;
   }
 
   /** The parameter of this name and shape, float32. */

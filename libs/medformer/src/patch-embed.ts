@@ -1,4 +1,4 @@
-import { biasAdd, tf } from '@medformer/tensorflow';
+import { biasAdd, halvingConvolution, tf } from '@medformer/tensorflow';
 import { gelu } from './layers.js';
 import type { Parameters } from './parameters.js';
 
@@ -52,11 +52,8 @@ function convolution(parameters: Parameters, at: string, x: tf.Tensor, width: nu
   const from = x.shape[x.shape.length - 1]!;
   const weight = parameters.get(`${at}/weight`, [...Array<number>(axes).fill(KERNEL), from, width]);
   const bias = parameters.get(`${at}/bias`, [width], 'zeros');
-  const convolved =
-    axes === 3
-      ? tf.conv3d(x as tf.Tensor5D, weight as tf.Tensor5D, 2, 'same')
-      : tf.conv2d(x as tf.Tensor4D, weight as tf.Tensor4D, 2, 'same');
-  return biasAdd(convolved, bias);
+  // Of one channel a convolution reads little and gains nothing.
+  return biasAdd(halvingConvolution(x, weight, from > 1 ? parameters.precision : 'float32'), bias);
 }
 
 function channel(x: tf.Tensor, index: number): tf.Tensor {

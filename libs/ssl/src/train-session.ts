@@ -24,7 +24,7 @@ import {
   type StoredTensor,
   surprisesOf,
 } from '@medformer/schema';
-import { type RecordedStep, recordStep, tf } from '@medformer/tensorflow';
+import { backendInfo, bfloat16Instructions, type RecordedStep, recordStep, tf } from '@medformer/tensorflow';
 import { arrange, type HostBatch } from './batch.js';
 import { countParameters, type Frozen, frozenParameters } from './frozen-parameters.js';
 import { type ExaminedStep, examineStep } from './health/examine-step.js';
@@ -102,6 +102,7 @@ export class TrainSession {
 
   constructor(private readonly start: SessionStart) {
     const { spec, codes, heads, groups, resume, initial, input } = start;
+    requirePrecision(spec, start.onWarning);
     const fitted = resume
       ? undefined
       : methodOf(spec.method).fit?.(spec.method, groups, spec.model, spec.seed, input);
@@ -328,6 +329,22 @@ export class TrainSession {
 function untrainedAtFirst(names: readonly string[], initial: InitialWeights | undefined): string[] {
   const taken = (name: string) => initial?.transfer.weights.has(name) && !initial.untrained?.includes(name);
   return names.filter((name) => !name.startsWith('method/') && !taken(name));
+}
+
+/** @throws MedformerError FAILED_PRECONDITION where the backend has no bfloat16 */
+function requirePrecision({ precision }: RunSpec, onWarning: (message: string) => void): void {
+  if (precision === 'float32') return;
+  const { backend } = backendInfo();
+  if (backend !== 'native') {
+    throw new MedformerError(
+      'FAILED_PRECONDITION',
+      `spec: precision: ${precision} needs native TensorFlow, found ${backend}`,
+    );
+  }
+  if (bfloat16Instructions() === false)
+    onWarning(
+      `precision: this processor has no bfloat16 instructions: ${precision} takes longer than float32`,
+    );
 }
 
 /** @throws MedformerError INVALID_ARGUMENT naming the first pattern that fits no parameter: misspelt, it would spare all */

@@ -118,13 +118,16 @@ export function batchGradient(
   const parameters = layout.split(vectors.parameters);
   const named = new Map(layout.names.map((name, index) => [name, parameters[index]!]));
   observer?.parameters(named);
-  const student = model.reading(named, { parts });
+  const { precision } = spec;
+  const student = model.reading(named, { parts, precision });
   const given = {
     labels,
     ...(task === undefined ? {} : { task }),
     drawn,
     ramp: tf.reshape(tf.slice(schedule, [2], [1]), []),
-    ...(vectors.average ? { teacher: model.reading(layout.byName(vectors.average), { parts }) } : {}),
+    ...(vectors.average
+      ? { teacher: model.reading(layout.byName(vectors.average), { parts, precision }) }
+      : {}),
   };
   const kept: tf.Tensor[] = [];
   const { value, grads } = tf.engine().gradients(

@@ -8,26 +8,23 @@ import {
   nativeBackend,
   type OpAttribute,
 } from './native-backend.js';
+import { type Precision, product } from './products.js';
 import { tf } from './tf.js';
 
-/** x W + b: [N, from], [from, to], [to] -> [N, to]; one fused kernel forward, one reduction for the bias backward. */
-export function affine(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor): tf.Tensor {
+/**
+ * x W + b: [N, from], [from, to], [to] -> [N, to]. In float32 TensorFlow fuses both to one kernel; the bias is float32
+ * also where the product's factors are not.
+ */
+export function affine(
+  x: tf.Tensor,
+  weight: tf.Tensor,
+  bias: tf.Tensor,
+  precision: Precision = 'float32',
+): tf.Tensor {
   if (tf.engine().backendName !== NATIVE_BACKEND_NAME) {
     return tf.add(tf.matMul(x as tf.Tensor2D, weight as tf.Tensor2D), bias);
   }
-  const op = tf.customGrad((...given: unknown[]) => {
-    const [rows, w, b, save] = given as [tf.Tensor, tf.Tensor, tf.Tensor, (tensors: tf.Tensor[]) => void];
-    save([rows, w]);
-    return {
-      value: biased(matMul(rows, w), b),
-      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => [
-        matMul(dy, saved[1]!, false, true),
-        matMul(saved[0]!, dy, true, false),
-        biasGradient(dy),
-      ],
-    };
-  });
-  return op(x, weight, bias);
+  return biasAdd(product(x, weight, precision), bias);
 }
 
 /** x + b over the last axis: [..., D], [D] -> [..., D]. */
@@ -82,19 +79,6 @@ export function erfGate(t: tf.Tensor): tf.Tensor {
     };
   });
   return op(t);
-}
-
-function matMul(a: tf.Tensor, b: tf.Tensor, transposeA = false, transposeB = false): tf.Tensor {
-  const backend = nativeBackend();
-  return backend.executeSingleOutput(
-    'MatMul',
-    [
-      { name: 'transpose_a', type: backend.binding.TF_ATTR_BOOL, value: transposeA },
-      { name: 'transpose_b', type: backend.binding.TF_ATTR_BOOL, value: transposeB },
-      float(backend),
-    ],
-    [a, b],
-  );
 }
 
 function biased(x: tf.Tensor, bias: tf.Tensor): tf.Tensor {

@@ -1,4 +1,5 @@
 export * from './backend.js';
+export * from './bfloat16-support.js';
 export * from './doctor.js';
 export * from './forward-function.js';
 export * from './forward-graph.js';
@@ -13,6 +14,7 @@ export {
 } from './graph-def.js';
 export * from './native-backend.js';
 export * from './op-watch.js';
+export { halvingConvolution, type Precision, product } from './products.js';
 export * from './recorded-step.js';
 export * from './saved-model.js';
 export * from './symmetric-eigenvalues.js';

@@ -1,4 +1,5 @@
 import { type NativeBackend, type NativeBinding, nativeBackend, type OpAttribute } from './native-backend.js';
+import { BFLOAT16 } from './products.js';
 import type { tf } from './tf.js';
 
 /** An op that gave values that are not finite, from inputs that were. */
@@ -14,7 +15,7 @@ export interface NonFiniteOp {
 }
 
 /**
- * Follows code op by op, reading every float32 result on the host: for finding out, never for training. Labels name
+ * Follows code op by op, reading every floating-point result on the host: for finding out, never for training. Labels name
  * tensors, so that the place of an op in the code can be told.
  */
 export class OpWatch {
@@ -23,6 +24,7 @@ export class OpWatch {
   private readonly labels = new Map<number, string>();
   private readonly read: string[] = [];
   private readonly shapes = new Map<number, number[]>();
+  private readonly dtypes = new Map<number, number>();
   private near: string | undefined;
   private paused = false;
   private ops = 0;
@@ -81,8 +83,9 @@ export class OpWatch {
           for (const id of inputs) this.notice(id);
           for (const { id, shape, dtype } of made) {
             this.shapes.set(id, shape);
-            const finite = (tensor: number) => allFinite(real.tensorDataSync(tensor));
-            if (this.found || dtype !== real.TF_FLOAT || finite(id) || !inputs.every(finite)) continue;
+            this.dtypes.set(id, dtype);
+            const finite = (tensor: number) => allFinite(this.values(tensor));
+            if (this.found || !this.isFloat(dtype) || finite(id) || !inputs.every(finite)) continue;
             const { near, ops: index } = this;
             const given = inputs.map((input) => this.shapes.get(input) ?? []);
             this.found = { op, index, inputs: given, output: shape, near };
@@ -92,6 +95,22 @@ export class OpWatch {
         },
       },
     }) as NativeBinding;
+  }
+
+  private isFloat(dtype: number | undefined): boolean {
+    return dtype === this.real.TF_FLOAT || dtype === BFLOAT16;
+  }
+
+  /** The binding reads no bfloat16. */
+  private values(id: number): ArrayLike<number | bigint> {
+    const { real } = this;
+    if (this.dtypes.get(id) !== BFLOAT16) return real.tensorDataSync(id);
+    const as = (name: string, value: number) => ({ name, type: real.TF_ATTR_TYPE, value });
+    const cast = [as('SrcT', BFLOAT16), as('DstT', real.TF_FLOAT)];
+    const [wide] = real.executeOp('Cast', cast, [id], 1);
+    const values = real.tensorDataSync(wide!.id);
+    real.deleteTensor(wide!.id);
+    return values;
   }
 
   private notice(id: number): void {

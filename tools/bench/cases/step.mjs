@@ -38,6 +38,12 @@ async function run(bench, name, settings) {
   const { times, facts, failed, others } = await race(
     {
       medformer: ours('step.mjs', { ...given, mode: 'recorded' }),
+      'medformer, mixed-bfloat16': ours('step.mjs', {
+        ...given,
+        dump: undefined,
+        mode: 'recorded',
+        precision: 'mixed-bfloat16',
+      }),
       'medformer, op by op': ours('step.mjs', { ...given, dump: undefined, mode: 'eager' }),
       'PyTorch eager': peer('step.py', { ...given, mode: 'eager' }),
       'PyTorch compile': { ...peer('step.py', { ...given, mode: 'compile' }), optional: true },

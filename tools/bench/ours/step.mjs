@@ -12,8 +12,10 @@ const TOLERANCE = 1e-4;
 const WARM_UP = 3;
 
 const given = givenCase();
-await useBackend({ threads: given.threads });
-const training = openTraining(given);
+// As the trainer runs: a batch in as many parts as threads, each op on one of them. Op by op nothing runs side by side.
+const recorded = given.mode === 'recorded';
+await useBackend({ threads: given.threads, share: recorded ? 'graph' : 'op' });
+const training = openTraining({ ...given, parts: recorded ? given.threads : 1 });
 const start = training.weights();
 const parameters = [...start.values()].reduce((sum, { data }) => sum + data.length, 0);
 const proof = [];

@@ -9,12 +9,13 @@ const MODALITIES = ['ct', 'mri', 'xray'];
 const STEPS = 10_000;
 
 /** The spec all sides train by. */
-export function specOf({ method, model, batch, steps = STEPS }) {
+export function specOf({ method, model, batch, steps = STEPS, precision = 'float32' }) {
   return RunSpec.parse({
     dataset: '0'.repeat(64),
     method,
     model,
     batchSize: batch,
+    precision,
     steps,
     optimiser: { warmupSteps: 0 },
     codeVersion: 'bench',
@@ -33,7 +34,8 @@ export function openTraining(given) {
     shape,
     modality: Int32Array.from({ length: rows }, (_, row) => row % (MODALITIES.length + 1)),
     bodyPart: new Int32Array(rows),
-    labels: new Int32Array(batch),
+    images: Array.from({ length: batch }, (_, image) => String(image)),
+    labels: new Float32Array(batch),
     drawn: {},
   };
   const session = new TrainSession({
@@ -41,6 +43,7 @@ export function openTraining(given) {
     groups: [{ shape, pixels: new Uint8Array(), records: [] }],
     codes: { modalities: MODALITIES, bodyParts: [], tasks: [] },
     heads: [],
+    parts: given.parts ?? 1,
     onWarning: (message) => console.error(message),
   });
   if (mode === 'eager') session.record = () => undefined;

@@ -173,6 +173,11 @@ export const RunSpec = z
     /** Images of these modalities only take part; all when absent. */
     modalities: z.array(Slug).min(1).optional(),
     optimiser: OptimiserSpec.prefault({}),
+    /**
+     * `mixed-bfloat16`: the large products of a step round their factors to bfloat16 and sum in float32; all else, weights
+     * and checkpoints included, is float32. Faster by a quarter on processors that have instructions for it.
+     */
+    precision: z.enum(['float32', 'mixed-bfloat16']).default('float32'),
     /** Put over the method's own view policies, e.g. `{ cropScale: [0.3, 1] }`. */
     views: ViewPolicy.partial().strict().prefault({}),
     /** Images of one step. */
