@@ -100,7 +100,7 @@ test-tools: install native ## What tests need besides packages: TensorFlow, Chro
 	touch $@
 
 .PHONY: bench
-bench: build native .cache/bench-venv/installed ## Speed and memory beside PyTorch, lightly, torchvision, MONAI and TorchIO; 15 min
+bench: build native .cache/bench-venv/installed ## Speed and memory beside PyTorch, timm, ONNX Runtime, lightly, torchvision, MONAI and TorchIO; 25 min
 	@node tools/bench/main.mjs
 
 .PHONY: format
