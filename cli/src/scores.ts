@@ -126,7 +126,8 @@ function intervalLines({ rows, spec }: ScoreReport): string[] {
   ];
 }
 
-function testLines({ rows, tests }: ScoreReport): string[] {
+/** The paired tests of a report as lines; none where it has none. */
+export function testLines({ rows, tests }: ScoreReport): string[] {
   if (tests.length === 0) return [];
   const nameOf = (at: number) => `${rows[at]!.label} (${rows[at]!.protocol})`;
   const cells = tests.map(({ first, second, metric, test, seed, difference, interval, p }) => [
@@ -147,8 +148,8 @@ function signed(fraction: number): string {
   return `${fraction < 0 ? '-' : '+'}${(100 * Math.abs(fraction)).toFixed(1)}`;
 }
 
-/** A single value has no spread to show. */
-function meanAndStd({ mean, std, values }: MetricSummary): string {
+/** In percent. A single value has no spread to show. */
+export function meanAndStd({ mean, std, values }: MetricSummary): string {
   const shown = (100 * mean).toFixed(1);
   return values.length === 1 ? shown : `${shown} ± ${(100 * std).toFixed(1)}`;
 }

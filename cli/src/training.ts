@@ -11,7 +11,7 @@ import type { Context } from './context.js';
 import { loadedLines } from './loaded-lines.js';
 import { HealthNotes } from './run-health.js';
 import type { Spec } from './spec-file.js';
-import { seconds } from './terminal.js';
+import { seconds, short } from './terminal.js';
 
 const STATE_NAMES: Record<number, string> = {
   [RunState.RUN_STATE_QUEUED]: 'queued',
@@ -55,6 +55,15 @@ export async function getRun({ connection }: Context, run: string): Promise<Know
   const answer = await connection.unary(TrainerServiceService.getRun, { run });
   if (answer.run === undefined) throw new MedformerError('NOT_FOUND', `run ${run}: not found`);
   return { ...answer, run: answer.run, spec: answer.spec ?? {} };
+}
+
+/** Starts, attaches to or finds the run of this spec, follows it to its end and says in a line which run it was. */
+export async function trainToEnd(context: Context, spec: Spec, label: string): Promise<Run> {
+  const begun = await startRun(context, spec);
+  const run = await followRun(context, begun, label);
+  const found = begun.state === RunState.RUN_STATE_SUCCEEDED ? ' (found, trained before)' : '';
+  context.terminal.note(`${label} ${short(run.run)}: ${run.steps} steps${found}`);
+  return run;
 }
 
 /**

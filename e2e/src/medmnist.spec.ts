@@ -124,8 +124,8 @@ describe('medformer benchmark medmnist', () => {
       for (const [checkpoint] of checkpoints)
         expect(kept.map((each: { checkpoint: string }) => each.checkpoint)).toContain(checkpoint);
       // One run on both sets without labels, and one more with them.
-      expect(gone.stderr.match(/seed 0: ssl-all [0-9a-f]{12}: 2 steps/g)).toHaveLength(1);
-      expect(gone.stderr.match(/seed 0: mt [0-9a-f]{12}: 60 steps/g)).toHaveLength(2);
+      expect(gone.stderr.match(/seed 0: ssl-all [0-9a-f]{12}: 2 steps\n/g)).toHaveLength(1);
+      expect(gone.stderr.match(/seed 0: mt [0-9a-f]{12}: 60 steps\n/g)).toHaveLength(2);
     },
     TIME,
   );

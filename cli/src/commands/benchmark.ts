@@ -1,12 +1,15 @@
 import { join } from 'node:path';
-import type { Command } from 'commander';
-import { collect } from '../arguments.js';
+import { type Command, InvalidArgumentError } from 'commander';
+import { collect, integers, words } from '../arguments.js';
 import type { WithContext } from '../context.js';
 import { readBenchmarkPlan } from '../medmnist/benchmark-plan.js';
 import { benchmarkTables } from '../medmnist/benchmark-tables.js';
 import { runBenchmark, toSummary } from '../medmnist/run-benchmark.js';
+import { fewLabelTables, readFewLabelPlan, runFewLabel } from '../protocols/few-label.js';
+import { readTransferPlan, runTransfer, transferTables } from '../protocols/transfer.js';
+import type { Spec } from '../spec-file.js';
 
-interface Options {
+interface MedmnistOptions {
   root: string;
   sets: string;
   plan: string;
@@ -15,10 +18,32 @@ interface Options {
   allowMd5Mismatch: boolean;
 }
 
+interface FewLabelOptions {
+  set: string[];
+  dataset?: string;
+  task?: string;
+  checkpoint: string[];
+  percents?: number[];
+  seeds?: number[];
+}
+
+interface TransferOptions {
+  set: string[];
+  dataset?: string;
+  task?: string;
+  modalities?: string[];
+  seeds?: number[];
+}
+
 export function registerBenchmark(program: Command, bind: WithContext): void {
-  program
-    .command('benchmark')
-    .description('train and test a whole benchmark')
+  const benchmark = program.command('benchmark').description('train and test a whole benchmark, by one plan');
+  registerMedmnist(benchmark, bind);
+  registerFewLabel(benchmark, bind);
+  registerTransfer(benchmark, bind);
+}
+
+function registerMedmnist(benchmark: Command, bind: WithContext): void {
+  benchmark
     .command('medmnist')
     .description(
       "the thesis's tables over MedMNIST: each task alone, all with one set of weights, and self-supervision before",
@@ -42,7 +67,7 @@ is on all of them together, finds the rest done and prints the tables.
 The output has MedMNIST's own result files: python -m medmnist evaluate --path FILE reads them.`,
     )
     .action(
-      bind(async (context, { root, sets, plan: file, set, output, allowMd5Mismatch }: Options) => {
+      bind(async (context, { root, sets, plan: file, set, output, allowMd5Mismatch }: MedmnistOptions) => {
         const wanted = sets.split(',');
         const plan = await readBenchmarkPlan(file, { root, wanted, overrides: set });
         const results = await runBenchmark(context, plan, { output, allowMd5Mismatch });
@@ -52,4 +77,86 @@ The output has MedMNIST's own result files: python -m medmnist evaluate --path F
         );
       }),
     );
+}
+
+function registerFewLabel(benchmark: Command, bind: WithContext): void {
+  benchmark
+    .command('few-label')
+    .description(
+      'weights by 1, 5, 10 and 100 % of the labels: linear probe, kNN, fine-tuned, and from scratch',
+    )
+    .argument('[plan]', 'what is run', join('experiments', 'protocols', 'few-label.yaml'))
+    .option('--dataset <dataset>', 'name or manifest address')
+    .option('--task <slug>', "one of the dataset's label spaces")
+    .option(
+      '--checkpoint <label=checkpoint>',
+      "weights to judge in place of the plan's: an address, run=ID or run=ID@best; may be repeated",
+      collect,
+      [],
+    )
+    .option('--percents <list>', "percent of each class's training labels, e.g. 1,5,10,100", numbers)
+    .option('--seeds <list>', 'e.g. 0,1,2', integers)
+    .option('--set <key=value>', 'override a key of the plan, e.g. fineTune.steps=200', collect, [])
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ medformer benchmark few-label --dataset phantom --task region
+  $ medformer benchmark few-label --dataset phantom --task region --checkpoint "Mine=run=$RUN" --percents 5,100
+
+Interrupted at any point, the same command goes on; what is done is found, not done again.`,
+    )
+    .action(
+      bind(async (context, file: string, { set, checkpoint, ...options }: FewLabelOptions) => {
+        const named = checkpoint.length > 0 ? { pretrained: checkpoint.map(parseCheckpoint) } : {};
+        const plan = await readFewLabelPlan(file, set, { ...options, ...named });
+        const scored = await runFewLabel(context, plan);
+        const { report, record, entries } = scored;
+        context.terminal.result(
+          { report, record, entries },
+          `${fewLabelTables(plan, scored)}\nreport ${report}`,
+        );
+      }),
+    );
+}
+
+function registerTransfer(benchmark: Command, bind: WithContext): void {
+  benchmark
+    .command('transfer')
+    .description('weights pretrained on one modality, tested on every other')
+    .argument('[plan]', 'what is run', join('experiments', 'protocols', 'transfer.yaml'))
+    .option('--dataset <dataset>', 'name or manifest address')
+    .option('--task <slug>', "one of the dataset's label spaces")
+    .option('--modalities <list>', 'e.g. ct,mri', words)
+    .option('--seeds <list>', 'e.g. 0,1,2', integers)
+    .option('--set <key=value>', 'override a key of the plan, e.g. pretrain.steps=200', collect, [])
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ medformer benchmark transfer --dataset phantom --task region --modalities ct,mri
+
+Interrupted at any point, the same command goes on; what is done is found, not done again.`,
+    )
+    .action(
+      bind(async (context, file: string, { set, ...options }: TransferOptions) => {
+        const plan = await readTransferPlan(file, set, options as Spec);
+        const results = await runTransfer(context, plan);
+        const reports = results.map(({ tested, report }) => `report ${report}  ${tested}`);
+        context.terminal.result(results, [transferTables(plan, results), ...reports].join('\n'));
+      }),
+    );
+}
+
+function numbers(text: string): number[] {
+  return text.split(',').map((word) => {
+    const value = Number(word);
+    if (Number.isFinite(value)) return value;
+    throw new InvalidArgumentError('expected numbers, by comma');
+  });
+}
+
+function parseCheckpoint(text: string): { label: string; checkpoint: string } {
+  const [label = '', ...checkpoint] = text.split('=');
+  return { label, checkpoint: checkpoint.join('=') };
 }

@@ -1,7 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ScoresFormat } from '@medformer/gen/evaluation';
-import { RunState } from '@medformer/gen/trainer';
 import { MedformerError, type ScoreReport } from '@medformer/schema';
 import { checkEvaluationSpec } from '../commands/evaluate.js';
 import type { Context } from '../context.js';
@@ -9,7 +8,7 @@ import { ingest } from '../ingest.js';
 import { evaluate } from '../scores.js';
 import { exportScores } from '../scores-export.js';
 import { short, toJson } from '../terminal.js';
-import { followRun, getRun, startRun } from '../training.js';
+import { getRun, trainToEnd } from '../training.js';
 import { upload } from '../upload.js';
 import type { BenchmarkPlan, PlannedSet } from './benchmark-plan.js';
 import { phasesOf, REGIME_LABELS, REGIMES, type RegimeName } from './regimes.js';
@@ -39,10 +38,9 @@ export async function runBenchmark(
 ): Promise<SetResult[]> {
   for (const set of plan.sets) await ingestSet(context, set, allowMd5Mismatch);
   const results: SetResult[] = [];
-  const told = new Set<string>();
   for (const [at, set] of plan.sets.entries()) {
     context.terminal.note(`\n${set.reference.title} (${at + 1} of ${plan.sets.length})`);
-    const result = await runSet(context, plan, set, told);
+    const result = await runSet(context, plan, set);
     results.push(result);
     const folder = join(output, set.flag);
     const format = ScoresFormat.SCORES_FORMAT_MEDMNIST;
@@ -72,18 +70,13 @@ async function ingestSet(context: Context, set: PlannedSet, allowMd5Mismatch: bo
   context.terminal.note(`${set.reference.title}: dataset ${short(manifest)}, ${images} images${before}`);
 }
 
-async function runSet(
-  context: Context,
-  plan: BenchmarkPlan,
-  set: PlannedSet,
-  told: Set<string>,
-): Promise<SetResult> {
+async function runSet(context: Context, plan: BenchmarkPlan, set: PlannedSet): Promise<SetResult> {
   const picked: SetResult['picked'] = {};
   const entries: { label: string; protocol: 'head'; checkpoints: string[] }[] = [];
   for (const regime of plan.regimes) {
     const picks: { checkpoint: string; step: number; validationAuc: number; seed: number }[] = [];
     for (const seed of plan.seeds) {
-      const run = await trainRegime(context, set, regime, seed, told);
+      const run = await trainRegime(context, set, regime, seed);
       picks.push({ seed, ...(await pickByValidation(context, set, run, seed)) });
     }
     picked[regime] = picks.map(({ seed, step, validationAuc }) => ({ seed, step, validationAuc }));
@@ -107,26 +100,18 @@ async function runSet(
   return { flag: set.flag, title: set.reference.title, report, record, picked, sslSteps: steps };
 }
 
-/**
- * @param told runs that a line has been written of: those that sets share are told once
- * @returns the id of the regime's last run
- */
+/** @returns the id of the regime's last run */
 async function trainRegime(
   context: Context,
   set: PlannedSet,
   regime: RegimeName,
   seed: number,
-  told: Set<string>,
 ): Promise<string> {
   let initial = {};
   let last = '';
   for (const phase of REGIMES[regime]) {
     const label = `  ${REGIME_LABELS[regime]}, seed ${seed}: ${phase}`;
-    const begun = await startRun(context, { ...set.spec(phase, seed), ...initial });
-    const run = await followRun(context, begun, label);
-    const found = begun.state === RunState.RUN_STATE_SUCCEEDED ? ' (found, trained before)' : '';
-    if (!told.has(run.run)) context.terminal.note(`${label} ${short(run.run)}: ${run.steps} steps${found}`);
-    told.add(run.run);
+    const run = await trainToEnd(context, { ...set.spec(phase, seed), ...initial }, label);
     initial = { initial: { checkpoint: run.checkpoint } };
     last = run.run;
   }
