@@ -217,7 +217,14 @@ describe('upload', () => {
 });
 
 describe('followRun', () => {
-  const base = { run: 'f'.repeat(64), steps: 100n, method: 'simclr', checkpoint: '', failure: '' };
+  const base = {
+    run: 'f'.repeat(64),
+    steps: 100n,
+    method: 'simclr',
+    checkpoint: '',
+    failure: '',
+    failureCode: '',
+  };
   const running = { ...base, state: RunState.RUN_STATE_RUNNING, step: 3n };
 
   it('stops the run on Ctrl-C and says that the same command goes on', async () => {

@@ -72,6 +72,7 @@ function runOf(seed: number, loss: number, accuracy: number): SeededRun {
       method: 'simclr',
       checkpoint: 'c'.repeat(64),
       failure: '',
+      failureCode: '',
     },
     result: { loss, online: [{ protocol: 'knn', accuracy, auc: 0.9 }], onlineStep: 10n },
   };

@@ -48,7 +48,7 @@ describe('a survey of a cohort', () => {
     ['noisier', ({ pixels }) => noisier(pixels)],
   ])('finds an image and a volume again that were %s', async (_, change) => {
     const originals = [image('mri', 2), image('xray', 2), image('ct', 2), image('ct', 3)];
-    const copies = [];
+    const copies: TestImage[] = [];
     for (const original of originals) copies.push(copyOf(original, await change(original)));
     const { report } = await survey([...phantom, ...copies]);
 
