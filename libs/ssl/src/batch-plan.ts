@@ -8,8 +8,8 @@ export interface PlannedBatch {
 
 /** The data order of a run, step by step. */
 export interface StepPlan {
-  /** The batch of the next step, counted from 1; several where its parts are of groups of their own. */
-  next(): PlannedBatch | readonly PlannedBatch[];
+  /** The parts of the next step, counted from 1. */
+  next(): PlannedBatch[];
   /** Goes past the first `steps` steps, as a resumed run does. */
   skip(steps: number): void;
 }
@@ -21,7 +21,7 @@ export interface StepPlan {
  * current epoch; an epoch is a random order of the group without repetition. A batch may span two epochs: then the
  * images that it already has come later in the new one.
  */
-export class BatchPlan implements StepPlan {
+export class BatchPlan {
   private readonly orders: PoolOrder[];
   private nextStep = 1;
 
@@ -49,6 +49,16 @@ export class BatchPlan implements StepPlan {
   skip(steps: number): void {
     for (let done = 0; done < steps; done += 1) this.next();
   }
+}
+
+/** A batch in at most so many equal parts, in order; images that fill no part are left out. */
+export function inParts({ group, positions }: PlannedBatch, atMost: number): PlannedBatch[] {
+  const parts = Math.min(atMost, positions.length);
+  const size = Math.floor(positions.length / parts);
+  return Array.from({ length: parts }, (_, part) => ({
+    group,
+    positions: positions.subarray(part * size, (part + 1) * size),
+  }));
 }
 
 /** The group that a step takes, with probability proportional to its images. */

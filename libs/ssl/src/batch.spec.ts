@@ -2,6 +2,7 @@ import { applyView, drawView } from '@medformer/augment';
 import { type ImageRecord, Rng, RunSpec, sha256 } from '@medformer/schema';
 import { describe, expect, it } from 'vitest';
 import { type BatchSource, type HostBatch, makeBatches } from './batch.js';
+import { inParts } from './batch-plan.js';
 import { methodOf } from './methods/registry.js';
 import { modalityGroups, takeImages } from './modality-groups.js';
 import type { TrainingGroup } from './training-group.js';
@@ -94,8 +95,8 @@ describe('a batch in parts', () => {
     const group = groupOf([6, 5, 1], 8);
     const planned = { group: 0, positions: Int32Array.of(5, 0, 2, 7, 1) };
     const made = (accumulate: number) => {
-      const spec = specOf({ method: { name: 'simclr' }, accumulate });
-      return makeBatches(sourceOf(spec, group), 3, planned);
+      const spec = specOf({ method: { name: 'simclr' } });
+      return makeBatches(sourceOf(spec, group), 3, inParts(planned, accumulate));
     };
     const [whole] = made(1) as [HostBatch];
     const parts = made(2);
@@ -149,7 +150,7 @@ describe('groups by modality', () => {
 
 function make(spec: RunSpec, group: TrainingGroup, step: number, positions: number[]): HostBatch {
   const planned = { group: 0, positions: Int32Array.from(positions) };
-  return makeBatches(sourceOf(spec, group), step, planned)[0]!;
+  return makeBatches(sourceOf(spec, group), step, [planned])[0]!;
 }
 
 function sourceOf(spec: RunSpec, group: TrainingGroup): BatchSource {

@@ -50,35 +50,18 @@ export interface BatchSource {
   fused?: FusedImages;
 }
 
-/**
- * Draws and applies the views of a planned batch, in as many equal parts as the spec asks for; images that fill no
- * part are left out. Of several planned batches each is a part. Depends on seed and step only.
- */
+/** Draws and applies the views of a step's parts. What is drawn depends on seed, step and an image's place in the step. */
 export function makeBatches(
   source: BatchSource,
   step: number,
-  planned: PlannedBatch | readonly PlannedBatch[],
+  planned: readonly PlannedBatch[],
 ): HostBatch[] {
-  if (isSeveral(planned)) {
-    const sizes = planned.map(({ positions }) => positions.length);
-    const starts = sizes.map((_, part) => sizes.slice(0, part).reduce((sum, size) => sum + size, 0));
-    return planned.map((each, part) =>
-      makePart(source, step, each, { to: sizes[part]!, first: starts[part]! }),
-    );
-  }
-  const parts = Math.min(source.spec.accumulate, planned.positions.length);
-  const size = Math.floor(planned.positions.length / parts);
-  return Array.from({ length: parts }, (_, part) =>
-    makePart(source, step, planned, {
-      from: part * size,
-      to: (part + 1) * size,
-      first: part * size,
-    }),
-  );
-}
-
-function isSeveral(planned: PlannedBatch | readonly PlannedBatch[]): planned is readonly PlannedBatch[] {
-  return Array.isArray(planned);
+  let first = 0;
+  return planned.map((part) => {
+    const made = makePart(source, step, part, first);
+    first += part.positions.length;
+    return made;
+  });
 }
 
 /** What the spec's method makes of views on the host; without a wish of its own, the views themselves. */
@@ -93,19 +76,18 @@ function makePart(
   source: BatchSource,
   step: number,
   { group, positions }: PlannedBatch,
-  /** Which of the planned images, and which image of the step the first is: what is drawn for it depends on that. */
-  { from = 0, to, first }: { from?: number; to: number; first: number },
+  /** Which image of the step its first one is. */
+  first: number,
 ): HostBatch {
   const { spec, groups, codes, heads, policies, input = INPUT_STATISTICS } = source;
   const { shape, pixels, records, task: own } = groups[group]!;
   const size = shape.reduce((product, edge) => product * edge, 1);
-  const taken = positions.subarray(from, to);
-  const real = Array.from(taken, (position, index) => ({
+  const real = Array.from(positions, (position, index) => ({
     pixels: pixels.subarray(position * size, (position + 1) * size),
     record: records[position]!,
     key: [first + index],
   }));
-  const { fused, drawn } = fusionsOf(source, step, group, taken, first);
+  const { fused, drawn } = fusionsOf(source, step, group, positions, first);
   const images: BatchImage[] = [...real, ...fused];
   const rows = policies.length * images.length;
   const x = new Float32Array(rows * size);

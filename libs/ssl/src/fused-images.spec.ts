@@ -3,6 +3,7 @@ import { type LabelSpace, RunFusion } from '@medformer/schema';
 import { useBackend } from '@medformer/tensorflow';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { makeBatches } from './batch.js';
+import { inParts } from './batch-plan.js';
 import { FusedImages } from './fused-images.js';
 import { batchesOf, batchTensors } from './health/batch-tensors.js';
 import { methodOf } from './methods/registry.js';
@@ -213,5 +214,6 @@ function make(spec: ReturnType<typeof patternSpec>, planned: { group: number; po
   const { groups, codes, heads } = patternData(spec, [patterns([8, 8, 1], 36)]);
   const { policies } = methodOf(spec.method);
   const fused = spec.fusion && new FusedImages({ ...spec, fusion: spec.fusion }, groups, heads);
-  return makeBatches({ spec, groups, codes, heads, policies, ...(fused ? { fused } : {}) }, 3, planned);
+  const source = { spec, groups, codes, heads, policies, ...(fused ? { fused } : {}) };
+  return makeBatches(source, 3, inParts(planned, spec.accumulate));
 }

@@ -1,5 +1,5 @@
 import type { MethodSpec } from '@medformer/schema';
-import { drawGroup, type PlannedBatch, PoolOrder, type StepPlan } from './batch-plan.js';
+import { drawGroup, type PlannedBatch, PoolOrder } from './batch-plan.js';
 import type { TrainingGroup } from './training-group.js';
 
 type ConsistencySpec = Extract<MethodSpec, { name: 'consistency' }>;
@@ -15,7 +15,7 @@ export interface Pools {
  * one group and fills up with unlabelled ones. Both kinds go through epochs of their own, so that the few labelled
  * images come by often; where the unlabelled ones are too few, labelled ones fill up. Labelled ones stand evenly spread: the parts of an accumulated step have their share each.
  */
-export class SemiSupervisedPlan implements StepPlan {
+export class SemiSupervisedPlan {
   private readonly orders: { labelled: PoolOrder; unlabelled: PoolOrder; counts: [number, number] }[];
   private readonly sizes: number[];
   private nextStep = 1;

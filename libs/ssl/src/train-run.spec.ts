@@ -492,7 +492,7 @@ function eagerly(spec: RunSpec): { losses: number[]; weights: Map<string, Stored
   const losses: number[] = [];
   for (let step = 1; step <= spec.steps; step += 1) {
     const source = { spec, groups, codes: CODES, heads: HEADS, policies: method.policies };
-    const [batch] = makeBatches(source, step, plan.next());
+    const [batch] = makeBatches(source, step, [plan.next()]);
     tf.tidy(() => {
       const { x, shape, modality, bodyPart, labels } = batch!;
       const { results } = trainStep({ spec, model, layout, decayed }, vectors, {

@@ -13,7 +13,7 @@ import {
   type ViewPolicy,
 } from '@medformer/schema';
 import { type BatchSource, type HostBatch, makeBatches } from './batch.js';
-import { BatchPlan, type StepPlan } from './batch-plan.js';
+import { BatchPlan, inParts, type StepPlan } from './batch-plan.js';
 import { FusedImages } from './fused-images.js';
 import { expectedLossOf, expectedOfBatch, warnOfStart } from './health/expected-loss.js';
 import { methodOf } from './methods/registry.js';
@@ -235,11 +235,10 @@ function planOf(
     const { temperature } = method;
     return new MultiTaskPlan(seed, pools, { batchSize, parts: accumulate, temperature });
   }
-  if (method.name === 'consistency')
-    return new SemiSupervisedPlan(seed, poolsOf(method, groups), batchSize, method.labelledShare);
-  return new BatchPlan(
-    seed,
-    groups.map(({ records }) => records.length),
-    batchSize,
-  );
+  const sizes = groups.map(({ records }) => records.length);
+  const whole =
+    method.name === 'consistency'
+      ? new SemiSupervisedPlan(seed, poolsOf(method, groups), batchSize, method.labelledShare)
+      : new BatchPlan(seed, sizes, batchSize);
+  return { next: () => inParts(whole.next(), accumulate), skip: (steps) => whole.skip(steps) };
 }

@@ -2,7 +2,7 @@ import type { StoredTensor } from '@medformer/schema';
 import { tf, useBackend } from '@medformer/tensorflow';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { makeBatches } from '../batch.js';
-import { BatchPlan } from '../batch-plan.js';
+import { BatchPlan, inParts } from '../batch-plan.js';
 import { methodOf } from '../methods/registry.js';
 import { patternData, patternSpec, patterns, runPatterns } from '../testing/patterns.js';
 import type { FailedStepState, RunState } from '../train-run.js';
@@ -56,7 +56,11 @@ describe('a step that is not finite', () => {
     plan.skip(reports.length);
     const { policies } = methodOf(spec.method);
     const { groups, codes, heads } = patternData(spec, [patterns([8, 8, 1], 36)]);
-    const again = makeBatches({ spec, groups, codes, heads, policies }, step!.step, plan.next());
+    const again = makeBatches(
+      { spec, groups, codes, heads, policies },
+      step!.step,
+      inParts(plan.next(), spec.accumulate),
+    );
     expect(step!.parts.map(({ images }) => images)).toEqual(again.map(({ images }) => images));
     expect(step!.parts.map(({ x }) => x)).toEqual(again.map(({ x }) => x));
   });
@@ -140,7 +144,7 @@ describe.each([
     const { groups, codes, heads } = patternData(spec, [patterns([8, 8, 1], 36)]);
     const session = new TrainSession({ spec, groups, codes, heads, onWarning: () => {} });
     const source = { spec, groups, codes, heads, policies };
-    const parts = makeBatches(source, 1, new BatchPlan(0, [36], 12).next());
+    const parts = makeBatches(source, 1, inParts(new BatchPlan(0, [36], 12).next(), spec.accumulate));
     expect(batchesOf(parts, batchTensors(parts))).toEqual(parts);
     const { terms, loss, gradientNorm, ...found } = session.examine(1, parts);
     const { results } = await session.step(1, parts);
