@@ -4,7 +4,18 @@ import { fileURLToPath } from 'node:url';
 import { MedformerError } from '@medformer/schema';
 
 /** The packages whose code decides what a run computes. */
-const SCIENCE = ['augment', 'evaluators', 'imaging', 'medformer', 'phantom', 'schema', 'ssl', 'tensorflow'];
+const SCIENCE = [
+  'augment',
+  'brainfuse',
+  'evaluators',
+  'imaging',
+  'medformer',
+  'optimisers',
+  'phantom',
+  'schema',
+  'ssl',
+  'tensorflow',
+];
 
 /** Those whose code decides what a data report says; what its embeddings are decides the checkpoint. */
 const DATA_REPORT = ['data-report', 'schema'];

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { loadImages, resolveDataset } from '@medformer/dataset';
+import { getFusionQuality, loadImages, resolveDataset } from '@medformer/dataset';
 import {
   AugmentationServiceService,
   type DrawViewsRequest,
@@ -10,6 +10,8 @@ import {
   type FuseResponse,
   type ListGeneratorsRequest,
   type ListGeneratorsResponse,
+  type MeasureFusionsRequest,
+  type MeasureFusionsResponse,
   type StreamFusionsRequest,
   type StreamFusionsResponse,
   type TrainGeneratorRequest,
@@ -115,6 +117,22 @@ export class AugmentationController {
       } else {
         const { dataset, images, created } = part.output;
         yield { event: { $case: 'finished', value: { dataset, name, images: BigInt(images), created } } };
+      }
+    }
+  }
+
+  async *measureFusions(
+    request: MeasureFusionsRequest,
+    { signal }: CallContext,
+  ): AsyncIterable<MeasureFusionsResponse> {
+    for await (const part of this.fusions.measureFusions(request, signal)) {
+      if ('event' in part) {
+        const { stage, done, total } = part.event;
+        const value = { stage, done: BigInt(done), total: BigInt(total) };
+        yield { event: { $case: 'progress', value } };
+      } else {
+        const { hash, quality } = await getFusionQuality(this.store, part.output.quality);
+        yield { event: { $case: 'finished', value: { quality: hash, record: quality } } };
       }
     }
   }

@@ -1,5 +1,11 @@
 import type { ObjectStoreConfig } from '@medformer/object-store';
-import type { FusionSpec, GeneratorEntry, GeneratorSpec, ImageRecord } from '@medformer/schema';
+import type {
+  FusionQualitySpec,
+  FusionSpec,
+  GeneratorEntry,
+  GeneratorSpec,
+  ImageRecord,
+} from '@medformer/schema';
 
 /** Which data, fused how. */
 export interface FusionRequest {
@@ -30,6 +36,13 @@ export interface FuseProgress {
   of: number;
 }
 
+export interface MeasureProgress {
+  /** `fusing` or `embedding`. */
+  stage: string;
+  done: number;
+  total: number;
+}
+
 export interface GeneratorProgress extends GeneratorEntry {
   steps: number;
   stepMs: number;
@@ -49,6 +62,12 @@ export type FusionCalls = {
     input: FusionRequest & { name: string; count: number; codeVersion: string };
     output: { dataset: string; images: number; created: boolean };
     progress: FuseProgress;
+  };
+  /** Makes or finds the record; the output is its address. */
+  measureFusions: {
+    input: { store: ObjectStoreConfig; spec: FusionQualitySpec; codeVersion: string; threads?: number };
+    output: { quality: string };
+    progress: MeasureProgress;
   };
 };
 

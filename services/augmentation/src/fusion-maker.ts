@@ -35,9 +35,9 @@ export class FusionMaker {
   ): Promise<FusionMaker> {
     const store = await openObjectStore(storeConfig);
     const dataset = await resolveDataset(store, address);
-    const sources = await fusionSources(store, dataset, spec.split, signal);
+    const options = threads ? { threads } : {};
+    const { sources, generator } = await openFusions(store, dataset, spec, options, signal);
     const pools = fusionPools(sources, spec);
-    const generator = spec.generator ? await openGenerator(store, spec.generator, threads) : undefined;
     const images = new Map(sources.map((source) => [source.record.id, source]));
     return new FusionMaker(store, dataset, spec, images, pools, generator);
   }
@@ -84,26 +84,38 @@ export class FusionMaker {
   }
 }
 
-/** All images of a split, one by one, as views of the loaded data. */
+/** The images that a spec fuses and the generator that repairs them: then only those of its number of axes. */
+export async function openFusions(
+  store: ObjectStore,
+  dataset: StoredDataset,
+  { split, generator: address }: FusionSpec,
+  { dimensions, threads }: { dimensions?: 2 | 3; threads?: number },
+  signal: AbortSignal,
+): Promise<{ sources: FusionSource[]; generator?: Generator }> {
+  const stored = address ? await loadGenerator(store, address) : undefined;
+  const axes = dimensions ?? stored?.record.spec.axes;
+  const sources = await fusionSources(store, dataset, split, signal, axes);
+  if (!stored) return { sources };
+  const { record, weights } = stored;
+  await useBackend(threads ? { threads } : {});
+  return { sources, generator: Generator.of(record.spec, record.channels, weights) };
+}
+
+/** All images of a split, or those with so many axes, one by one, as views of the loaded data. */
 export async function fusionSources(
   store: ObjectStore,
   { manifest }: StoredDataset,
   split: FusionSpec['split'],
   signal: AbortSignal,
+  dimensions?: 2 | 3,
 ): Promise<FusionSource[]> {
-  const groups = await loadImages(store, manifest, { split, signal });
+  const groups = await loadImages(store, manifest, {
+    split,
+    signal,
+    ...(dimensions ? { dimensions: [dimensions] } : {}),
+  });
   return groups.flatMap(({ records, pixels, shape }) => {
     const size = shape.reduce((product, edge) => product * edge, 1);
     return records.map((record, row) => ({ record, pixels: pixels.subarray(row * size, (row + 1) * size) }));
   });
-}
-
-async function openGenerator(
-  store: ObjectStore,
-  address: string,
-  threads: number | undefined,
-): Promise<Generator> {
-  const { record, weights } = await loadGenerator(store, address);
-  await useBackend(threads ? { threads } : {});
-  return Generator.of(record.spec, record.channels, weights);
 }

@@ -2,6 +2,7 @@ import { serveCompute } from '@medformer/compute';
 import { fuseDataset } from './fuse-dataset.js';
 import type { FusionCalls } from './fusion-calls.js';
 import { FusionMaker } from './fusion-maker.js';
+import { measureFusions } from './measure-fusions.js';
 
 interface Kept {
   key: string;
@@ -23,6 +24,7 @@ serveCompute<FusionCalls>({
         return maker.make(first, count, withSources, signal);
       },
     ),
+  measureFusions: (input, { signal, progress }) => measureFusions(input, { signal, onProgress: progress }),
   fuseDataset: (input, { signal, progress }) => fuseDataset(input, { signal, onProgress: progress }),
 });
 

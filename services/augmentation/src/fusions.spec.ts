@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { fusionAt, fusionPools } from '@medformer/brainfuse';
-import { type DatasetImage, loadImages, resolveDataset, writeDataset } from '@medformer/dataset';
+import { loadImages, resolveDataset, writeDataset } from '@medformer/dataset';
 import {
   AugmentationServiceClient,
   FuseDatasetRequest,
@@ -19,11 +19,10 @@ import {
 import type { Tensor } from '@medformer/gen/common';
 import { type ObjectStore, openObjectStore } from '@medformer/object-store';
 import { baseConfig, type RunningService, runService } from '@medformer/rpc';
-import { FusionSpec, Rng, type Split, sha256 } from '@medformer/schema';
+import { FusionSpec } from '@medformer/schema';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { augmentation } from './index.js';
-
-const GROUPS = [{ task: 'group', kind: 'multi-class' as const, classes: ['a', 'b', 'c'] }];
+import { cohort, description, GROUPS, stored } from './testing/brains.js';
 
 let folder: string;
 let store: ObjectStore;
@@ -261,42 +260,4 @@ function floats({ data }: Tensor): Float32Array {
 async function fileOf(root: string, ending: string): Promise<string> {
   const files = await readdir(root, { recursive: true });
   return join(root, files.find((file) => file.endsWith(ending))!);
-}
-
-function description() {
-  return {
-    name: 'brains',
-    description: 'Noise of one shape.',
-    source: { format: 'generated', synthetic: true, digest: sha256('brains'), files: 1, bytes: 1 },
-    deidentification: { profile: 'none', notes: [] },
-    normalisation: {},
-    splits: { policy: 'by-subject' as const, seed: 0 },
-    labelSpaces: GROUPS,
-    codeVersion: 'test',
-  };
-}
-
-function stored(image: DatasetImage) {
-  const { pixels, ...record } = image;
-  return { record: { ...record, tensor: 'any', row: 0 }, pixels };
-}
-
-/** Nine patients to train on, one to test. */
-function cohort(): DatasetImage[] {
-  return Array.from({ length: 10 }, (_, patient) => {
-    const rng = Rng.of('brains', patient);
-    const split: Split = patient < 9 ? 'train' : 'test';
-    return {
-      id: sha256(`brain ${patient}`).slice(0, 16),
-      subject: `pseudonym-${patient}`,
-      split,
-      modality: 'mri',
-      bodyPart: 'head',
-      shape: [10, 12, 1],
-      pixelType: 'uint8' as const,
-      labels: { group: patient % 3 },
-      source: sha256(`source ${patient}`),
-      pixels: Uint8Array.from({ length: 120 }, () => 60 + rng.integer(160)),
-    };
-  });
 }

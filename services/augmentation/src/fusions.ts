@@ -2,13 +2,14 @@ import { generatorRunId, listGenerators, loadGenerator } from '@medformer/checkp
 import { type ComputeProcess, progressEvents, startComputeProcess } from '@medformer/compute';
 import { resolveDataset } from '@medformer/dataset';
 import type { ObjectStore, ObjectStoreConfig } from '@medformer/object-store';
-import { badInput, FusionSpec, GeneratorSpec, parseRecord, Slug } from '@medformer/schema';
+import { badInput, FusionQualitySpec, FusionSpec, GeneratorSpec, parseRecord, Slug } from '@medformer/schema';
 import type {
   FuseProgress,
   FusionCalls,
   GeneratorCalls,
   GeneratorProgress,
   MadeFusion,
+  MeasureProgress,
 } from './fusion-calls.js';
 
 interface Settings {
@@ -63,6 +64,20 @@ export class Fusions {
     };
     yield* progressEvents<FuseProgress, FusionCalls['fuseDataset']['output']>((emit) =>
       this.process.call('fuseDataset', input, { signal, onProgress: emit }),
+    );
+  }
+
+  /** The output is the address of the record. */
+  async *measureFusions(
+    { dataset, spec, ...rest }: Asked & { count: number; checkpoint: string; dimensions: number },
+    signal: AbortSignal,
+  ): AsyncIterable<{ event: MeasureProgress } | { output: FusionCalls['measureFusions']['output'] }> {
+    const { hash } = await resolveDataset(this.store, dataset);
+    const given = Object.entries(rest).filter(([, value]) => value !== 0 && value !== '');
+    const asked = { dataset: hash, fusion: spec ?? {}, ...Object.fromEntries(given) };
+    const input = { ...this.settings, spec: parseRecord(FusionQualitySpec, asked, 'request') };
+    yield* progressEvents<MeasureProgress, FusionCalls['measureFusions']['output']>((emit) =>
+      this.process.call('measureFusions', input, { signal, onProgress: emit }),
     );
   }
 

@@ -1,9 +1,8 @@
 import { loadCheckpoint } from '@medformer/checkpoint';
 import { describeDatasets, type LoadedImages } from '@medformer/dataset';
-import { Medformer, runModel } from '@medformer/medformer';
 import { type ObjectStore, openObjectStore } from '@medformer/object-store';
 import type { DataReportSpec } from '@medformer/schema';
-import { features } from '@medformer/ssl';
+import { embedImages } from '@medformer/ssl';
 import { dataReportVersion } from '@medformer/telemetry';
 import { useBackend } from '@medformer/tensorflow';
 import type { EvaluationCalls, EvaluationProgress } from './evaluation-calls.js';
@@ -33,24 +32,14 @@ function embedder(
   if (!checkpoint) return undefined;
   const { signal, progress, threads } = context;
   return async (images) => {
-    const { record, weights } = await loadCheckpoint(store, checkpoint);
+    const loaded = await loadCheckpoint(store, checkpoint);
     await useBackend(threads ? { threads } : {});
-    const model = Medformer.fromCheckpoint(record, weights);
     const total = images.reduce((sum, { records }) => sum + records.length, 0);
     let done = 0;
     const onBatch = (batch: number) => {
       done += batch;
       progress({ stage: 'embedding', done, total });
     };
-    try {
-      const { rows, columns, data } = await runModel(
-        images,
-        (pixels, names) => features(record.spec.method, model, pixels, names),
-        { namesOf: () => ({}), signal, onBatch },
-      );
-      return Array.from({ length: rows }, (_, row) => data.subarray(row * columns, (row + 1) * columns));
-    } finally {
-      model.dispose();
-    }
+    return embedImages(loaded, images, { namesOf: () => ({}), signal, onBatch });
   };
 }
