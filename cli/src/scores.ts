@@ -78,6 +78,7 @@ export function scoreTable(report: ScoreReport): string {
     scores,
     ...(report.leakage === undefined ? [] : [`leakage: ${report.leakage}; the scores are too high`]),
     ...sharedCodeLines(report),
+    ...resampledLines(report),
     ...intervalLines(report),
     ...testLines(report),
   ].join('\n');
@@ -103,6 +104,14 @@ export function classTable({ rows, classes }: ScoreReport): string {
 function sharedCodeLines({ rows }: ScoreReport): string[] {
   return rows.flatMap(({ label, protocol, sharedCodes }) =>
     sharedCodes ? [`${label}, ${protocol}: the shared code stood in for ${sharedCodes.join(', ')}`] : [],
+  );
+}
+
+function resampledLines({ rows }: ScoreReport): string[] {
+  return rows.flatMap(({ label, protocol, resampled }) =>
+    resampled
+      ? [`${label}, ${protocol}: sizes that no training saw, resampled: ${resampled.join(', ')}`]
+      : [],
   );
 }
 

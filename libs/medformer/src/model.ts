@@ -25,7 +25,7 @@ export interface InputStatistics {
   mean: number;
   std: number;
   /** Spatial edges that training saw; images of others are brought to the nearest. Absent: all are taken as they come. */
-  shapes?: readonly (readonly number[])[] | undefined;
+  shapes?: number[][] | undefined;
 }
 
 /** Names of the codes each image of a batch asks for; absent: the shared code for all. */

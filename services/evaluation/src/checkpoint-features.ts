@@ -31,6 +31,8 @@ export interface CheckpointFeatures {
   testScores: Matrix;
   /** Keys of test images that the checkpoint has no code for, such as `modality mri`. */
   sharedCodes: string[];
+  /** Test images whose shape no training saw, with the one they are brought to, such as `96 x 96 to 28 x 28`. */
+  resampled: string[];
 }
 
 export async function computeFeatures(
@@ -62,12 +64,22 @@ export async function computeFeatures(
       testEmbeddings,
       testScores,
       sharedCodes: sharedCodes(record, codeNames(codes, test.records)),
+      resampled: resampledShapes(model, test),
     };
   } finally {
     embed.dispose();
     classify.dispose();
     model.dispose();
   }
+}
+
+function resampledShapes(model: Medformer, { groups }: LabelledImages): string[] {
+  const lines = groups.flatMap(({ shape }) => {
+    const spatial = shape.slice(0, -1);
+    const nearest = model.nearestShape(spatial);
+    return nearest ? [`${spatial.join(' x ')} to ${nearest.join(' x ')}`] : [];
+  });
+  return [...new Set(lines)];
 }
 
 function sharedCodes({ codes }: CheckpointRecord, { modality = [], bodyPart = [] }: CodeNames): string[] {

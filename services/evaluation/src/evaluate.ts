@@ -122,9 +122,11 @@ async function evaluateIn(
     const all = seeded.map(({ scores }) => scores);
     const used = repetitions[index]!.map(({ checkpoint }) => features.get(checkpoint)!);
     const sharedCodes = [...new Set(used.flatMap((of) => of.sharedCodes))];
+    const resampled = [...new Set(used.flatMap((of) => of.resampled))];
     rows.push({
       ...scoreRow(entry, all, test.labels, space),
       ...(sharedCodes.length > 0 ? { sharedCodes } : {}),
+      ...(resampled.length > 0 ? { resampled } : {}),
       ...(spec.intervals ? { intervals: rowIntervals(all, test.labels, units, spec.intervals) } : {}),
       scores: await putScores(store, seeded, test),
     });

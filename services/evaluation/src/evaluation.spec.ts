@@ -8,7 +8,7 @@ import { type DatasetImage, writeDataset } from '@medformer/dataset';
 import { auc } from '@medformer/evaluators';
 import { DataType } from '@medformer/gen/common';
 import { type EvaluateResponse, EvaluationServiceClient, ScoresFormat } from '@medformer/gen/evaluation';
-import { headOf, INPUT_STATISTICS, Medformer } from '@medformer/medformer';
+import { headOf, INPUT_STATISTICS, type InputStatistics, Medformer } from '@medformer/medformer';
 import { type ObjectStore, openObjectStore } from '@medformer/object-store';
 import { baseConfig, type RunningService, runService } from '@medformer/rpc';
 import { labelledTasks, Rng, RunSpec, ScoreReport, type Split, sha256 } from '@medformer/schema';
@@ -133,6 +133,19 @@ describe('Evaluate', () => {
     }
     const { report } = await evaluate({ ...wholeSpec(), entries: [entry('knn')] });
     expect(report.rows[0]!.sharedCodes).toBeUndefined();
+  });
+
+  it('says which sizes no training saw, and what they were brought to', async () => {
+    const shapes = [[6, 6]];
+    const small = await untrained({ name: 'simclr' }, 6, ['ct', 'mr'], { ...INPUT_STATISTICS, shapes });
+    const entries = [small, selfSupervised].map((checkpoint, at) => ({
+      label: `${at}`,
+      protocol: 'knn',
+      checkpoints: [checkpoint],
+    }));
+    const { report } = await evaluate({ ...wholeSpec(), entries });
+
+    expect(report.rows.map(({ resampled }) => resampled)).toEqual([['8 x 8 to 6 x 6'], undefined]);
   });
 
   it('gives intervals over subjects and paired tests where they are asked for', async () => {
@@ -563,7 +576,12 @@ function cohort(): DatasetImage[] {
 }
 
 /** A checkpoint as training writes one, of a network with random weights. */
-async function untrained(method: object, seed: number, modalities = ['ct', 'mr']): Promise<string> {
+async function untrained(
+  method: object,
+  seed: number,
+  modalities = ['ct', 'mr'],
+  input: InputStatistics = INPUT_STATISTICS,
+): Promise<string> {
   const spec = RunSpec.parse({ dataset, method, steps: 1, batchSize: 8, seed, codeVersion: 'test' });
   const heads = labelledTasks(spec.method).map(({ task }) =>
     headOf([REGION, FINDING, SIGNS].find((space) => space.task === task)!),
@@ -576,7 +594,7 @@ async function untrained(method: object, seed: number, modalities = ['ct', 'mr']
   const model = new Medformer(spec.model, codes, heads, { seed });
   const weights = model.parameters.toStored();
   model.dispose();
-  return writeCheckpoint(store, spec, codes, INPUT_STATISTICS, {
+  return writeCheckpoint(store, spec, codes, input, {
     step: 1,
     weights,
     heads,

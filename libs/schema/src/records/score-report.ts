@@ -93,6 +93,8 @@ export const ScoreRow = z.object({
   intervals: z.partialRecord(EvaluationMetric, Interval).optional(),
   /** Keys of scored images that a checkpoint has no code for, such as `modality mri`: the shared code stood in. */
   sharedCodes: z.array(z.string()).optional(),
+  /** Shapes of scored images that training did not see, and what they were brought to: `96 x 96 to 28 x 28`. */
+  resampled: z.array(z.string()).optional(),
   /** The scores themselves: a safetensors blob with a tensor `[images, classes]` per seed, in the order of the record. */
   scores: z.object({ sha256: ContentHash, bytes: z.number().int() }).optional(),
 });
