@@ -53,7 +53,7 @@ describe('medformer benchmark transfer', () => {
       const command = [
         ...['benchmark', 'transfer', ...COHORT, '--modalities', 'ct,mri'],
         ...set(`pretrain={method: {name: simclr}, model: ${MODEL}, batchSize: 8, steps: 2}`),
-        ...set('together=false', 'labelsPerClass=2', 'intervals={resamples: 100}'),
+        ...set('together=false', 'labelFraction=0.5', 'intervals={resamples: 100}'),
       ];
       const results = await medformerJson(services.env, ...command);
       const again = await medformer(services.env, ...command);

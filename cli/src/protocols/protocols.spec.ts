@@ -123,7 +123,7 @@ describe('the transfer protocol', () => {
   it('scores one modality by its own labels, and by those of the modality that was trained on', async () => {
     const spec = EvaluationSpec.parse(transferEvaluation(await read(), 'mri', entries));
 
-    expect(spec).toMatchObject({ modalities: ['mri'], labelsPerClass: 10 });
+    expect(spec).toMatchObject({ modalities: ['mri'], labelFraction: 0.1 });
     expect(spec.entries.map(({ label, labelModalities }) => [label, labelModalities])).toEqual([
       ['ct', ['mri']],
       ['ct, its labels', ['ct']],
