@@ -1,6 +1,6 @@
 import { open, rename } from 'node:fs/promises';
 import type { DrawViewsResponse } from '@medformer/gen/augmentation';
-import { EvaluationServiceService } from '@medformer/gen/evaluation';
+import { EvaluationServiceService, type RenderReportRequest } from '@medformer/gen/evaluation';
 import type { Context } from './context.js';
 
 /** Writes the report's HTML page whole or not at all. */
@@ -9,18 +9,21 @@ export async function writeReportPage(
   report: string,
   samples: DrawViewsResponse[],
   file: string,
+  fusions?: RenderReportRequest['fusions'],
 ): Promise<void> {
   const partial = `${file}.partial`;
   const handle = await open(partial, 'w');
   try {
     const request = {
       report,
+      fusions,
       samples: samples.flatMap((drawn) =>
         drawn.image === undefined
           ? []
           : [
               {
                 caption: [drawn.modality, drawn.bodyPart].filter((word) => word !== '').join(', '),
+                names: [],
                 images: [drawn.image, ...drawn.views.flatMap((view) => (view.image ? [view.image] : []))],
               },
             ],

@@ -3,4 +3,4 @@ export { mapEmbeddings } from './embedding-map.js';
 export { type Comparison, compareWithBaseline, summariseFindings } from './findings.js';
 export { type ReferenceLoss, referenceLosses } from './reference-losses.js';
 export { renderReport } from './render-report.js';
-export type { ReportInput, SampleImages } from './report-input.js';
+export type { ReportInput, SampleImages, ShownFusions } from './report-input.js';

@@ -2,6 +2,8 @@ import {
   type CheckpointRecord,
   type DatasetManifest,
   type EmbeddingMap,
+  type FusionQuality,
+  FusionSpec,
   type MetricSummary,
   MODEL_PRESETS,
   MonitorSpec,
@@ -254,6 +256,51 @@ describe('renderReport', () => {
     expect(document.querySelector('meta[http-equiv]')?.getAttribute('content')).toContain(
       "default-src 'none'",
     );
+  });
+
+  it('shows fusions with what each picture is, and their quality beside what real images have', () => {
+    const quality: FusionQuality = {
+      kind: 'medformer.fusion-quality.v1',
+      spec: { dataset: DATASET, fusion: FusionSpec.parse({}), count: 64 },
+      datasetName: 'phantom',
+      synthetic: true,
+      rows: [
+        {
+          ...{
+            sources: 2,
+            modality: 'mri',
+            bodyPart: 'head',
+            axes: 2,
+            fusions: 64,
+            images: 160,
+            patients: 8,
+          },
+          seam: { expected: 0.01, raw: 0.0125 },
+          histogram: { distance: 0.012, real: 0.004 },
+        },
+      ],
+      codeVersion: '0.1.0',
+    };
+    const pictures = ['data:image/png;base64,AAAA', 'data:image/png;base64,BBBB'];
+    const panels = [{ caption: '2 <patients>', images: pictures, names: ['fusion', 'regions'] }];
+    const { document } = page({ fusions: { qualities: [{ hash: sha256('quality'), quality }], panels } });
+    const text = (selector: string) => document.querySelector(selector)?.textContent ?? '';
+
+    expect([...document.querySelectorAll('#fusions td')].map((cell) => cell.textContent)).toEqual([
+      ...['2', '64', '12.50', '', '', '0.0120 (0.0040)', '', '', '', ''],
+    ]);
+    expect(text('#fusions tbody th')).toBe('RawBrainFuse');
+    expect(text('#fusions caption')).toContain(sha256('quality'));
+    expect(
+      [...document.querySelectorAll('#fusions img')].map((image) => [
+        image.getAttribute('src'),
+        image.getAttribute('alt'),
+      ]),
+    ).toEqual([
+      [pictures[0], '2 <patients>, fusion'],
+      [pictures[1], '2 <patients>, regions'],
+    ]);
+    expect(page({ fusions: { qualities: [], panels: [] } }).document.querySelector('#fusions')).toBeNull();
   });
 
   it('escapes what callers wrote', () => {

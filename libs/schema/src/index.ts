@@ -9,6 +9,7 @@ export * from './records/early-stop.js';
 export * from './records/evaluation-metric.js';
 export * from './records/failed-step.js';
 export * from './records/fusion-quality.js';
+export * from './records/fusion-quality-table.js';
 export * from './records/fusion-spec.js';
 export * from './records/generator-record.js';
 export * from './records/generator-spec.js';

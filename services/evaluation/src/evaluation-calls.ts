@@ -28,7 +28,13 @@ export type EvaluationCalls = {
     output: { html: string };
   };
   render: {
-    input: { store: ObjectStoreConfig; report: string; samples: SampleTensors[] };
+    input: {
+      store: ObjectStoreConfig;
+      report: string;
+      samples: SampleTensors[];
+      /** Addresses of the records of quality, and pictures of fusions. */
+      fusions?: { qualities: string[]; panels: SampleTensors[] };
+    };
     output: { html: string };
   };
 };

@@ -77,10 +77,22 @@ export class EvaluationController {
   }
 
   async *renderReport(
-    { report, samples }: RenderReportRequest,
+    { report, samples, fusions }: RenderReportRequest,
     { signal }: CallContext,
   ): AsyncIterable<RenderReportResponse> {
-    const input = { store: this.settings.store, report, samples: sampleTensors(samples) };
+    const input = {
+      store: this.settings.store,
+      report,
+      samples: sampleTensors(samples, 'samples'),
+      ...(fusions
+        ? {
+            fusions: {
+              qualities: fusions.qualities,
+              panels: sampleTensors(fusions.panels, 'fusions.panels'),
+            },
+          }
+        : {}),
+    };
     const { html } = await this.process.call('render', input, { signal });
     yield* htmlChunks(html);
   }
@@ -193,15 +205,16 @@ const PICTURE_TYPES: Partial<Record<DataType, PictureTensor['type']>> = {
   [DataType.DATA_TYPE_FLOAT32]: 'float32',
 };
 
-function sampleTensors(samples: RenderReportRequest['samples']): SampleTensors[] {
-  return samples.map(({ caption, images }, sample) => ({
+function sampleTensors(samples: RenderReportRequest['samples'], path: string): SampleTensors[] {
+  return samples.map(({ caption, images, names }, sample) => ({
     caption,
+    ...(names.length > 0 ? { names } : {}),
     images: images.map(({ dataType, shape, data }, index) => {
       const type = PICTURE_TYPES[dataType];
       if (type) return { type, shape, data };
       throw badInput({
         file: 'request',
-        field: `samples.${sample}.images.${index}.data_type`,
+        field: `${path}.${sample}.images.${index}.data_type`,
         expected: 'uint8, uint16 or float32',
         found: DataType[dataType] ?? String(dataType),
       });

@@ -4,14 +4,28 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { isReferred, writeCheckpoint } from '@medformer/checkpoint';
-import { type DatasetImage, writeDataset } from '@medformer/dataset';
+import { type DatasetImage, putFusionQuality, writeDataset } from '@medformer/dataset';
 import { auc } from '@medformer/evaluators';
 import { DataType } from '@medformer/gen/common';
-import { type EvaluateResponse, EvaluationServiceClient, ScoresFormat } from '@medformer/gen/evaluation';
+import {
+  type EvaluateResponse,
+  EvaluationServiceClient,
+  RenderReportRequest,
+  ScoresFormat,
+} from '@medformer/gen/evaluation';
 import { headOf, INPUT_STATISTICS, type InputStatistics, Medformer } from '@medformer/medformer';
 import { type ObjectStore, openObjectStore } from '@medformer/object-store';
 import { baseConfig, type RunningService, runService } from '@medformer/rpc';
-import { labelledTasks, Rng, RunSpec, ScoreReport, type Split, sha256 } from '@medformer/schema';
+import {
+  type FusionQuality,
+  FusionSpec,
+  labelledTasks,
+  Rng,
+  RunSpec,
+  ScoreReport,
+  type Split,
+  sha256,
+} from '@medformer/schema';
 import { useBackend } from '@medformer/tensorflow';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -382,7 +396,7 @@ describe('stored reports', () => {
     };
     const half = { dataType: DataType.DATA_TYPE_FLOAT32, shape: [1, 1, 1], data: Buffer.alloc(4) };
 
-    const page = await renderPage(hash, [{ caption: 'ct, head', images: [grey, half] }]);
+    const page = await renderPage(hash, { samples: [{ caption: 'ct, head', images: [grey, half] }] });
 
     expect(page).toContain(hash);
     expect(page).toContain('Synthetic phantom');
@@ -394,9 +408,30 @@ describe('stored reports', () => {
     const { hash } = await evaluate(wholeSpec());
     const short = { dataType: DataType.DATA_TYPE_UINT8, shape: [2, 2, 1], data: Buffer.alloc(3) };
 
-    await expect(renderPage(hash, [{ caption: 'x', images: [short] }])).rejects.toMatchObject({
+    const samples = [{ caption: 'x', images: [short] }];
+    await expect(renderPage(hash, { samples })).rejects.toMatchObject({
       code: status.INVALID_ARGUMENT,
       details: 'request: samples.0.images.0.data: expected 4 bytes, found 3',
+    });
+  });
+
+  it('show fusions and how good they are, each picture under its name', async () => {
+    const { hash } = await evaluate(wholeSpec());
+    const dot = { dataType: DataType.DATA_TYPE_UINT8, shape: [1, 1, 3], data: Buffer.alloc(3) };
+    const measured = await putFusionQuality(store, fusionQuality());
+    const panels = [{ caption: '2 patients', images: [dot, dot], names: ['fusion', 'regions'] }];
+    const page = await renderPage(hash, { fusions: { qualities: [measured.hash], panels } });
+
+    expect(page).toContain(measured.hash);
+    expect(page).toContain('alt="2 patients, regions"');
+    const unnamed = [{ ...panels[0]!, names: ['fusion'] }];
+    await expect(renderPage(hash, { fusions: { panels: unnamed } })).rejects.toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      details: 'request: fusions.panels.0.names: expected 2, one per picture, found 1',
+    });
+    await expect(renderPage(hash, { fusions: { qualities: [hash] } })).rejects.toMatchObject({
+      code: status.NOT_FOUND,
+      details: `fusion quality ${hash}: not in the store`,
     });
   });
 });
@@ -531,10 +566,22 @@ function listReports() {
   );
 }
 
-async function renderPage(report: string, samples: Parameters<typeof client.renderReport>[0]['samples']) {
+async function renderPage(report: string, shown: Parameters<typeof RenderReportRequest.fromPartial>[0]) {
   const chunks: Buffer[] = [];
-  for await (const { htmlChunk } of client.renderReport({ report, samples })) chunks.push(htmlChunk);
+  const request = RenderReportRequest.fromPartial({ report, ...shown });
+  for await (const { htmlChunk } of client.renderReport(request)) chunks.push(htmlChunk);
   return Buffer.concat(chunks).toString('utf8');
+}
+
+function fusionQuality(): FusionQuality {
+  return {
+    kind: 'medformer.fusion-quality.v1',
+    spec: { dataset, fusion: FusionSpec.parse({}), count: 64 },
+    datasetName: 'tiny',
+    synthetic: true,
+    rows: [],
+    codeVersion: 'test',
+  };
 }
 
 function description() {

@@ -34,7 +34,7 @@ async function pairPictures(store: ObjectStore, report: DataReport): Promise<str
     caption: images.map(({ id }) => id).join(' and '),
     images: images.flatMap(({ dataset, id }) => tensors.get(`${dataset} ${id}`) ?? []),
   }));
-  return (await samplePictures(samples)).map(({ images }) => images);
+  return (await samplePictures(samples, 'pairs')).map(({ images }) => images);
 }
 
 function tensorsOf(groups: LoadedImages) {

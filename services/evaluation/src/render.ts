@@ -1,6 +1,6 @@
-import { resolveDataset } from '@medformer/dataset';
+import { getFusionQuality, resolveDataset } from '@medformer/dataset';
 import { getRecord, type ObjectStore, openObjectStore } from '@medformer/object-store';
-import { renderReport } from '@medformer/report';
+import { renderReport, type ShownFusions } from '@medformer/report';
 import { CheckpointRecord, MedformerError, type ScoreReport } from '@medformer/schema';
 import type { EvaluationCalls } from './evaluation-calls.js';
 import { getReport } from './report-store.js';
@@ -11,6 +11,7 @@ export async function render({
   store: storeConfig,
   report: address,
   samples,
+  fusions,
 }: EvaluationCalls['render']['input']): Promise<EvaluationCalls['render']['output']> {
   const store = await openObjectStore(storeConfig);
   const { hash, report } = await getReport(store, address);
@@ -21,8 +22,19 @@ export async function render({
       report,
       dataset: manifest,
       checkpoints: await checkpointRecords(store, report),
-      samples: await samplePictures(samples),
+      samples: await samplePictures(samples, 'samples'),
+      ...(fusions ? { fusions: await shownFusions(store, fusions) } : {}),
     }),
+  };
+}
+
+async function shownFusions(
+  store: ObjectStore,
+  { qualities, panels }: NonNullable<EvaluationCalls['render']['input']['fusions']>,
+): Promise<ShownFusions> {
+  return {
+    qualities: await Promise.all(qualities.map((address) => getFusionQuality(store, address))),
+    panels: await samplePictures(panels, 'fusions.panels'),
   };
 }
 

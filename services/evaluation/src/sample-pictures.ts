@@ -14,6 +14,8 @@ export interface PictureTensor {
 export interface SampleTensors {
   caption: string;
   images: PictureTensor[];
+  /** What each is; without them the image as ingested, then its views. */
+  names?: string[];
 }
 
 /** Pictures are shown at this size; a larger one only makes the page heavier. */
@@ -23,16 +25,30 @@ const BYTES = { uint8: 1, uint16: 2, float32: 4 } as const;
 
 /**
  * PNG pictures that a page can carry inside itself; of a volume the middle slice along its first axis.
- * @throws MedformerError INVALID_ARGUMENT naming the picture whose shape or bytes do not fit.
+ * @param field where the request has them
+ * @throws MedformerError INVALID_ARGUMENT naming the picture whose shape or bytes do not fit, or names that are not as many.
  */
-export async function samplePictures(samples: readonly SampleTensors[]): Promise<SampleImages[]> {
+export async function samplePictures(
+  samples: readonly SampleTensors[],
+  field: string,
+): Promise<SampleImages[]> {
   return Promise.all(
-    samples.map(async ({ caption, images }, sample) => ({
-      caption,
-      images: await Promise.all(
-        images.map((image, index) => dataUrl(image, `samples.${sample}.images.${index}`)),
-      ),
-    })),
+    samples.map(async ({ caption, images, names }, sample) => {
+      if (names && names.length !== images.length)
+        throw badInput({
+          file: 'request',
+          field: `${field}.${sample}.names`,
+          expected: `${images.length}, one per picture`,
+          found: `${names.length}`,
+        });
+      return {
+        caption,
+        images: await Promise.all(
+          images.map((image, index) => dataUrl(image, `${field}.${sample}.images.${index}`)),
+        ),
+        ...(names ? { names } : {}),
+      };
+    }),
   );
 }
 
