@@ -9,19 +9,19 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import {
-  diversity,
   drawFusion,
   drawSources,
-  frechetDistance,
   fusionPools,
   Generator,
-  histogramDistance,
-  memorisation,
   rawFuse,
-  regionDrift,
   seamEnergy,
   trainGenerator,
 } from '../../libs/brainfuse/dist/index.js';
+import { diversity } from '../../libs/brainfuse/dist/quality/diversity.js';
+import { frechetDistance } from '../../libs/brainfuse/dist/quality/frechet-distance.js';
+import { histogramDistance } from '../../libs/brainfuse/dist/quality/histogram-distance.js';
+import { memorisation } from '../../libs/brainfuse/dist/quality/memorisation.js';
+import { regionDrifts } from '../../libs/brainfuse/dist/quality/region-means.js';
 import { normalise, ruleFor } from '../../libs/imaging/dist/index.js';
 import { GROUP_COHORT, generateGroupPatient } from '../../libs/phantom/dist/index.js';
 import { FusionSpec, GeneratorSpec, Rng } from '../../libs/schema/dist/index.js';
@@ -58,7 +58,7 @@ const kernels = randomKernels();
 const features = featuresOf(reals);
 const halves = [0, 1].map((parity) => reals.filter((_, at) => at % 2 === parity));
 console.log(
-  `Two halves of ${reals.length} scans: grey distance ${histogramDistance(...halves.map(joined)).toFixed(4)}, ` +
+  `Two halves of ${reals.length} scans: grey distance ${histogramDistance(...halves.map(levels)).toFixed(4)}, ` +
     `Frechet ${frechetDistance(...halves.map(featuresOf)).toFixed(4)}, diversity ${diversity(reals).toFixed(3)}\n`,
 );
 console.log(
@@ -84,7 +84,7 @@ function row(names, raws, images) {
     mean(energies.map((energy) => energy[key])).toFixed(4),
   );
   const drift = Math.max(
-    ...images.map((values, at) => regionDrift(raws[at].values, values, raws[at].weights, 1)),
+    ...images.flatMap((values, at) => regionDrifts(raws[at].values, values, raws[at].weights, 1)),
   );
   const scansOf = tests.map(({ record: { subject } }, at) => ({ subject, values: reals[at] }));
   const cells = [
@@ -93,7 +93,7 @@ function row(names, raws, images) {
     expected,
     excess,
     `${(100 * drift).toFixed(2)} %`,
-    histogramDistance(joined(images), joined(reals)).toFixed(4),
+    histogramDistance(levels(images), levels(reals)).toFixed(4),
     frechetDistance(featuresOf(images), features).toFixed(4),
     `${(100 * memorisation(images, scansOf).rate).toFixed(0)} %`,
     diversity(images).toFixed(3),
@@ -173,6 +173,13 @@ function featuresOf(images) {
     return tf.mean(tf.reshape(h, [images.length, -1, 32]), 1);
   });
   return found.arraySync();
+}
+
+/** How often each of 256 grey levels occurs. */
+function levels(images) {
+  const counts = new Float64Array(256);
+  for (const image of images) for (const value of image) counts[Math.round(255 * value)] += 1;
+  return counts;
 }
 
 function joined(images) {

@@ -3,6 +3,9 @@ import type { GeneratorSpec } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
 import { convolution, doubled } from './convolution.js';
 
+/** Of what is below 0: a unit that never fires would never learn again, and there are few. */
+const SLOPE = 0.1;
+
 /**
  * A small U-Net (Ronneberger et al. 2015) without normalisation: [B, ...spatial, C] -> [B, ...spatial, out], at first 0.
  * Down by convolutions of stride 2, up by doubled voxels. Spatial edges are multiples of 2^levels.
@@ -14,7 +17,7 @@ export function unet(
   { width, levels }: GeneratorSpec['network'],
 ): tf.Tensor {
   const layer = (name: string, from: tf.Tensor, wide: number, stride = 1) =>
-    tf.relu(convolution(parameters, `generator/${name}`, from, { width: wide, stride }));
+    tf.leakyRelu(convolution(parameters, `generator/${name}`, from, { width: wide, stride }), SLOPE);
   const kept: tf.Tensor[] = [];
   let h = layer('down-0/second', layer('down-0/first', x, width), width);
   for (let level = 1; level <= levels; level += 1) {
