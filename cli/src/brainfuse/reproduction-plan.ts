@@ -33,6 +33,8 @@ const Plan = z.strictObject({
   phases: z.strictObject({ bt: Settings, nt: Settings, cr: Settings }),
   fusion: Settings.default({}),
   generator: Settings.default({}),
+  /** Fusions whose quality is measured, of each number of patients. */
+  measured: z.number().int().min(2).max(4096).default(64),
 });
 
 export interface ReproductionPlan extends Omit<z.infer<typeof Plan>, 'common' | 'phases' | 'fusion'> {

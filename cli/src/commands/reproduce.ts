@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { collect } from '../arguments.js';
+import { writeReproductionPage } from '../brainfuse/reproduction-page.js';
 import { readReproductionPlan } from '../brainfuse/reproduction-plan.js';
 import { reproductionTables } from '../brainfuse/reproduction-tables.js';
 import { runReproduction } from '../brainfuse/run-reproduction.js';
 import type { WithContext } from '../context.js';
+import { fusionQualityText } from '../fusion-quality.js';
 
 export function registerReproduce(program: Command, bind: WithContext): void {
   program
@@ -16,6 +18,7 @@ export function registerReproduce(program: Command, bind: WithContext): void {
     )
     .option('--plan <file>', 'what is run', join('experiments', 'brainfuse', 'reproduce.yaml'))
     .option('--set <key=value>', 'override a key of the plan, e.g. seeds=[0]', collect, [])
+    .option('-o, --output <file>', 'write scores and fusions as one page', 'brainfuse.html')
     .addHelpText(
       'after',
       `
@@ -27,17 +30,25 @@ Own data: ingest it, copy the plan, take its cohort out and name your data set a
 Interrupted at any point, the same command goes on; what is done is found, not done again.`,
     )
     .action(
-      bind(async (context, { plan: file, set }: { plan: string; set: string[] }) => {
+      bind(async (context, { plan: file, set, output }: { plan: string; set: string[]; output: string }) => {
         const plan = await readReproductionPlan(file, set);
-        const { report, record, generator } = await runReproduction(context, plan);
+        const reproduction = await runReproduction(context, plan);
+        const { report, record, generator, qualities } = reproduction;
+        await writeReproductionPage(context, plan, reproduction, output);
         context.terminal.result(
           {
             report,
             generator,
             rows: record.rows.map(({ confusion: _, ...row }) => row),
             tests: record.tests,
+            fusions: qualities,
+            page: output,
           },
-          `\n${reproductionTables(record)}\n\nreport ${report}`,
+          [
+            `\n${reproductionTables(record)}`,
+            `\nFusions, beside the real images they are made of\n${fusionQualityText(qualities.map((each) => each.record))}`,
+            `\nreport ${report}\npage   ${output}`,
+          ].join('\n'),
         );
       }),
     );
