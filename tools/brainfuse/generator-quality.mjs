@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * Trains a generator on a cohort of the phantom and measures fusions before and after it, for every mask and 2 and 8
- * patients, on patients of the test split: the table of docs/decisions/0009-brainfuse-generator.md.
+ * patients, on patients of the test split: the table of docs/decisions/0010-brainfuse-generator.md.
  *
  *   node tools/brainfuse/generator-quality.mjs experiments/brainfuse/generator-2d.yaml
  */
