@@ -8,6 +8,7 @@ import { type DatasetImage, putFusionQuality, writeDataset } from '@medformer/da
 import { auc } from '@medformer/evaluators';
 import { DataType } from '@medformer/gen/common';
 import {
+  type DeepPartial,
   type EvaluateResponse,
   EvaluationServiceClient,
   RenderReportRequest,
@@ -566,7 +567,7 @@ function listReports() {
   );
 }
 
-async function renderPage(report: string, shown: Parameters<typeof RenderReportRequest.fromPartial>[0]) {
+async function renderPage(report: string, shown: DeepPartial<RenderReportRequest>) {
   const chunks: Buffer[] = [];
   const request = RenderReportRequest.fromPartial({ report, ...shown });
   for await (const { htmlChunk } of client.renderReport(request)) chunks.push(htmlChunk);
