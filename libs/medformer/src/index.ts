@@ -1,5 +1,6 @@
 export type { TaskHead } from '@medformer/schema';
 export { type Attended, attend, attentionRollout } from './attention-maps.js';
+export { inflated } from './inflate.js';
 export type { ModelInput } from './input-adaptformer.js';
 export { type CodeKeys, codeRows, oneHotRows, SHARED_CODE } from './latent-codes.js';
 export { latentPlaces } from './latent-places.js';

@@ -1,5 +1,11 @@
 import { type LoadedCheckpoint, loadCheckpoint } from '@medformer/checkpoint';
-import { type CodeKeys, headsOf, type InputStatistics, transferredWeights } from '@medformer/medformer';
+import {
+  type CodeKeys,
+  headsOf,
+  type InputStatistics,
+  inflated,
+  transferredWeights,
+} from '@medformer/medformer';
 import type { ObjectStore } from '@medformer/object-store';
 import { badInput, type ModelConfig, type RunSpec, type TaskHead } from '@medformer/schema';
 import type { InitialWeights } from '@medformer/ssl';
@@ -19,7 +25,8 @@ export interface ModelStart {
 
 /**
  * What this run's model takes over from another run's checkpoint, and how that one standardised its pixels. Where the run
- * extends the checkpoint, its codes and heads are there beside the run's own.
+ * extends the checkpoint, its codes and heads are there beside the run's own. Ends for volumes that no step has touched are
+ * made from those for images.
  * @throws MedformerError INVALID_ARGUMENT for a model of another shape, where the spec allows no tensor to differ
  */
 export async function initialWeights(
@@ -44,8 +51,8 @@ export async function initialWeights(
   }
   const wanted = extend ? extended(own, loaded) : modelOf(own, []);
   const kept = extend ? record.codes.tasks : [];
-  const transfer = transferredWeights(record, weights, wanted.codes, kept);
   const { untrained = [] } = record;
+  const transfer = transferredWeights(record, inflated(weights, untrained), wanted.codes, kept);
   return { ...wanted, initial: { checkpoint, transfer, allow, freeze, untrained }, input: record.input };
 }
 
