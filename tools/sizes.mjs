@@ -32,12 +32,12 @@ try {
   }
   const rows = [];
   for (const [dimensions, spec] of Object.entries(RUNS)) {
-    const { result } = await medformer('train', spec);
+    const { checkpoint } = await medformer('train', spec);
     const score = async (scored, bank) => {
       const { record } = await medformer(
         ...['evaluate', '--dataset', scored.name, '--task', 'region', '--labels-per-class', '10'],
         ...(bank === scored ? [] : ['--train-dataset', bank.name]),
-        ...['--dimensions', dimensions, '--entry', `kNN:knn:${result.checkpoint}`],
+        ...['--dimensions', dimensions, '--entry', `kNN:knn:${checkpoint}`],
       );
       const [{ accuracy, auc }] = record.rows;
       rows.push([scored.shape[dimensions], bank.shape[dimensions], percent(accuracy), percent(auc)]);
