@@ -248,6 +248,31 @@ describe('followRun', () => {
     expect(cancelled).toEqual([base.run]);
   });
 
+  it('goes on watching when the connection drops: the run does not end with it', async () => {
+    let watches = 0;
+    server.addService(TrainerServiceService, {
+      watchRun: (call: {
+        write(value: object): void;
+        end(): void;
+        emit(event: string, error: object): void;
+      }) => {
+        watches += 1;
+        call.write({ event: { $case: 'state', value: running } });
+        if (watches === 1) {
+          call.emit('error', { code: status.UNAVAILABLE, details: 'Connection dropped' });
+          return;
+        }
+        call.write({ event: { $case: 'state', value: { ...running, state: RunState.RUN_STATE_SUCCEEDED } } });
+        call.end();
+      },
+    } as never);
+    await listen();
+    const ended = await followRun(context(), running, 'simclr');
+
+    expect(ended.state).toBe(RunState.RUN_STATE_SUCCEEDED);
+    expect(watches).toBe(2);
+  });
+
   it('shows the newest online scores beside the loss', async () => {
     const progress = { step: 50n, steps: 100n, loss: 4.2, imagesPerSecond: 100, etaSeconds: 9 };
     const online = [{ protocol: 'knn', accuracy: 0.613, auc: 0.8 }];

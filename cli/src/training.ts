@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import {
   type GetRunResponse,
   type OnlineScore,
@@ -5,6 +6,7 @@ import {
   RunState,
   TrainerServiceService,
   type TrainProgress,
+  type WatchRunResponse,
 } from '@medformer/gen/trainer';
 import { LoadReport, MedformerError, parseRecord } from '@medformer/schema';
 import type { Context } from './context.js';
@@ -72,12 +74,12 @@ export async function trainToEnd(context: Context, spec: Spec, label: string): P
  */
 export async function followRun(context: Context, run: Run, label: string): Promise<Run> {
   if (ENDED.has(run.state)) return finished(run);
-  const { connection, terminal, signal } = context;
+  const { terminal, signal } = context;
   const progress = terminal.progress(label);
   const health = new HealthNotes();
   let last = run;
   try {
-    for await (const { event } of connection.serverStream(TrainerServiceService.watchRun, { run: run.run })) {
+    for await (const { event } of watched(context, run.run)) {
       if (event?.$case === 'progress') {
         progress.update(Number(event.value.step), Number(event.value.steps), liveLine(event.value));
       } else if (event?.$case === 'health') {
@@ -106,6 +108,32 @@ export async function followRun(context: Context, run: Run, label: string): Prom
   }
   if (!ENDED.has(last.state)) last = (await getRun(context, run.run)).run;
   return finished(last);
+}
+
+/** Pauses before a watch whose connection dropped is tried again, until the next event. */
+const WATCH_AGAIN_AFTER_MS = [500, 1000, 2000, 4000, 8000];
+
+/** A run's events. The run is the service's: when the connection drops, as on a stalled machine, it goes on, and so does this. */
+async function* watched(
+  { connection, signal }: Context,
+  run: string,
+): AsyncGenerator<WatchRunResponse, void, undefined> {
+  let dropped = 0;
+  for (;;) {
+    try {
+      for await (const response of connection.serverStream(TrainerServiceService.watchRun, { run })) {
+        dropped = 0;
+        yield response;
+      }
+      return;
+    } catch (error) {
+      const pause = WATCH_AGAIN_AFTER_MS[dropped];
+      const again = error instanceof MedformerError && error.code === 'UNAVAILABLE' && !signal.aborted;
+      if (!again || pause === undefined) throw error;
+      dropped += 1;
+      await setTimeout(pause, undefined, { signal });
+    }
+  }
 }
 
 /** Works after an interrupt too. */
