@@ -1,4 +1,11 @@
-import { FusionSpec, GeneratorSpec, MedformerError, parseRecord, Slug } from '@medformer/schema';
+import {
+  BootstrapSpec,
+  FusionSpec,
+  GeneratorSpec,
+  MedformerError,
+  parseRecord,
+  Slug,
+} from '@medformer/schema';
 import { z } from 'zod';
 import { checkRunSpec } from '../commands/train.js';
 import { checkSpec, readSpec, type Spec } from '../spec-file.js';
@@ -27,7 +34,7 @@ const Plan = z.strictObject({
   seeds: z.array(z.number().int()).min(1),
   dimensions: z.union([z.literal(2), z.literal(3)]).default(2),
   /** Confidence intervals of the test scores. */
-  intervals: z.unknown().optional(),
+  intervals: BootstrapSpec.optional(),
   /** What every run has; below, what its phase adds. `fusion` of a phase counts in procedures that fuse. */
   common: Settings.default({}),
   phases: z.strictObject({ bt: Settings, nt: Settings, cr: Settings }),

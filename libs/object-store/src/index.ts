@@ -1,6 +1,6 @@
 export * from './blob.js';
 export { openFilesystemStore } from './filesystem-store.js';
-export { findIndexed, putIndexed } from './indexed-record.js';
+export { findIndexed, putIndexEntry, putIndexed } from './indexed-record.js';
 export * from './object-store.js';
 export * from './open-object-store.js';
 export { openS3Store, type S3StoreOptions } from './s3-store.js';

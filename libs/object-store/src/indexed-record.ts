@@ -17,9 +17,19 @@ export async function putIndexed(
   record: unknown,
 ): Promise<string> {
   const report = await putRecord(store, record);
+  await putIndexEntry(store, index, request, report);
+  return report;
+}
+
+/** Lets an equal request find what lies at this content address. */
+export async function putIndexEntry(
+  store: ObjectStore,
+  index: string,
+  request: unknown,
+  report: string,
+): Promise<void> {
   const entry = Buffer.from(canonicalJson({ report } satisfies z.input<typeof IndexEntry>));
   await store.put(keyOf(index, request), entry, { contentType: 'application/json' });
-  return report;
 }
 
 /** The content address of what was computed of an equal request. */

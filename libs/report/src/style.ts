@@ -57,6 +57,8 @@ td.best { font-weight: 700; }
 .strip { display: flex; gap: 5px; }
 .strip img { image-rendering: pixelated; border-radius: 5px; background: #000; object-fit: contain; flex: 0 1 84px; min-width: 0; height: auto; aspect-ratio: 1; }
 .strip img.source { outline: 2px solid var(--accent); outline-offset: -2px; }
+.quality { font-size: .86rem; }
+.quality th, .quality td { padding: .45rem; }
 .panel { display: flex; flex-wrap: wrap; gap: .5rem; margin: 0 0 1rem; }
 .panel figure { width: 96px; }
 .panel img { display: block; width: 100%; image-rendering: pixelated; border-radius: 5px; }

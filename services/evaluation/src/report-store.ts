@@ -1,4 +1,4 @@
-import type { ObjectStore } from '@medformer/object-store';
+import { findIndexed, type ObjectStore, putIndexEntry } from '@medformer/object-store';
 import {
   ContentHash,
   canonicalJson,
@@ -9,12 +9,9 @@ import {
   ScoreReport,
   sha256,
 } from '@medformer/schema';
-import { z } from 'zod';
 
 const REPORTS = 'reports/';
 const INDEX = 'report-index/';
-
-const IndexEntry = z.object({ report: ContentHash });
 
 export interface StoredReport {
   /** Content address of the record. */
@@ -27,8 +24,8 @@ export async function putReport(store: ObjectStore, report: ScoreReport): Promis
   const hash = contentAddress(report);
   const contentType = 'application/json';
   await store.put(reportKey(hash), Buffer.from(canonicalJson(report)), { ifAbsent: true, contentType });
-  const entry = Buffer.from(canonicalJson({ report: hash } satisfies z.input<typeof IndexEntry>));
-  await store.put(indexKey(report.spec, report.codeVersion), entry, { ifAbsent: true, contentType });
+  const { spec, codeVersion } = report;
+  await putIndexEntry(store, INDEX, { spec, codeVersion }, hash);
   return { hash, report };
 }
 
@@ -58,10 +55,8 @@ export async function findReport(
   spec: EvaluationSpec,
   codeVersion: string,
 ): Promise<StoredReport | undefined> {
-  const key = indexKey(spec, codeVersion);
-  if (!(await store.head(key))) return undefined;
-  const entry = JSON.parse((await store.get(key)).toString('utf8'));
-  return getReport(store, parseRecord(IndexEntry, entry, key).report);
+  const hash = await findIndexed(store, INDEX, { spec, codeVersion });
+  return hash === undefined ? undefined : getReport(store, hash);
 }
 
 /** Every report, newest first. */
@@ -78,6 +73,3 @@ export async function listReports(store: ObjectStore): Promise<StoredReport[]> {
 }
 
 const reportKey = (hash: string) => `${REPORTS}${hash}.json`;
-
-const indexKey = (spec: EvaluationSpec, codeVersion: string) =>
-  `${INDEX}${contentAddress({ spec, codeVersion })}.json`;

@@ -149,7 +149,9 @@ async function compare(
       images: real.images.length,
       patients: real.patients,
       seam: seamOf(fusions),
-      ...(drifts.length > 0 ? { drift: { mean: meanOf(drifts), largest: Math.max(...drifts) } } : {}),
+      ...(drifts.length > 0
+        ? { drift: { mean: meanOf(drifts), largest: drifts.reduce((a, b) => Math.max(a, b)) } }
+        : {}),
       histogram: {
         distance: histogramDistance(levelCounts(images), real.levels),
         ...(realHistogram === undefined ? {} : { real: realHistogram }),

@@ -16,7 +16,7 @@ export function fusions({ qualities, panels }: ShownFusions): Html | undefined {
 function qualityTable(qualities: ShownFusions['qualities']): Html {
   const { head, rows } = fusionQualityTable(qualities.map(({ quality }) => quality));
   const addresses = qualities.map(({ hash }) => html` <code class="hash">${hash}</code>`);
-  return html`<div class="scroll"><table class="scores">
+  return html`<div class="scroll"><table class="scores quality">
       <caption>In brackets what the number is to be held against. Records:${addresses}</caption>
       <thead><tr>${head.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
       <tbody>${rows.map(
