@@ -1,45 +1,27 @@
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type OpenPage, openPage, pictureWidths } from './harness/browser.js';
 import { medformerJson } from './harness/medformer.js';
 import { medmnistMembers, npz } from './harness/npz.js';
 import { type Services, startStandalone } from './harness/services.js';
 
-const CHROMIUM = [
-  process.env.CHROMIUM,
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-].find((path) => path !== undefined && existsSync(path));
-
 describe('the report page in a browser', () => {
   let folder: string;
   let services: Services;
-  let browser: Browser;
-  let page: Page;
-  const complaints: string[] = [];
+  let opened: OpenPage;
+  let page: OpenPage['page'];
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'medformer-page-'));
     services = await startStandalone(join(folder, 'data'));
-    const file = await makeReport();
-    if (CHROMIUM === undefined) throw new Error('no Chromium: run tools/chromium.sh');
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
-    page = await browser.newPage();
-    page.on('console', (message) => {
-      if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
-    });
-    page.on('pageerror', (error) => complaints.push(error.message));
-    page.on('requestfailed', (request) => complaints.push(`request ${request.url()}`));
-    await page.goto(pathToFileURL(file).href);
+    opened = await openPage(await makeReport());
+    page = opened.page;
   });
 
   afterAll(async () => {
-    await browser?.close();
+    await opened?.browser.close();
     await services?.stop();
     await rm(folder, { recursive: true, force: true });
   });
@@ -74,7 +56,7 @@ describe('the report page in a browser', () => {
   }
 
   it('loads without an error, and from no network', () => {
-    expect(complaints).toEqual([]);
+    expect(opened.complaints).toEqual([]);
   });
 
   it('shows one row per checkpoint and protocol, with mean and standard deviation', async () => {
@@ -102,11 +84,7 @@ describe('the report page in a browser', () => {
   });
 
   it('shows the sample views as pictures that decode', async () => {
-    const sizes = await page
-      .locator('img')
-      .evaluateAll((images) =>
-        images.map((image) => (image as unknown as { naturalWidth: number }).naturalWidth),
-      );
+    const sizes = await pictureWidths(page, 'img');
     expect(sizes.length).toBeGreaterThan(0);
     expect(Math.min(...sizes)).toBeGreaterThan(0);
   });
