@@ -12,6 +12,7 @@ class SlowEncoder {
   }
 }
 SlowEncoder.prototype.getModel = SlowEncoder.prototype.loadModel = async () => ({ model: undefined });
+SlowEncoder.prototype.attend = SlowEncoder.prototype.encode;
 RpcController(EncoderServiceService)(SlowEncoder);
 Controller()(SlowEncoder);
 
