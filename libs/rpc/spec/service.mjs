@@ -12,7 +12,8 @@ class SlowEncoder {
   }
 }
 SlowEncoder.prototype.getModel = SlowEncoder.prototype.loadModel = async () => ({ model: undefined });
-SlowEncoder.prototype.attend = SlowEncoder.prototype.encode;
+// A function of its own: what a handler answers to is written on the function.
+SlowEncoder.prototype.attend = async () => ({ maps: [] });
 RpcController(EncoderServiceService)(SlowEncoder);
 Controller()(SlowEncoder);
 
