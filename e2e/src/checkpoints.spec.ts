@@ -71,7 +71,7 @@ it('a run keeps its first, best and last checkpoint, each of which can be served
     ...['train', tuned, '--set', `initial.checkpoint=run=${run}@best`, '--set', 'initial.allow=["x"]'],
     ...['--set', 'model.depth=2'],
   );
-  expect(surprised.code).toBe(20);
+  expect(surprised.code).toBe(19);
   expect(surprised.stderr).toMatch(/initial checkpoint \w+: body\/\S+: missing \[/);
 
   expect((await shown()).find(({ step }: { step: number }) => step === best.step).keptAs).toContain(
