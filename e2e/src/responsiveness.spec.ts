@@ -73,8 +73,9 @@ describe('while a training step runs', () => {
     const ended = await training;
     expect(ended.exitCode).toBe(130);
     expect(ended.stderr).toMatch(/CANCELLED: stopped at step \d+ of 500; the same command goes on/);
-    const { run: stopped } = await medformerJson(env, 'runs', 'show', run.run);
-    expect(stopped.state).toBe('cancelled');
+    // The step under way is finished and its checkpoint written first.
+    const state = async () => (await medformerJson(env, 'runs', 'show', run.run)).run.state;
+    await expect.poll(state, { timeout: 20_000 }).toBe('cancelled');
   });
 
   it('SIGTERM drains the services and leaves no process behind', async () => {
