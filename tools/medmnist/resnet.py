@@ -135,7 +135,7 @@ def main():
     arguments.add_argument("file", type=pathlib.Path)
     arguments.add_argument("--seconds", type=float, required=True)
     arguments.add_argument("--seed", type=int, default=0)
-    arguments.add_argument("--batch", type=int, default=48)
+    arguments.add_argument("--batch", type=int, help="48 images or 16 volumes where it is not said")
     arguments.add_argument("--width", type=int, default=64, help="channels of the first stage; 64 is ResNet-18")
     arguments.add_argument("--classes", type=int, required=True)
     arguments.add_argument("-o", "--output", type=pathlib.Path, required=True)
@@ -147,7 +147,8 @@ def main():
     images, labels = splits["train"]
     several = labels.shape[1] > 1
     model = resnet18(images.ndim - 2, images.shape[1], options.classes, options.width)
-    weights, validated, steps = train(model, splits, options.seconds, options.batch, options.seed)
+    batch = options.batch or (16 if images.ndim == 5 else 48)
+    weights, validated, steps = train(model, splits, options.seconds, batch, options.seed)
     model.load_state_dict(weights)
     scores = scores_of(model, splits["test"][0], several)
     accuracy = (scores > 0.5).eq(splits["test"][1] == 1) if several else scores.argmax(1).eq(splits["test"][1][:, 0])
