@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -73,6 +73,13 @@ describe('medformer benchmark medmnist', () => {
       const alone = ['--sets', 'chestmnist', '--set', 'regimes=[st, ssl-st]'];
       const command = benchmark(...alone, '--allow-md5-mismatch');
       const { sets } = await medformerJson(services.env, ...command);
+      const earlier = join(
+        folder,
+        'out',
+        'chestmnist',
+        'chestmnist_test_[AUC]0.123_[ACC]0.456@0-ST-head-seed-0.csv',
+      );
+      await writeFile(earlier, '');
       const again = await medformer(services.env, ...command);
 
       const [chest] = sets;
@@ -83,6 +90,7 @@ describe('medformer benchmark medmnist', () => {
       expect(files.sort()[0]).toMatch(
         /^chestmnist_test_\[AUC\]0\.\d{3}_\[ACC\]0\.\d{3}@\d-(SSL-then-)?ST-head-seed-0\.csv$/,
       );
+      expect(files).toHaveLength(2);
       const csv = await readFile(join(folder, 'out', 'chestmnist', files[0]!), 'utf8');
       expect(csv.split('\n')[0]!.split(',')).toHaveLength(15);
       expect(again.stderr.match(/found, trained before/g)).toHaveLength(3);

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ScoresFormat } from '@medformer/gen/evaluation';
 import { MedformerError, type ScoreReport } from '@medformer/schema';
@@ -43,12 +43,20 @@ export async function runBenchmark(
     const result = await runSet(context, plan, set);
     results.push(result);
     const folder = join(output, set.flag);
+    await removeResults(folder, set.flag);
     const format = ScoresFormat.SCORES_FORMAT_MEDMNIST;
     await exportScores(context, { report: result.report, format, rows: [] }, folder);
     await mkdir(output, { recursive: true });
     await writeFile(join(output, 'results.json'), `${toJson(results.map(toSummary))}\n`);
   }
   return results;
+}
+
+/** Result files of an earlier plan would stand among those of this one: their names hold scores. */
+async function removeResults(folder: string, flag: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  const isResult = (name: string) => name.startsWith(flag) && /@\d+-.+-seed--?\d+\.csv$/.test(name);
+  for (const name of names.filter(isResult)) await rm(join(folder, name));
 }
 
 async function ingestSet(context: Context, set: PlannedSet, allowMd5Mismatch: boolean): Promise<void> {
