@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import {
   type handleUnaryCall,
   type MethodDefinition,
+  type ServerDuplexStream,
   type ServerReadableStream,
   type ServerUnaryCall,
   type ServerWritableStream,
@@ -22,7 +23,8 @@ type Method = MethodDefinition<unknown, unknown>;
 type UnaryCall = ServerUnaryCall<unknown, unknown>;
 type ClientStreamCall = ServerReadableStream<unknown, unknown>;
 type ServerStreamCall = ServerWritableStream<unknown, unknown>;
-type AnyCall = UnaryCall | ClientStreamCall | ServerStreamCall;
+type DuplexCall = ServerDuplexStream<unknown, unknown>;
+type AnyCall = UnaryCall | ClientStreamCall | ServerStreamCall | DuplexCall;
 type Respond = Parameters<handleUnaryCall<unknown, unknown>>[1];
 
 /** As Nest gives it: the controller's method behind its guards, interceptors and filters. */
@@ -58,11 +60,9 @@ export class CallRunner {
     for (const call of this.active) call.abort(reason);
   }
 
-  /** @throws TypeError for a method that streams both ways; none of ours does. */
   handlerFor(method: Method, handler: Handler): UntypedHandleCall {
-    if (method.requestStream && method.responseStream)
-      throw new TypeError(`${method.path} streams both ways`);
-    if (method.responseStream) return (call: ServerStreamCall) => this.runServerStream(method, handler, call);
+    if (method.responseStream)
+      return (call: ServerStreamCall | DuplexCall) => this.runResponseStream(method, handler, call);
     return (call: UnaryCall | ClientStreamCall, respond: Respond) =>
       this.runUnary(method, handler, call, respond);
   }
@@ -85,19 +85,24 @@ export class CallRunner {
     );
   }
 
-  private async runServerStream(method: Method, handler: Handler, call: ServerStreamCall): Promise<void> {
+  private async runResponseStream(
+    method: Method,
+    handler: Handler,
+    call: ServerStreamCall | DuplexCall,
+  ): Promise<void> {
     await this.track(
       method,
       call,
       async (active) => {
         const { context } = active;
         call.sendMetadata(traceMetadata(context.traceId));
-        const responses = await settle(handler(call.request, context));
+        const request = 'request' in call ? call.request : requestsOf(call, context.signal);
+        const responses = await settle(handler(request, context));
         await writeAll(call, responses as AsyncIterable<unknown>, context.signal);
         active.end();
         call.end(traceMetadata(context.traceId));
         // The call counts as under way until its last message is handed over, unless the peer is gone.
-        await finished(call).catch(() => undefined);
+        await finished(call, { readable: false }).catch(() => undefined);
       },
       (failure) => call.destroyed || call.emit('error', failure),
     );
@@ -178,25 +183,43 @@ async function settle(answer: unknown): Promise<unknown> {
   return isObservable(value) ? lastValueFrom(value) : value;
 }
 
-async function* requestsOf(call: ClientStreamCall, signal: AbortSignal): AsyncIterable<unknown> {
+/**
+ * Reads the next message only when the handler asks for one. Not the stream's own iterator: that destroys the stream
+ * when the handler leaves its loop or the call fails, and with it, where both sides stream, the way to the caller.
+ */
+async function* requestsOf(call: ClientStreamCall | DuplexCall, signal: AbortSignal): AsyncIterable<unknown> {
+  let wake = () => {};
+  const notify = () => wake();
+  for (const event of ['readable', 'end', 'close']) (call as EventEmitter).on(event, notify);
   // A server that stops must also end a handler that waits for the next message.
-  const destroy = () => call.destroy();
-  signal.addEventListener('abort', destroy, { once: true });
+  signal.addEventListener('abort', notify);
   try {
-    for await (const message of call) yield message;
+    while (!call.readableEnded) {
+      signal.throwIfAborted();
+      if (call.destroyed) throw new MedformerError('CANCELLED', 'the call is over');
+      const message = call.read();
+      if (message !== null) yield message;
+      else {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    }
     // A cancelled stream first looks like one that ended well; its reset follows within two turns of the event loop.
     for (let turn = 0; turn < TURNS_UNTIL_RESET && !signal.aborted; turn += 1) await setImmediate();
     signal.throwIfAborted();
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
   } finally {
-    signal.removeEventListener('abort', destroy);
+    for (const event of ['readable', 'end', 'close']) (call as EventEmitter).off(event, notify);
+    signal.removeEventListener('abort', notify);
   }
 }
 
 /** Takes the next response only when the peer has room for it: a slow reader costs no memory here. */
-async function writeAll(call: ServerStreamCall, responses: AsyncIterable<unknown>, signal: AbortSignal) {
+async function writeAll(
+  call: ServerStreamCall | DuplexCall,
+  responses: AsyncIterable<unknown>,
+  signal: AbortSignal,
+) {
   for await (const response of responses) {
     signal.throwIfAborted();
     if (!call.write(response)) await once(call, 'drain', { signal });

@@ -4,8 +4,9 @@ import type { CallContext } from './call-context.js';
 
 /**
  * The methods a controller owes to a ts-proto service definition, by their generated (lower-camel) names:
- * a unary method answers with a promise, a server-streaming one with an AsyncIterable (an `async *` method), and a
- * client-streaming one receives an AsyncIterable of requests. Both directions of streaming respect back-pressure.
+ * a unary method answers with a promise, a server-streaming one with an AsyncIterable (an `async *` method), a
+ * client-streaming one receives an AsyncIterable of requests, and one that streams both ways does both. Both directions
+ * respect back-pressure.
  */
 export type RpcHandlers<Definition> = {
   [Name in keyof Definition]: Definition[Name] extends RpcShape<infer Streams, infer Request, infer Response>

@@ -36,11 +36,16 @@ import { defineStage } from './stage.js';
 type Encode = (request: EncodeRequest, call: CallContext) => Promise<number[]>;
 type Views = (request: DrawViewsRequest, call: CallContext) => AsyncIterable<DrawViewsResponse>;
 type Upload = (requests: AsyncIterable<UploadFileRequest>, call: CallContext) => Promise<UploadFileResponse>;
+type Relay = (
+  requests: AsyncIterable<UploadFileRequest>,
+  call: CallContext,
+) => AsyncIterable<UploadFileResponse>;
 
 /** What the controllers do is set by each test. */
 let encode: Encode;
 let drawViews: Views;
 let upload: Upload;
+let relay: Relay;
 let blocker: MedformerError | undefined;
 const logged: Record<string, unknown>[] = [];
 
@@ -68,11 +73,24 @@ class AugmentationController {
   }
 }
 
+const uploads = {
+  uploadFile: IngestionServiceService.uploadFile,
+  /** Streams both ways; the rest of a client stream's rpc. */
+  relay: {
+    ...IngestionServiceService.uploadFile,
+    path: '/medformer.ingestion.v1.IngestionService/Relay',
+    responseStream: true,
+  } as const,
+};
+
 @Controller()
-@RpcController({ uploadFile: IngestionServiceService.uploadFile })
+@RpcController(uploads)
 class IngestionController {
   uploadFile(requests: AsyncIterable<UploadFileRequest>, call: CallContext) {
     return upload(requests, call);
+  }
+  relay(requests: AsyncIterable<UploadFileRequest>, call: CallContext) {
+    return relay(requests, call);
   }
 }
 
@@ -93,7 +111,7 @@ const stages = [
     if (blocker) throw blocker;
   }),
   stageOf(AugmentationServiceService, AugmentationController),
-  stageOf(IngestionServiceService, IngestionController),
+  stageOf({ ...IngestionServiceService, ...uploads }, IngestionController),
 ];
 
 let data: string;
@@ -423,14 +441,14 @@ describe('a server stream', () => {
   });
 });
 
-describe('a client stream', () => {
-  const chunk = (text: string): UploadFileRequest => ({
-    uploadId: 'u',
-    path: 'p',
-    offsetBytes: 0n,
-    chunk: Buffer.from(text),
-  });
+const chunk = (text: string | Buffer): UploadFileRequest => ({
+  uploadId: 'u',
+  path: 'p',
+  offsetBytes: 0n,
+  chunk: Buffer.from(text),
+});
 
+describe('a client stream', () => {
   it('reaches the handler as an iterable and gets one answer', async () => {
     upload = async (requests) => {
       let sizeBytes = 0n;
@@ -444,6 +462,20 @@ describe('a client stream', () => {
       call.end();
     });
     expect(answer).toEqual({ sizeBytes: 11n });
+    client.close();
+  });
+
+  it('can be answered before its end', async () => {
+    upload = async (requests) => {
+      for await (const { chunk } of requests) return { sizeBytes: BigInt(chunk.length) };
+      return { sizeBytes: 0n };
+    };
+    const client = connect(IngestionServiceClient, (await start()).port);
+    const answer = await new Promise<UploadFileResponse>((resolve, reject) => {
+      const call = client.uploadFile((error, response) => (error ? reject(error) : resolve(response)));
+      for (const text of ['one', 'three', 'five']) call.write(chunk(text));
+    });
+    expect(answer).toEqual({ sizeBytes: 3n });
     client.close();
   });
 
@@ -468,6 +500,154 @@ describe('a client stream', () => {
     await first;
     call.cancel();
     expect(await ended).toMatchObject({ code: 'CANCELLED' });
+    client.close();
+  });
+});
+
+describe('a stream both ways', () => {
+  const openRelay = async (options: { deadline?: number } = {}, overrides = {}) => {
+    const service = await start(overrides);
+    const client = connect(IngestionServiceClient, service.port);
+    const { path, requestSerialize, responseDeserialize } = uploads.relay;
+    const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, options);
+    const failed = new Promise<ServiceError>((resolve) => call.on('error', resolve as () => void));
+    return { service, client, call, failed };
+  };
+  const sizes: Relay = async function* (requests) {
+    for await (const { chunk } of requests) yield { sizeBytes: BigInt(chunk.length) };
+  };
+
+  it('answers each request as it comes, also after the handler has seen the last', async () => {
+    relay = async function* (requests, call) {
+      yield* sizes(requests, call);
+      yield { sizeBytes: 0n };
+    };
+    const { client, call } = await openRelay();
+    const seen: bigint[] = [];
+    call.on('data', ({ sizeBytes }) => seen.push(sizeBytes));
+    for (let length = 1; length <= 100; length += 1) {
+      call.write(chunk('x'.repeat(length)));
+      if (length % 10 === 0) while (seen.length < length) await sleep(1);
+    }
+    call.end();
+    const [end] = await once(call, 'status');
+    expect(end.code).toBe(status.OK);
+    expect(seen).toEqual([...Array.from({ length: 100 }, (_, index) => BigInt(index + 1)), 0n]);
+    client.close();
+  });
+
+  it('can end while the caller still writes', async () => {
+    relay = async function* (requests) {
+      for await (const { chunk } of requests) {
+        yield { sizeBytes: BigInt(chunk.length) };
+        return;
+      }
+    };
+    const { client, call } = await openRelay();
+    call.write(chunk('one'));
+    call.write(chunk('two'));
+    const seen: unknown[] = [];
+    call.on('data', (message) => seen.push(message));
+    const [end] = await once(call, 'status');
+    expect([end.code, seen]).toEqual([status.OK, [{ sizeBytes: 3n }]]);
+    client.close();
+  });
+
+  it('takes no more requests than a slow reader leaves room for answers', async () => {
+    let taken = 0;
+    relay = async function* (requests) {
+      for await (const { chunk } of requests) {
+        taken += 1;
+        // Not a size: answers as large as the requests, in a message that has one number, need many of them.
+        for (let part = 0; part < 200; part += 1) yield { sizeBytes: BigInt(chunk.length) };
+      }
+    };
+    const { client, call } = await openRelay();
+    let written = 0;
+    let stopped = false;
+    const writing = (async () => {
+      for (; written < 1000 && !stopped; written += 1) {
+        if (!call.write(chunk(Buffer.alloc(50_000)))) await once(call, 'drain');
+      }
+    })();
+    await once(call, 'data');
+    call.pause();
+    let before = -1;
+    while (before !== written + taken) {
+      before = written + taken;
+      await sleep(300);
+    }
+    expect(taken).toBeLessThan(200);
+    expect(written).toBeLessThan(400);
+    stopped = true;
+    call.resume();
+    let received = 1;
+    call.on('data', () => {
+      received += 1;
+    });
+    await writing;
+    call.end();
+    await once(call, 'end');
+    expect(received).toBe(written * 200);
+    client.close();
+  });
+
+  it('ends with the status of what the handler throws midway, though the caller still writes', async () => {
+    relay = async function* (requests) {
+      for await (const { chunk } of requests) {
+        if (chunk.length === 0) throw new MedformerError('INVALID_ARGUMENT', 'expected bytes');
+        yield { sizeBytes: BigInt(chunk.length) };
+      }
+    };
+    const { client, call, failed } = await openRelay();
+    call.resume();
+    call.write(chunk('one'));
+    call.write(chunk(''));
+    call.write(chunk('two'));
+    expect(await failed).toMatchObject({ code: status.INVALID_ARGUMENT, details: 'expected bytes' });
+    client.close();
+  });
+
+  it.each([
+    ['CANCELLED', 'the caller cancels'],
+    ['DEADLINE_EXCEEDED', 'the deadline passes'],
+    ['UNAVAILABLE', 'a drain runs out of time'],
+  ] as const)('ends the loop of the handler with %s when %s', async (code, _why) => {
+    const ended = new Promise<unknown>((resolve) => {
+      relay = async function* (requests) {
+        try {
+          for await (const { chunk } of requests) yield { sizeBytes: BigInt(chunk.length) };
+        } catch (error) {
+          resolve(error);
+          throw error;
+        }
+      };
+    });
+    const deadline = code === 'DEADLINE_EXCEEDED' ? { deadline: Date.now() + 500 } : {};
+    const { service, client, call, failed } = await openRelay(deadline, { drainTimeoutMs: 100 });
+    call.write(chunk('one'));
+    await once(call, 'data');
+    if (code === 'CANCELLED') call.cancel();
+    if (code === 'UNAVAILABLE') void service.close();
+    expect(await ended).toMatchObject({ code });
+    expect((await failed).code).toBe(status[code]);
+    client.close();
+  });
+
+  it('under way is finished by a drain', async () => {
+    relay = sizes;
+    const { service, client, call } = await openRelay();
+    const seen: bigint[] = [];
+    call.on('data', ({ sizeBytes }) => seen.push(sizeBytes));
+    call.write(chunk('one'));
+    await once(call, 'data');
+    const closing = service.close();
+    while ((await health(service.probePort!)) !== 'NOT_SERVING') await sleep(10);
+    call.write(chunk('three'));
+    call.end();
+    const [end] = await once(call, 'status');
+    expect([end.code, seen]).toEqual([status.OK, [3n, 5n]]);
+    await closing;
     client.close();
   });
 });
