@@ -31,6 +31,11 @@ export const baseConfig = z.object({
     .positive()
     .default(30 * 60_000)
     .describe('age at which clients are asked to reconnect'),
+  keepaliveTimeMs: z
+    .int()
+    .positive()
+    .default(30_000)
+    .describe('silence after which a client is asked whether it is there'),
   drainTimeoutMs: z
     .int()
     .nonnegative()

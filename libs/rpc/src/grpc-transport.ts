@@ -17,10 +17,10 @@ export interface GrpcTransportOptions {
   logger: Logger;
   maxMessageBytes: number;
   maxConnectionAgeMs: number;
+  keepaliveTimeMs: number;
   drainTimeoutMs: number;
 }
 
-const KEEPALIVE_MS = 30_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
 /** How long handlers may take to end once their signals fired in a drain that has run out of time. */
 const ABORT_TIMEOUT_MS = 2000;
@@ -51,7 +51,7 @@ export class GrpcTransport extends Server {
       // Clients that balance by DNS look again when a connection ends; without an age they never see new pods.
       'grpc.max_connection_age_ms': settings.maxConnectionAgeMs,
       // A peer whose machine is gone says nothing: its calls would go on for ever.
-      'grpc.keepalive_time_ms': KEEPALIVE_MS,
+      'grpc.keepalive_time_ms': settings.keepaliveTimeMs,
       'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
     });
     const statuses = Object.fromEntries(
