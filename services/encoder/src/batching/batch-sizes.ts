@@ -1,0 +1,24 @@
+/** A padded batch is computed whole: more than this share of it must be images. */
+const LEAST_FILLED = 0.75;
+
+/**
+ * Sizes a batch is computed at: the powers of two below `most`, and `most`. Few, because each costs a recorded function a
+ * shape of image.
+ */
+export function batchSizes(most: number): number[] {
+  const sizes: number[] = [];
+  for (let size = 1; size < most; size *= 2) sizes.push(size);
+  return [...sizes, most];
+}
+
+/**
+ * How many of the images that wait go together, and the size they are padded to: the next size where few places of it
+ * stay empty, otherwise the size below, filled.
+ */
+export function fittingBatch(waiting: number, sizes: readonly number[]): { images: number; size: number } {
+  const above = sizes.find((size) => size >= waiting);
+  if (above === undefined) return { images: sizes.at(-1)!, size: sizes.at(-1)! };
+  const below = sizes.findLast((size) => size < waiting);
+  if (below === undefined || waiting / above >= LEAST_FILLED) return { images: waiting, size: above };
+  return { images: below, size: below };
+}
