@@ -82,6 +82,10 @@ export function visitSmoothFields(
     };
     let left = begin;
     const first = owner(begin);
+    if (first >= 0 && owner(end - 1) === first) {
+      visitor.whole(row + begin, row + end, pair[first]!);
+      return;
+    }
     if (first >= 0) {
       while (left < end && owner(left) === first) left += 1;
       visitor.whole(row + begin, row + left, pair[first]!);
@@ -107,6 +111,10 @@ export function visitSmoothFields(
     end: number,
     among: readonly number[],
   ): void => {
+    if (among.length === 2) {
+      visitPair(row, node, begin, end, among);
+      return;
+    }
     const active = contenders(line, sources, node, shares[begin]!, shares[end - 1]!, ramp, among);
     const count = active.length;
     if (count === 1) {
