@@ -8,6 +8,7 @@ export const LAYERS = {
   schema: 'records',
   gen: 'records',
   tensorflow: 'tensors',
+  deidentify: 'formats',
   imaging: 'formats',
   phantom: 'pure',
   augment: 'pure',
@@ -39,7 +40,7 @@ export const LAYERS = {
 export const MAY_IMPORT = {
   records: [],
   tensors: ['records'],
-  formats: ['records'],
+  formats: ['records', 'formats'],
   pure: ['records', 'tensors', 'formats', 'pure'],
   adapter: ['records', 'tensors', 'formats', 'pure', 'adapter'],
   service: ['records', 'tensors', 'formats', 'pure', 'adapter'],

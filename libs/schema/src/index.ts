@@ -5,6 +5,7 @@ export * from './records/checkpoint-record.js';
 export * from './records/collapse-alarm.js';
 export * from './records/data-report.js';
 export * from './records/dataset-manifest.js';
+export * from './records/deidentification-audit.js';
 export * from './records/early-stop.js';
 export * from './records/evaluation-metric.js';
 export * from './records/failed-step.js';

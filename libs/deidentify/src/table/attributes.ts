@@ -1,0 +1,5091 @@
+// Written by tools/deidentification/table.py, which says from what.
+
+/** Edition of PS3.15 whose Table E.1-1 this is. */
+export const TABLE_EDITION = '2026d';
+
+/** Lines of tag, value representation, keyword, then action and options where Table E.1-1 names the attribute. */
+export const ATTRIBUTES = `00020000 UL FileMetaInformationGroupLength
+00020001 OB FileMetaInformationVersion
+00020002 UI MediaStorageSOPClassUID
+00020003 UI MediaStorageSOPInstanceUID U UK
+00020010 UI TransferSyntaxUID
+00020012 UI ImplementationClassUID
+00020013 SH ImplementationVersionName
+00020016 AE SourceApplicationEntityTitle
+00020017 AE SendingApplicationEntityTitle
+00020018 AE ReceivingApplicationEntityTitle
+00020026 UR SourcePresentationAddress
+00020027 UR SendingPresentationAddress
+00020028 UR ReceivingPresentationAddress
+00020031 OB RTVMetaInformationVersion
+00020032 UI RTVCommunicationSOPClassUID
+00020033 UI RTVCommunicationSOPInstanceUID
+00020035 OB RTVSourceIdentifier
+00020036 OB RTVFlowIdentifier
+00020037 UL RTVFlowRTPSamplingRate
+00020038 FD RTVFlowActualFrameDuration
+00020100 UI PrivateInformationCreatorUID
+00020102 OB PrivateInformation
+00041130 CS FileSetID
+00041141 CS FileSetDescriptorFileID
+00041142 CS SpecificCharacterSetOfFileSetDescriptorFile
+00041200 UL OffsetOfTheFirstDirectoryRecordOfTheRootDirectoryEntity
+00041202 UL OffsetOfTheLastDirectoryRecordOfTheRootDirectoryEntity
+00041212 US FileSetConsistencyFlag
+00041220 SQ DirectoryRecordSequence
+00041400 UL OffsetOfTheNextDirectoryRecord
+00041410 US RecordInUseFlag
+00041420 UL OffsetOfReferencedLowerLevelDirectoryEntity
+00041430 CS DirectoryRecordType
+00041432 UI PrivateRecordUID
+00041500 CS ReferencedFileID
+00041504 UL MRDRDirectoryRecordOffset
+00041510 UI ReferencedSOPClassUIDInFile
+00041511 UI ReferencedSOPInstanceUIDInFile U UK
+00041512 UI ReferencedTransferSyntaxUIDInFile
+0004151A UI ReferencedRelatedGeneralSOPClassUIDInFile
+00041600 UL NumberOfReferences
+00080001 UL LengthToEnd
+00080005 CS SpecificCharacterSet
+00080006 SQ LanguageCodeSequence
+00080008 CS ImageType
+00080010 SH RecognitionCode
+00080012 DA InstanceCreationDate X/D LC
+00080013 TM InstanceCreationTime X/Z/D LC
+00080014 UI InstanceCreatorUID U UK
+00080015 DT InstanceCoercionDateTime X LC
+00080016 UI SOPClassUID
+00080017 UI AcquisitionUID U UK
+00080018 UI SOPInstanceUID U UK
+00080019 UI PyramidUID U UK
+0008001A UI RelatedGeneralSOPClassUID
+0008001B UI OriginalSpecializedSOPClassUID
+0008001C CS SyntheticData
+00080020 DA StudyDate Z LC
+00080021 DA SeriesDate X/D LC
+00080022 DA AcquisitionDate X/Z LC
+00080023 DA ContentDate Z/D LC
+00080024 DA OverlayDate X LC
+00080025 DA CurveDate X LC
+0008002A DT AcquisitionDateTime X/Z/D LC
+00080030 TM StudyTime Z LC
+00080031 TM SeriesTime X/D LC
+00080032 TM AcquisitionTime X/Z LC
+00080033 TM ContentTime Z/D LC
+00080034 TM OverlayTime X LC
+00080035 TM CurveTime X LC
+00080040 US DataSetType
+00080041 LO DataSetSubtype
+00080042 CS NuclearMedicineSeriesType
+00080050 SH AccessionNumber Z
+00080051 SQ IssuerOfAccessionNumberSequence
+00080052 CS QueryRetrieveLevel
+00080053 CS QueryRetrieveView
+00080054 AE RetrieveAETitle X DC
+00080055 AE StationAETitle X DC
+00080056 CS InstanceAvailability
+00080058 UI FailedSOPInstanceUIDList U UK
+00080060 CS Modality
+00080061 CS ModalitiesInStudy
+00080062 UI SOPClassesInStudy
+00080063 SQ AnatomicRegionsInStudyCodeSequence
+00080064 CS ConversionType
+00080068 CS PresentationIntentType
+00080070 LO Manufacturer
+00080080 LO InstitutionName X/Z/D IK
+00080081 ST InstitutionAddress X IK
+00080082 SQ InstitutionCodeSequence X/Z/D IK
+00080090 PN ReferringPhysicianName Z
+00080092 ST ReferringPhysicianAddress X
+00080094 SH ReferringPhysicianTelephoneNumbers X
+00080096 SQ ReferringPhysicianIdentificationSequence X
+0008009C PN ConsultingPhysicianName Z
+0008009D SQ ConsultingPhysicianIdentificationSequence X
+00080100 SH CodeValue
+00080101 LO ExtendedCodeValue
+00080102 SH CodingSchemeDesignator
+00080103 SH CodingSchemeVersion
+00080104 LO CodeMeaning
+00080105 CS MappingResource
+00080106 DT ContextGroupVersion D LC
+00080107 DT ContextGroupLocalVersion D LC
+00080108 LT ExtendedCodeMeaning
+00080109 SQ CodingSchemeResourcesSequence
+0008010A CS CodingSchemeURLType
+0008010B CS ContextGroupExtensionFlag
+0008010C UI CodingSchemeUID
+0008010D UI ContextGroupExtensionCreatorUID
+0008010E UR CodingSchemeURL
+0008010F CS ContextIdentifier
+00080110 SQ CodingSchemeIdentificationSequence
+00080112 LO CodingSchemeRegistry
+00080114 ST CodingSchemeExternalID
+00080115 ST CodingSchemeName
+00080116 ST CodingSchemeResponsibleOrganization
+00080117 UI ContextUID
+00080118 UI MappingResourceUID
+00080119 UC LongCodeValue
+00080120 UR URNCodeValue
+00080121 SQ EquivalentCodeSequence
+00080122 LO MappingResourceName
+00080123 SQ ContextGroupIdentificationSequence
+00080124 SQ MappingResourceIdentificationSequence
+00080201 SH TimezoneOffsetFromUTC X LC
+00080202 OB Retired
+00080220 SQ ResponsibleGroupCodeSequence
+00080221 CS EquipmentModality
+00080222 LO ManufacturerRelatedModelGroup
+00080300 SQ PrivateDataElementCharacteristicsSequence
+00080301 US PrivateGroupReference
+00080302 LO PrivateCreatorReference
+00080303 CS BlockIdentifyingInformationStatus
+00080304 US NonidentifyingPrivateElements
+00080305 SQ DeidentificationActionSequence
+00080306 US IdentifyingPrivateElements
+00080307 CS DeidentificationAction
+00080308 US PrivateDataElement
+00080309 UL PrivateDataElementValueMultiplicity
+0008030A CS PrivateDataElementValueRepresentation
+0008030B UL PrivateDataElementNumberOfItems
+0008030C UC PrivateDataElementName
+0008030D UC PrivateDataElementKeyword
+0008030E UT PrivateDataElementDescription
+0008030F UT PrivateDataElementEncoding
+00080310 SQ PrivateDataElementDefinitionSequence
+00080400 SQ ScopeOfInventorySequence
+00080401 LT InventoryPurpose
+00080402 LT InventoryInstanceDescription
+00080403 CS InventoryLevel
+00080404 DT ItemInventoryDateTime
+00080405 CS RemovedFromOperationalUse
+00080406 SQ ReasonForRemovalCodeSequence
+00080407 UR StoredInstanceBaseURI
+00080408 UR FolderAccessURI
+00080409 UR FileAccessURI
+0008040A CS ContainerFileType
+0008040B UR FilenameInContainer
+0008040C UV FileOffsetInContainer
+0008040D UV FileLengthInContainer
+0008040E UI StoredInstanceTransferSyntaxUID
+0008040F CS ExtendedMatchingMechanisms
+00080410 SQ RangeMatchingSequence
+00080411 SQ ListOfUIDMatchingSequence
+00080412 SQ EmptyValueMatchingSequence
+00080413 SQ GeneralMatchingSequence
+00080414 US RequestedStatusInterval
+00080415 CS RetainInstances
+00080416 DT ExpirationDateTime
+00080417 CS TransactionStatus
+00080418 LT TransactionStatusComment
+00080419 SQ FileSetAccessSequence
+0008041A SQ FileAccessSequence
+0008041B OB RecordKey
+0008041C OB PriorRecordKey
+0008041D SQ MetadataSequence
+0008041E SQ UpdatedMetadataSequence
+0008041F DT StudyUpdateDateTime
+00080420 SQ InventoryAccessEndPointsSequence
+00080421 SQ StudyAccessEndPointsSequence
+00080422 SQ IncorporatedInventoryInstanceSequence
+00080423 SQ InventoriedStudiesSequence
+00080424 SQ InventoriedSeriesSequence
+00080425 SQ InventoriedInstancesSequence
+00080426 CS InventoryCompletionStatus
+00080427 UL NumberOfStudyRecordsInInstance
+00080428 UV TotalNumberOfStudyRecords
+00080429 UV MaximumNumberOfRecords
+00081000 AE NetworkID X DC
+00081010 SH StationName X/Z/D DK
+00081030 LO StudyDescription X CC
+00081032 SQ ProcedureCodeSequence
+0008103E LO SeriesDescription X CC
+0008103F SQ SeriesDescriptionCodeSequence
+00081040 LO InstitutionalDepartmentName X IK
+00081041 SQ InstitutionalDepartmentTypeCodeSequence X IK
+00081048 PN PhysiciansOfRecord X
+00081049 SQ PhysiciansOfRecordIdentificationSequence X
+00081050 PN PerformingPhysicianName X
+00081052 SQ PerformingPhysicianIdentificationSequence X
+00081060 PN NameOfPhysiciansReadingStudy X
+00081062 SQ PhysiciansReadingStudyIdentificationSequence X
+00081070 PN OperatorsName X/Z/D
+00081072 SQ OperatorIdentificationSequence X/D
+00081080 LO AdmittingDiagnosesDescription X CC
+00081084 SQ AdmittingDiagnosesCodeSequence X CC
+00081088 LO PyramidDescription X CC
+00081090 LO ManufacturerModelName
+00081100 SQ ReferencedResultsSequence
+00081110 SQ ReferencedStudySequence X/Z UK
+00081111 SQ ReferencedPerformedProcedureStepSequence X/Z/D UK
+00081112 SQ ReferencedInstancesBySOPClassSequence
+00081115 SQ ReferencedSeriesSequence
+00081120 SQ ReferencedPatientSequence X UK
+00081125 SQ ReferencedVisitSequence
+00081130 SQ ReferencedOverlaySequence
+00081134 SQ ReferencedStereometricInstanceSequence
+0008113A SQ ReferencedWaveformSequence
+00081140 SQ ReferencedImageSequence X/Z/U* UK
+00081145 SQ ReferencedCurveSequence
+0008114A SQ ReferencedInstanceSequence
+0008114B SQ ReferencedRealWorldValueMappingInstanceSequence
+00081150 UI ReferencedSOPClassUID
+00081155 UI ReferencedSOPInstanceUID U UK
+00081156 SQ DefinitionSourceSequence
+0008115A UI SOPClassesSupported
+00081160 IS ReferencedFrameNumber
+00081161 UL SimpleFrameList
+00081162 UL CalculatedFrameList
+00081163 FD TimeRange
+00081164 SQ FrameExtractionSequence
+00081167 UI MultiFrameSourceSOPInstanceUID
+00081190 UR RetrieveURL
+00081195 UI TransactionUID U UK
+00081196 US WarningReason
+00081197 US FailureReason
+00081198 SQ FailedSOPSequence
+00081199 SQ ReferencedSOPSequence
+0008119A SQ OtherFailuresSequence
+0008119B SQ FailedStudySequence
+00081200 SQ StudiesContainingOtherReferencedInstancesSequence
+00081250 SQ RelatedSeriesSequence
+00081301 SQ PrincipalDiagnosisCodeSequence X CC
+00081302 SQ PrimaryDiagnosisCodeSequence X CC
+00081303 SQ SecondaryDiagnosesCodeSequence X CC
+00081304 SQ HistologicalDiagnosesCodeSequence X CC
+00082110 CS LossyImageCompressionRetired
+00082111 ST DerivationDescription X CC
+00082112 SQ SourceImageSequence X/Z/U* UK
+00082120 SH StageName
+00082122 IS StageNumber
+00082124 IS NumberOfStages
+00082127 SH ViewName
+00082128 IS ViewNumber
+00082129 IS NumberOfEventTimers
+0008212A IS NumberOfViewsInStage
+00082130 DS EventElapsedTimes
+00082132 LO EventTimerNames
+00082133 SQ EventTimerSequence
+00082134 FD EventTimeOffset
+00082135 SQ EventCodeSequence
+00082142 IS StartTrim
+00082143 IS StopTrim
+00082144 IS RecommendedDisplayFrameRate
+00082200 CS TransducerPosition
+00082204 CS TransducerOrientation
+00082208 CS AnatomicStructure
+00082218 SQ AnatomicRegionSequence
+00082220 SQ AnatomicRegionModifierSequence
+00082228 SQ PrimaryAnatomicStructureSequence
+00082229 SQ AnatomicStructureSpaceOrRegionSequence
+00082230 SQ PrimaryAnatomicStructureModifierSequence
+00082240 SQ TransducerPositionSequence
+00082242 SQ TransducerPositionModifierSequence
+00082244 SQ TransducerOrientationSequence
+00082246 SQ TransducerOrientationModifierSequence
+00082251 SQ AnatomicStructureSpaceOrRegionCodeSequenceTrial
+00082253 SQ AnatomicPortalOfEntranceCodeSequenceTrial
+00082255 SQ AnatomicApproachDirectionCodeSequenceTrial
+00082256 ST AnatomicPerspectiveDescriptionTrial
+00082257 SQ AnatomicPerspectiveCodeSequenceTrial
+00082258 ST AnatomicLocationOfExaminingInstrumentDescriptionTrial
+00082259 SQ AnatomicLocationOfExaminingInstrumentCodeSequenceTrial
+0008225A SQ AnatomicStructureSpaceOrRegionModifierCodeSequenceTrial
+0008225C SQ OnAxisBackgroundAnatomicStructureCodeSequenceTrial
+00083001 SQ AlternateRepresentationSequence
+00083002 UI AvailableTransferSyntaxUID
+00083010 UI IrradiationEventUID U UK
+00083011 SQ SourceIrradiationEventSequence
+00083012 UI RadiopharmaceuticalAdministrationEventUID
+00084000 LT IdentifyingComments X CC
+00089007 CS FrameType
+00089092 SQ ReferencedImageEvidenceSequence
+00089121 SQ ReferencedRawDataSequence
+00089123 UI CreatorVersionUID
+00089124 SQ DerivationImageSequence
+00089154 SQ SourceImageEvidenceSequence
+00089205 CS PixelPresentation
+00089206 CS VolumetricProperties
+00089207 CS VolumeBasedCalculationTechnique
+00089208 CS ComplexImageComponent
+00089209 CS AcquisitionContrast
+00089215 SQ DerivationCodeSequence
+00089237 SQ ReferencedPresentationStateSequence
+00089410 SQ ReferencedOtherPlaneSequence
+00089458 SQ FrameDisplaySequence
+00089459 FL RecommendedDisplayFrameRateInFloat
+00089460 CS SkipFrameRangeFlag
+00100010 PN PatientName Z
+00100011 SQ PersonNamesToUseSequence X
+00100012 LT NameToUse X
+00100013 LT NameToUseComment X
+00100014 SQ ThirdPersonPronounsSequence X
+00100015 SQ PronounCodeSequence X
+00100016 LT PronounComment X CC
+00100020 LO PatientID Z/D
+00100021 LO IssuerOfPatientID X
+00100022 CS TypeOfPatientID
+00100024 SQ IssuerOfPatientIDQualifiersSequence
+00100026 SQ SourcePatientGroupIdentificationSequence
+00100027 SQ GroupOfPatientsIdentificationSequence
+00100028 US SubjectRelativePositionInImage
+00100030 DA PatientBirthDate Z
+00100032 TM PatientBirthTime X
+00100033 LO PatientBirthDateInAlternativeCalendar
+00100034 LO PatientDeathDateInAlternativeCalendar
+00100035 CS PatientAlternativeCalendar
+00100040 CS PatientSex Z PK
+00100041 SQ GenderIdentitySequence X
+00100042 LT SexParametersForClinicalUseCategoryComment X PCCC
+00100043 SQ SexParametersForClinicalUseCategorySequence X PK
+00100044 SQ GenderIdentityCodeSequence X
+00100045 LT GenderIdentityComment X CC
+00100046 SQ SexParametersForClinicalUseCategoryCodeSequence X PK
+00100047 UR SexParametersForClinicalUseCategoryReference X PK
+00100050 SQ PatientInsurancePlanCodeSequence X
+00100101 SQ PatientPrimaryLanguageCodeSequence X
+00100102 SQ PatientPrimaryLanguageModifierCodeSequence X
+00100200 CS QualityControlSubject
+00100201 SQ QualityControlSubjectTypeCodeSequence
+00100212 UC StrainDescription
+00100213 LO StrainNomenclature
+00100214 LO StrainStockNumber
+00100215 SQ StrainSourceRegistryCodeSequence
+00100216 SQ StrainStockSequence
+00100217 LO StrainSource
+00100218 UT StrainAdditionalInformation
+00100219 SQ StrainCodeSequence
+00100221 SQ GeneticModificationsSequence
+00100222 UC GeneticModificationsDescription
+00100223 LO GeneticModificationsNomenclature
+00100229 SQ GeneticModificationsCodeSequence
+00101000 LO OtherPatientIDs X
+00101001 PN OtherPatientNames X
+00101002 SQ OtherPatientIDsSequence X
+00101005 PN PatientBirthName X
+00101010 AS PatientAge X PK
+00101020 DS PatientSize X PK
+00101021 SQ PatientSizeCodeSequence
+00101022 DS PatientBodyMassIndex
+00101023 DS MeasuredAPDimension
+00101024 DS MeasuredLateralDimension
+00101030 DS PatientWeight X PK
+00101040 LO PatientAddress X
+00101050 LO InsurancePlanIdentification X
+00101060 PN PatientMotherBirthName X
+00101080 LO MilitaryRank X
+00101081 LO BranchOfService X
+00101090 LO MedicalRecordLocator X
+00101100 SQ ReferencedPatientPhotoSequence X
+00102000 LO MedicalAlerts X CC
+00102110 LO Allergies X PCCC
+00102150 LO CountryOfResidence X
+00102152 LO RegionOfResidence X
+00102154 SH PatientTelephoneNumbers X
+00102155 LT PatientTelecomInformation X
+00102160 SH EthnicGroup X PK
+00102161 SQ EthnicGroupCodeSequence X PK
+00102162 LT EthnicGroups X PK
+00102180 SH Occupation X CC
+001021A0 CS SmokingStatus X PK
+001021B0 LT AdditionalPatientHistory X CC
+001021C0 US PregnancyStatus X PK
+001021D0 DA LastMenstrualDate X LC
+001021F0 LO PatientReligiousPreference X
+00102201 LO PatientSpeciesDescription
+00102202 SQ PatientSpeciesCodeSequence
+00102203 CS PatientSexNeutered X/Z PK
+00102210 CS AnatomicalOrientationType
+00102292 LO PatientBreedDescription
+00102293 SQ PatientBreedCodeSequence
+00102294 SQ BreedRegistrationSequence
+00102295 LO BreedRegistrationNumber
+00102296 SQ BreedRegistryCodeSequence
+00102297 PN ResponsiblePerson X
+00102298 CS ResponsiblePersonRole
+00102299 LO ResponsibleOrganization X
+00104000 LT PatientComments X CC
+00109431 FL ExaminedBodyThickness
+00120010 LO ClinicalTrialSponsorName D
+00120020 LO ClinicalTrialProtocolID D
+00120021 LO ClinicalTrialProtocolName Z
+00120022 LO IssuerOfClinicalTrialProtocolID X
+00120023 SQ OtherClinicalTrialProtocolIDsSequence X
+00120030 LO ClinicalTrialSiteID Z IK
+00120031 LO ClinicalTrialSiteName Z IK
+00120032 LO IssuerOfClinicalTrialSiteID X
+00120040 LO ClinicalTrialSubjectID D
+00120041 LO IssuerOfClinicalTrialSubjectID X
+00120042 LO ClinicalTrialSubjectReadingID D
+00120043 LO IssuerOfClinicalTrialSubjectReadingID X
+00120050 LO ClinicalTrialTimePointID Z
+00120051 ST ClinicalTrialTimePointDescription X CC
+00120052 FD LongitudinalTemporalOffsetFromEvent
+00120053 CS LongitudinalTemporalEventType
+00120054 SQ ClinicalTrialTimePointTypeCodeSequence
+00120055 LO IssuerOfClinicalTrialTimePointID X
+00120060 LO ClinicalTrialCoordinatingCenterName Z IK
+00120062 CS PatientIdentityRemoved
+00120063 LO DeidentificationMethod
+00120064 SQ DeidentificationMethodCodeSequence
+00120071 LO ClinicalTrialSeriesID X
+00120072 LO ClinicalTrialSeriesDescription X CC
+00120073 LO IssuerOfClinicalTrialSeriesID X
+00120081 LO ClinicalTrialProtocolEthicsCommitteeName D IK
+00120082 LO ClinicalTrialProtocolEthicsCommitteeApprovalNumber X
+00120083 SQ ConsentForClinicalTrialUseSequence
+00120084 CS DistributionType
+00120085 CS ConsentForDistributionFlag
+00120086 DA EthicsCommitteeApprovalEffectivenessStartDate X LC
+00120087 DA EthicsCommitteeApprovalEffectivenessEndDate X LC
+00140023 ST CADFileFormat
+00140024 ST ComponentReferenceSystem
+00140025 ST ComponentManufacturingProcedure
+00140028 ST ComponentManufacturer
+00140030 DS MaterialThickness
+00140032 DS MaterialPipeDiameter
+00140034 DS MaterialIsolationDiameter
+00140042 ST MaterialGrade
+00140044 ST MaterialPropertiesDescription
+00140045 ST MaterialPropertiesFileFormatRetired
+00140046 LT MaterialNotes
+00140050 CS ComponentShape
+00140052 CS CurvatureType
+00140054 DS OuterDiameter
+00140056 DS InnerDiameter
+00140100 LO ComponentWelderIDs
+00140101 CS SecondaryApprovalStatus
+00140102 DA SecondaryReviewDate
+00140103 TM SecondaryReviewTime
+00140104 PN SecondaryReviewerName
+00140105 ST RepairID
+00140106 SQ MultipleComponentApprovalSequence
+00140107 CS OtherApprovalStatus
+00140108 CS OtherSecondaryApprovalStatus
+00140200 SQ DataElementLabelSequence
+00140201 SQ DataElementLabelItemSequence
+00140202 AT DataElement
+00140203 LO DataElementName
+00140204 LO DataElementDescription
+00140205 CS DataElementConditionality
+00140206 IS DataElementMinimumCharacters
+00140207 IS DataElementMaximumCharacters
+00141010 ST ActualEnvironmentalConditions
+00141020 DA ExpiryDate
+00141040 ST EnvironmentalConditions
+00142002 SQ EvaluatorSequence
+00142004 IS EvaluatorNumber
+00142006 PN EvaluatorName
+00142008 IS EvaluationAttempt
+00142012 SQ IndicationSequence
+00142014 IS IndicationNumber
+00142016 SH IndicationLabel
+00142018 ST IndicationDescription
+0014201A CS IndicationType
+0014201C CS IndicationDisposition
+0014201E SQ IndicationROISequence
+00142030 SQ IndicationPhysicalPropertySequence
+00142032 SH PropertyLabel
+00142202 IS CoordinateSystemNumberOfAxes
+00142204 SQ CoordinateSystemAxesSequence
+00142206 ST CoordinateSystemAxisDescription
+00142208 CS CoordinateSystemDataSetMapping
+0014220A IS CoordinateSystemAxisNumber
+0014220C CS CoordinateSystemAxisType
+0014220E CS CoordinateSystemAxisUnits
+00142210 OB CoordinateSystemAxisValues
+00142220 SQ CoordinateSystemTransformSequence
+00142222 ST TransformDescription
+00142224 IS TransformNumberOfAxes
+00142226 IS TransformOrderOfAxes
+00142228 CS TransformedAxisUnits
+0014222A DS CoordinateSystemTransformRotationAndScaleMatrix
+0014222C DS CoordinateSystemTransformTranslationMatrix
+00143011 DS InternalDetectorFrameTime
+00143012 DS NumberOfFramesIntegrated
+00143020 SQ DetectorTemperatureSequence
+00143022 ST SensorName
+00143024 DS HorizontalOffsetOfSensor
+00143026 DS VerticalOffsetOfSensor
+00143028 DS SensorTemperature
+00143040 SQ DarkCurrentSequence
+00143050 OB/OW DarkCurrentCounts
+00143060 SQ GainCorrectionReferenceSequence
+00143070 OB/OW AirCounts
+00143071 DS KVUsedInGainCalibration
+00143072 DS MAUsedInGainCalibration
+00143073 DS NumberOfFramesUsedForIntegration
+00143074 LO FilterMaterialUsedInGainCalibration
+00143075 DS FilterThicknessUsedInGainCalibration
+00143076 DA DateOfGainCalibration
+00143077 TM TimeOfGainCalibration
+00143080 OB BadPixelImage
+00143099 LT CalibrationNotes
+00143100 LT LinearityCorrectionTechnique
+00143101 LT BeamHardeningCorrectionTechnique
+00144002 SQ PulserEquipmentSequence
+00144004 CS PulserType
+00144006 LT PulserNotes
+00144008 SQ ReceiverEquipmentSequence
+0014400A CS AmplifierType
+0014400C LT ReceiverNotes
+0014400E SQ PreAmplifierEquipmentSequence
+0014400F LT PreAmplifierNotes
+00144010 SQ TransmitTransducerSequence
+00144011 SQ ReceiveTransducerSequence
+00144012 US NumberOfElements
+00144013 CS ElementShape
+00144014 DS ElementDimensionA
+00144015 DS ElementDimensionB
+00144016 DS ElementPitchA
+00144017 DS MeasuredBeamDimensionA
+00144018 DS MeasuredBeamDimensionB
+00144019 DS LocationOfMeasuredBeamDiameter
+0014401A DS NominalFrequency
+0014401B DS MeasuredCenterFrequency
+0014401C DS MeasuredBandwidth
+0014401D DS ElementPitchB
+00144020 SQ PulserSettingsSequence
+00144022 DS PulseWidth
+00144024 DS ExcitationFrequency
+00144026 CS ModulationType
+00144028 DS Damping
+00144030 SQ ReceiverSettingsSequence
+00144031 DS AcquiredSoundpathLength
+00144032 CS AcquisitionCompressionType
+00144033 IS AcquisitionSampleSize
+00144034 DS RectifierSmoothing
+00144035 SQ DACSequence
+00144036 CS DACType
+00144038 DS DACGainPoints
+0014403A DS DACTimePoints
+0014403C DS DACAmplitude
+00144040 SQ PreAmplifierSettingsSequence
+00144050 SQ TransmitTransducerSettingsSequence
+00144051 SQ ReceiveTransducerSettingsSequence
+00144052 DS IncidentAngle
+00144054 ST CouplingTechnique
+00144056 ST CouplingMedium
+00144057 DS CouplingVelocity
+00144058 DS ProbeCenterLocationX
+00144059 DS ProbeCenterLocationZ
+0014405A DS SoundPathLength
+0014405C ST DelayLawIdentifier
+00144060 SQ GateSettingsSequence
+00144062 DS GateThreshold
+00144064 DS VelocityOfSound
+00144070 SQ CalibrationSettingsSequence
+00144072 ST CalibrationProcedure
+00144074 SH ProcedureVersion
+00144076 DA ProcedureCreationDate
+00144078 DA ProcedureExpirationDate
+0014407A DA ProcedureLastModifiedDate
+0014407C TM CalibrationTime X DKLC
+0014407E DA CalibrationDate X DKLC
+00144080 SQ ProbeDriveEquipmentSequence
+00144081 CS DriveType
+00144082 LT ProbeDriveNotes
+00144083 SQ DriveProbeSequence
+00144084 DS ProbeInductance
+00144085 DS ProbeResistance
+00144086 SQ ReceiveProbeSequence
+00144087 SQ ProbeDriveSettingsSequence
+00144088 DS BridgeResistors
+00144089 DS ProbeOrientationAngle
+0014408B DS UserSelectedGainY
+0014408C DS UserSelectedPhase
+0014408D DS UserSelectedOffsetX
+0014408E DS UserSelectedOffsetY
+00144091 SQ ChannelSettingsSequence
+00144092 DS ChannelThreshold
+0014409A SQ ScannerSettingsSequence
+0014409B ST ScanProcedure
+0014409C DS TranslationRateX
+0014409D DS TranslationRateY
+0014409F DS ChannelOverlap
+001440A0 LO ImageQualityIndicatorType
+001440A1 LO ImageQualityIndicatorMaterial
+001440A2 LO ImageQualityIndicatorSize
+00145002 IS LINACEnergy
+00145004 IS LINACOutput
+00145100 US ActiveAperture
+00145101 DS TotalAperture
+00145102 DS ApertureElevation
+00145103 DS MainLobeAngle
+00145104 DS MainRoofAngle
+00145105 CS ConnectorType
+00145106 SH WedgeModelNumber
+00145107 DS WedgeAngleFloat
+00145108 DS WedgeRoofAngle
+00145109 CS WedgeElement1Position
+0014510A DS WedgeMaterialVelocity
+0014510B SH WedgeMaterial
+0014510C DS WedgeOffsetZ
+0014510D DS WedgeOriginOffsetX
+0014510E DS WedgeTimeDelay
+0014510F SH WedgeName
+00145110 SH WedgeManufacturerName
+00145111 LO WedgeDescription
+00145112 DS NominalBeamAngle
+00145113 DS WedgeOffsetX
+00145114 DS WedgeOffsetY
+00145115 DS WedgeTotalLength
+00145116 DS WedgeInContactLength
+00145117 DS WedgeFrontGap
+00145118 DS WedgeTotalHeight
+00145119 DS WedgeFrontHeight
+0014511A DS WedgeRearHeight
+0014511B DS WedgeTotalWidth
+0014511C DS WedgeInContactWidth
+0014511D DS WedgeChamferHeight
+0014511E CS WedgeCurve
+0014511F DS RadiusAlongWedge
+00160001 DS WhitePoint
+00160002 DS PrimaryChromaticities
+00160003 UT BatteryLevel
+00160004 DS ExposureTimeInSeconds
+00160005 DS FNumber
+00160006 IS OECFRows
+00160007 IS OECFColumns
+00160008 UC OECFColumnNames
+00160009 DS OECFValues
+0016000A IS SpatialFrequencyResponseRows
+0016000B IS SpatialFrequencyResponseColumns
+0016000C UC SpatialFrequencyResponseColumnNames
+0016000D DS SpatialFrequencyResponseValues
+0016000E IS ColorFilterArrayPatternRows
+0016000F IS ColorFilterArrayPatternColumns
+00160010 DS ColorFilterArrayPatternValues
+00160011 US FlashFiringStatus
+00160012 US FlashReturnStatus
+00160013 US FlashMode
+00160014 US FlashFunctionPresent
+00160015 US FlashRedEyeMode
+00160016 US ExposureProgram
+00160017 UT SpectralSensitivity
+00160018 IS PhotographicSensitivity
+00160019 IS SelfTimerMode
+0016001A US SensitivityType
+0016001B IS StandardOutputSensitivity
+0016001C IS RecommendedExposureIndex
+0016001D IS ISOSpeed
+0016001E IS ISOSpeedLatitudeyyy
+0016001F IS ISOSpeedLatitudezzz
+00160020 UT EXIFVersion
+00160021 DS ShutterSpeedValue
+00160022 DS ApertureValue
+00160023 DS BrightnessValue
+00160024 DS ExposureBiasValue
+00160025 DS MaxApertureValue
+00160026 DS SubjectDistance
+00160027 US MeteringMode
+00160028 US LightSource
+00160029 DS FocalLength
+0016002A IS SubjectArea
+0016002B OB MakerNote X CC
+00160030 DS Temperature
+00160031 DS Humidity
+00160032 DS Pressure
+00160033 DS WaterDepth
+00160034 DS Acceleration
+00160035 DS CameraElevationAngle
+00160036 DS FlashEnergy
+00160037 IS SubjectLocation
+00160038 DS PhotographicExposureIndex
+00160039 US SensingMethod
+0016003A US FileSource
+0016003B US SceneType
+00160041 US CustomRendered
+00160042 US ExposureMode
+00160043 US WhiteBalance
+00160044 DS DigitalZoomRatio
+00160045 IS FocalLengthIn35mmFilm
+00160046 US SceneCaptureType
+00160047 US GainControl
+00160048 US Contrast
+00160049 US Saturation
+0016004A US Sharpness
+0016004B OB DeviceSettingDescription X CC
+0016004C US SubjectDistanceRange
+0016004D UT CameraOwnerName X
+0016004E DS LensSpecification X DK
+0016004F UT LensMake X DK
+00160050 UT LensModel X DK
+00160051 UT LensSerialNumber X DK
+00160061 CS InteroperabilityIndex
+00160062 OB InteroperabilityVersion
+00160070 OB GPSVersionID X
+00160071 CS GPSLatitudeRef X
+00160072 DS GPSLatitude X
+00160073 CS GPSLongitudeRef X
+00160074 DS GPSLongitude X
+00160075 US GPSAltitudeRef X
+00160076 DS GPSAltitude X
+00160077 DT GPSTimeStamp X
+00160078 UT GPSSatellites X
+00160079 CS GPSStatus X
+0016007A CS GPSMeasureMode X
+0016007B DS GPSDOP X
+0016007C CS GPSSpeedRef X
+0016007D DS GPSSpeed X
+0016007E CS GPSTrackRef X
+0016007F DS GPSTrack X
+00160080 CS GPSImgDirectionRef X
+00160081 DS GPSImgDirection X
+00160082 UT GPSMapDatum X
+00160083 CS GPSDestLatitudeRef X
+00160084 DS GPSDestLatitude X
+00160085 CS GPSDestLongitudeRef X
+00160086 DS GPSDestLongitude X
+00160087 CS GPSDestBearingRef X
+00160088 DS GPSDestBearing X
+00160089 CS GPSDestDistanceRef X
+0016008A DS GPSDestDistance X
+0016008B OB GPSProcessingMethod X
+0016008C OB GPSAreaInformation X
+0016008D DT GPSDateStamp X LC
+0016008E IS GPSDifferential X
+00161001 CS LightSourcePolarization
+00161002 DS EmitterColorTemperature
+00161003 CS ContactMethod
+00161004 CS ImmersionMedia
+00161005 DS OpticalMagnificationFactor
+00180010 LO ContrastBolusAgent Z/D CC
+00180012 SQ ContrastBolusAgentSequence
+00180013 FL ContrastBolusT1Relaxivity
+00180014 SQ ContrastBolusAdministrationRouteSequence
+00180015 CS BodyPartExamined
+00180020 CS ScanningSequence
+00180021 CS SequenceVariant
+00180022 CS ScanOptions
+00180023 CS MRAcquisitionType
+00180024 SH SequenceName
+00180025 CS AngioFlag
+00180026 SQ InterventionDrugInformationSequence
+00180027 TM InterventionDrugStopTime X LC
+00180028 DS InterventionDrugDose
+00180029 SQ InterventionDrugCodeSequence
+0018002A SQ AdditionalDrugSequence
+00180030 LO Radionuclide
+00180031 LO Radiopharmaceutical
+00180032 DS EnergyWindowCenterline
+00180033 DS EnergyWindowTotalWidth
+00180034 LO InterventionDrugName
+00180035 TM InterventionDrugStartTime X LC
+00180036 SQ InterventionSequence
+00180037 CS TherapyType
+00180038 CS InterventionStatus
+00180039 CS TherapyDescription
+0018003A ST InterventionDescription
+00180040 IS CineRate
+00180042 CS InitialCineRunState
+00180050 DS SliceThickness
+00180060 DS KVP
+00180061 DS Retired
+00180070 IS CountsAccumulated
+00180071 CS AcquisitionTerminationCondition
+00180072 DS EffectiveDuration
+00180073 CS AcquisitionStartCondition
+00180074 IS AcquisitionStartConditionData
+00180075 IS AcquisitionTerminationConditionData
+00180080 DS RepetitionTime
+00180081 DS EchoTime
+00180082 DS InversionTime
+00180083 DS NumberOfAverages
+00180084 DS ImagingFrequency
+00180085 SH ImagedNucleus
+00180086 IS EchoNumbers
+00180087 DS MagneticFieldStrength
+00180088 DS SpacingBetweenSlices
+00180089 IS NumberOfPhaseEncodingSteps
+00180090 DS DataCollectionDiameter
+00180091 IS EchoTrainLength
+00180093 DS PercentSampling
+00180094 DS PercentPhaseFieldOfView
+00180095 DS PixelBandwidth
+00181000 LO DeviceSerialNumber X/Z/D DK
+00181002 UI DeviceUID U UKDK
+00181003 LO DeviceID
+00181004 LO PlateID X DK
+00181005 LO GeneratorID X DK
+00181006 LO GridID
+00181007 LO CassetteID X DK
+00181008 LO GantryID X DK
+00181009 UT UniqueDeviceIdentifier X DK
+0018100A SQ UDISequence X DK
+0018100B UI ManufacturerDeviceClassUID U UKDK
+00181010 LO SecondaryCaptureDeviceID X DK
+00181011 LO HardcopyCreationDeviceID X DK
+00181012 DA DateOfSecondaryCapture X LC
+00181014 TM TimeOfSecondaryCapture X LC
+00181016 LO SecondaryCaptureDeviceManufacturer
+00181017 LO HardcopyDeviceManufacturer
+00181018 LO SecondaryCaptureDeviceManufacturerModelName
+00181019 LO SecondaryCaptureDeviceSoftwareVersions
+0018101A LO HardcopyDeviceSoftwareVersion
+0018101B LO HardcopyDeviceManufacturerModelName
+00181020 LO SoftwareVersions
+00181022 SH VideoImageFormatAcquired
+00181023 LO DigitalImageFormatAcquired
+00181030 LO ProtocolName X/D CC
+00181040 LO ContrastBolusRoute
+00181041 DS ContrastBolusVolume
+00181042 TM ContrastBolusStartTime X LC
+00181043 TM ContrastBolusStopTime X LC
+00181044 DS ContrastBolusTotalDose
+00181045 IS SyringeCounts
+00181046 DS ContrastFlowRate
+00181047 DS ContrastFlowDuration
+00181048 CS ContrastBolusIngredient
+00181049 DS ContrastBolusIngredientConcentration
+00181050 DS SpatialResolution
+00181060 DS TriggerTime
+00181061 LO TriggerSourceOrType
+00181062 IS NominalInterval
+00181063 DS FrameTime
+00181064 LO CardiacFramingType
+00181065 DS FrameTimeVector
+00181066 DS FrameDelay
+00181067 DS ImageTriggerDelay
+00181068 DS MultiplexGroupTimeOffset
+00181069 DS TriggerTimeOffset
+0018106A CS SynchronizationTrigger
+0018106C US SynchronizationChannel
+0018106E UL TriggerSamplePosition
+00181070 LO RadiopharmaceuticalRoute
+00181071 DS RadiopharmaceuticalVolume
+00181072 TM RadiopharmaceuticalStartTime X LC
+00181073 TM RadiopharmaceuticalStopTime X LC
+00181074 DS RadionuclideTotalDose
+00181075 DS RadionuclideHalfLife
+00181076 DS RadionuclidePositronFraction
+00181077 DS RadiopharmaceuticalSpecificActivity
+00181078 DT RadiopharmaceuticalStartDateTime X LC
+00181079 DT RadiopharmaceuticalStopDateTime X LC
+00181080 CS BeatRejectionFlag
+00181081 IS LowRRValue
+00181082 IS HighRRValue
+00181083 IS IntervalsAcquired
+00181084 IS IntervalsRejected
+00181085 LO PVCRejection
+00181086 IS SkipBeats
+00181088 IS HeartRate
+00181090 IS CardiacNumberOfImages
+00181094 IS TriggerWindow
+00181100 DS ReconstructionDiameter
+00181110 DS DistanceSourceToDetector
+00181111 DS DistanceSourceToPatient
+00181114 DS EstimatedRadiographicMagnificationFactor
+00181120 DS GantryDetectorTilt
+00181121 DS GantryDetectorSlew
+00181130 DS TableHeight
+00181131 DS TableTraverse
+00181134 CS TableMotion
+00181135 DS TableVerticalIncrement
+00181136 DS TableLateralIncrement
+00181137 DS TableLongitudinalIncrement
+00181138 DS TableAngle
+0018113A CS TableType
+00181140 CS RotationDirection
+00181141 DS AngularPosition
+00181142 DS RadialPosition
+00181143 DS ScanArc
+00181144 DS AngularStep
+00181145 DS CenterOfRotationOffset
+00181146 DS RotationOffset
+00181147 CS FieldOfViewShape
+00181149 IS FieldOfViewDimensions
+00181150 IS ExposureTime
+00181151 IS XRayTubeCurrent
+00181152 IS Exposure
+00181153 IS ExposureInuAs
+00181154 DS AveragePulseWidth
+00181155 CS RadiationSetting
+00181156 CS RectificationType
+0018115A CS RadiationMode
+0018115E DS ImageAndFluoroscopyAreaDoseProduct
+00181160 SH FilterType
+00181161 LO TypeOfFilters
+00181162 DS IntensifierSize
+00181164 DS ImagerPixelSpacing
+00181166 CS Grid
+00181170 IS GeneratorPower
+00181180 SH CollimatorGridName
+00181181 CS CollimatorType
+00181182 IS FocalDistance
+00181183 DS XFocusCenter
+00181184 DS YFocusCenter
+00181190 DS FocalSpots
+00181191 CS AnodeTargetMaterial
+001811A0 DS BodyPartThickness
+001811A2 DS CompressionForce
+001811A3 DS CompressionPressure
+001811A4 LO PaddleDescription
+001811A5 DS CompressionContactArea
+001811B0 LO AcquisitionMode
+001811B1 LO DoseModeName
+001811B2 CS AcquiredSubtractionMaskFlag
+001811B3 CS FluoroscopyPersistenceFlag
+001811B4 CS FluoroscopyLastImageHoldPersistenceFlag
+001811B5 IS UpperLimitNumberOfPersistentFluoroscopyFrames
+001811B6 CS ContrastBolusAutoInjectionTriggerFlag
+001811B7 FD ContrastBolusInjectionDelay
+001811B8 SQ XAAcquisitionPhaseDetailsSequence
+001811B9 FD XAAcquisitionFrameRate
+001811BA SQ XAPlaneDetailsSequence
+001811BB LO AcquisitionFieldOfViewLabel D CC
+001811BC SQ XRayFilterDetailsSequence
+001811BD FD XAAcquisitionDuration
+001811BE CS ReconstructionPipelineType
+001811BF SQ ImageFilterDetailsSequence
+001811C0 CS AppliedMaskSubtractionFlag
+001811C1 SQ RequestedSeriesDescriptionCodeSequence
+00181200 DA DateOfLastCalibration X DKLC
+00181201 TM TimeOfLastCalibration X DKLC
+00181202 DT DateTimeOfLastCalibration X DKLC
+00181203 DT CalibrationDateTime Z DKLC
+00181204 DA DateOfManufacture X DKLC
+00181205 DA DateOfInstallation X DKLC
+00181210 SH ConvolutionKernel
+00181240 IS UpperLowerPixelValues
+00181242 IS ActualFrameDuration
+00181243 IS CountRate
+00181244 US PreferredPlaybackSequencing
+00181250 SH ReceiveCoilName
+00181251 SH TransmitCoilName
+00181260 SH PlateType
+00181261 LO PhosphorType
+00181271 FD WaterEquivalentDiameter
+00181272 SQ WaterEquivalentDiameterCalculationMethodCodeSequence
+00181300 DS ScanVelocity
+00181301 CS WholeBodyTechnique
+00181302 IS ScanLength
+00181310 US AcquisitionMatrix
+00181312 CS InPlanePhaseEncodingDirection
+00181314 DS FlipAngle
+00181315 CS VariableFlipAngleFlag
+00181316 DS SAR
+00181318 DS dBdt
+00181320 FL B1rms
+00181400 LO AcquisitionDeviceProcessingDescription X/D CC
+00181401 LO AcquisitionDeviceProcessingCode
+00181402 CS CassetteOrientation
+00181403 CS CassetteSize
+00181404 US ExposuresOnPlate
+00181405 IS RelativeXRayExposure
+00181411 DS ExposureIndex
+00181412 DS TargetExposureIndex
+00181413 DS DeviationIndex
+00181450 DS ColumnAngulation
+00181460 DS TomoLayerHeight
+00181470 DS TomoAngle
+00181480 DS TomoTime
+00181490 CS TomoType
+00181491 CS TomoClass
+00181495 IS NumberOfTomosynthesisSourceImages
+00181500 CS PositionerMotion
+00181508 CS PositionerType
+00181510 DS PositionerPrimaryAngle
+00181511 DS PositionerSecondaryAngle
+00181520 DS PositionerPrimaryAngleIncrement
+00181521 DS PositionerSecondaryAngleIncrement
+00181530 DS DetectorPrimaryAngle
+00181531 DS DetectorSecondaryAngle
+00181600 CS ShutterShape
+00181602 IS ShutterLeftVerticalEdge
+00181604 IS ShutterRightVerticalEdge
+00181606 IS ShutterUpperHorizontalEdge
+00181608 IS ShutterLowerHorizontalEdge
+00181610 IS CenterOfCircularShutter
+00181612 IS RadiusOfCircularShutter
+00181620 IS VerticesOfThePolygonalShutter
+00181622 US ShutterPresentationValue
+00181623 US ShutterOverlayGroup
+00181624 US ShutterPresentationColorCIELabValue
+00181630 CS OutlineShapeType
+00181631 FD OutlineLeftVerticalEdge
+00181632 FD OutlineRightVerticalEdge
+00181633 FD OutlineUpperHorizontalEdge
+00181634 FD OutlineLowerHorizontalEdge
+00181635 FD CenterOfCircularOutline
+00181636 FD DiameterOfCircularOutline
+00181637 UL NumberOfPolygonalVertices
+00181638 OF VerticesOfThePolygonalOutline
+00181700 CS CollimatorShape
+00181702 IS CollimatorLeftVerticalEdge
+00181704 IS CollimatorRightVerticalEdge
+00181706 IS CollimatorUpperHorizontalEdge
+00181708 IS CollimatorLowerHorizontalEdge
+00181710 IS CenterOfCircularCollimator
+00181712 IS RadiusOfCircularCollimator
+00181720 IS VerticesOfThePolygonalCollimator
+00181800 CS AcquisitionTimeSynchronized
+00181801 SH TimeSource
+00181802 CS TimeDistributionProtocol
+00181803 LO NTPSourceAddress
+00182001 IS PageNumberVector
+00182002 SH FrameLabelVector
+00182003 DS FramePrimaryAngleVector
+00182004 DS FrameSecondaryAngleVector
+00182005 DS SliceLocationVector
+00182006 SH DisplayWindowLabelVector
+00182010 DS NominalScannedPixelSpacing
+00182020 CS DigitizingDeviceTransportDirection
+00182030 DS RotationOfScannedFilm
+00182041 SQ BiopsyTargetSequence
+00182042 UI TargetUID U UK
+00182043 FL LocalizingCursorPosition
+00182044 FL CalculatedTargetPosition
+00182045 SH TargetLabel
+00182046 FL DisplayedZValue
+00183100 CS IVUSAcquisition
+00183101 DS IVUSPullbackRate
+00183102 DS IVUSGatedRate
+00183103 IS IVUSPullbackStartFrameNumber
+00183104 IS IVUSPullbackStopFrameNumber
+00183105 IS LesionNumber
+00184000 LT AcquisitionComments X CC
+00185000 SH OutputPower
+00185010 LO TransducerData
+00185011 SQ TransducerIdentificationSequence X DK
+00185012 DS FocusDepth
+00185020 LO ProcessingFunction
+00185021 LO PostprocessingFunction
+00185022 DS MechanicalIndex
+00185024 DS BoneThermalIndex
+00185026 DS CranialThermalIndex
+00185027 DS SoftTissueThermalIndex
+00185028 DS SoftTissueFocusThermalIndex
+00185029 DS SoftTissueSurfaceThermalIndex
+00185030 DS DynamicRange
+00185040 DS TotalGain
+00185050 IS DepthOfScanField
+00185100 CS PatientPosition
+00185101 CS ViewPosition
+00185104 SQ ProjectionEponymousNameCodeSequence
+00185210 DS ImageTransformationMatrix
+00185212 DS ImageTranslationVector
+00186000 DS Sensitivity
+00186011 SQ SequenceOfUltrasoundRegions
+00186012 US RegionSpatialFormat
+00186014 US RegionDataType
+00186016 UL RegionFlags
+00186018 UL RegionLocationMinX0
+0018601A UL RegionLocationMinY0
+0018601C UL RegionLocationMaxX1
+0018601E UL RegionLocationMaxY1
+00186020 SL ReferencePixelX0
+00186022 SL ReferencePixelY0
+00186024 US PhysicalUnitsXDirection
+00186026 US PhysicalUnitsYDirection
+00186028 FD ReferencePixelPhysicalValueX
+0018602A FD ReferencePixelPhysicalValueY
+0018602C FD PhysicalDeltaX
+0018602E FD PhysicalDeltaY
+00186030 UL TransducerFrequency
+00186031 CS TransducerType
+00186032 UL PulseRepetitionFrequency
+00186034 FD DopplerCorrectionAngle
+00186036 FD SteeringAngle
+00186038 UL DopplerSampleVolumeXPositionRetired
+00186039 SL DopplerSampleVolumeXPosition
+0018603A UL DopplerSampleVolumeYPositionRetired
+0018603B SL DopplerSampleVolumeYPosition
+0018603C UL TMLinePositionX0Retired
+0018603D SL TMLinePositionX0
+0018603E UL TMLinePositionY0Retired
+0018603F SL TMLinePositionY0
+00186040 UL TMLinePositionX1Retired
+00186041 SL TMLinePositionX1
+00186042 UL TMLinePositionY1Retired
+00186043 SL TMLinePositionY1
+00186044 US PixelComponentOrganization
+00186046 UL PixelComponentMask
+00186048 UL PixelComponentRangeStart
+0018604A UL PixelComponentRangeStop
+0018604C US PixelComponentPhysicalUnits
+0018604E US PixelComponentDataType
+00186050 UL NumberOfTableBreakPoints
+00186052 UL TableOfXBreakPoints
+00186054 FD TableOfYBreakPoints
+00186056 UL NumberOfTableEntries
+00186058 UL TableOfPixelValues
+0018605A FL TableOfParameterValues
+00186060 FL RWaveTimeVector
+00186070 US ActiveImageAreaOverlayGroup
+00187000 CS DetectorConditionsNominalFlag
+00187001 DS DetectorTemperature
+00187004 CS DetectorType
+00187005 CS DetectorConfiguration
+00187006 LT DetectorDescription
+00187008 LT DetectorMode
+0018700A SH DetectorID X/D DK
+0018700C DA DateOfLastDetectorCalibration X/D DKLC
+0018700E TM TimeOfLastDetectorCalibration X/D DKLC
+00187010 IS ExposuresOnDetectorSinceLastCalibration
+00187011 IS ExposuresOnDetectorSinceManufactured
+00187012 DS DetectorTimeSinceLastExposure
+00187014 DS DetectorActiveTime
+00187016 DS DetectorActivationOffsetFromExposure
+0018701A DS DetectorBinning
+00187020 DS DetectorElementPhysicalSize
+00187022 DS DetectorElementSpacing
+00187024 CS DetectorActiveShape
+00187026 DS DetectorActiveDimensions
+00187028 DS DetectorActiveOrigin
+0018702A LO DetectorManufacturerName
+0018702B LO DetectorManufacturerModelName
+00187030 DS FieldOfViewOrigin
+00187032 DS FieldOfViewRotation
+00187034 CS FieldOfViewHorizontalFlip
+00187036 FL PixelDataAreaOriginRelativeToFOV
+00187038 FL PixelDataAreaRotationAngleRelativeToFOV
+00187040 LT GridAbsorbingMaterial
+00187041 LT GridSpacingMaterial
+00187042 DS GridThickness
+00187044 DS GridPitch
+00187046 IS GridAspectRatio
+00187048 DS GridPeriod
+0018704C DS GridFocalDistance
+00187050 CS FilterMaterial
+00187052 DS FilterThicknessMinimum
+00187054 DS FilterThicknessMaximum
+00187056 FL FilterBeamPathLengthMinimum
+00187058 FL FilterBeamPathLengthMaximum
+00187060 CS ExposureControlMode
+00187062 LT ExposureControlModeDescription
+00187064 CS ExposureStatus
+00187065 DS PhototimerSetting
+00188150 DS ExposureTimeInuS
+00188151 DS XRayTubeCurrentInuA
+00189004 CS ContentQualification
+00189005 SH PulseSequenceName
+00189006 SQ MRImagingModifierSequence
+00189008 CS EchoPulseSequence
+00189009 CS InversionRecovery
+00189010 CS FlowCompensation
+00189011 CS MultipleSpinEcho
+00189012 CS MultiPlanarExcitation
+00189014 CS PhaseContrast
+00189015 CS TimeOfFlightContrast
+00189016 CS Spoiling
+00189017 CS SteadyStatePulseSequence
+00189018 CS EchoPlanarPulseSequence
+00189019 FD TagAngleFirstAxis
+00189020 CS MagnetizationTransfer
+00189021 CS T2Preparation
+00189022 CS BloodSignalNulling
+00189024 CS SaturationRecovery
+00189025 CS SpectrallySelectedSuppression
+00189026 CS SpectrallySelectedExcitation
+00189027 CS SpatialPresaturation
+00189028 CS Tagging
+00189029 CS OversamplingPhase
+00189030 FD TagSpacingFirstDimension
+00189032 CS GeometryOfKSpaceTraversal
+00189033 CS SegmentedKSpaceTraversal
+00189034 CS RectilinearPhaseEncodeReordering
+00189035 FD TagThickness
+00189036 CS PartialFourierDirection
+00189037 CS CardiacSynchronizationTechnique
+00189041 LO ReceiveCoilManufacturerName
+00189042 SQ MRReceiveCoilSequence
+00189043 CS ReceiveCoilType
+00189044 CS QuadratureReceiveCoil
+00189045 SQ MultiCoilDefinitionSequence
+00189046 LO MultiCoilConfiguration
+00189047 SH MultiCoilElementName
+00189048 CS MultiCoilElementUsed
+00189049 SQ MRTransmitCoilSequence
+00189050 LO TransmitCoilManufacturerName
+00189051 CS TransmitCoilType
+00189052 FD SpectralWidth
+00189053 FD ChemicalShiftReference
+00189054 CS VolumeLocalizationTechnique
+00189058 US MRAcquisitionFrequencyEncodingSteps
+00189059 CS Decoupling
+00189060 CS DecoupledNucleus
+00189061 FD DecouplingFrequency
+00189062 CS DecouplingMethod
+00189063 FD DecouplingChemicalShiftReference
+00189064 CS KSpaceFiltering
+00189065 CS TimeDomainFiltering
+00189066 US NumberOfZeroFills
+00189067 CS BaselineCorrection
+00189069 FD ParallelReductionFactorInPlane
+00189070 FD CardiacRRIntervalSpecified
+00189073 FD AcquisitionDuration
+00189074 DT FrameAcquisitionDateTime D LC
+00189075 CS DiffusionDirectionality
+00189076 SQ DiffusionGradientDirectionSequence
+00189077 CS ParallelAcquisition
+00189078 CS ParallelAcquisitionTechnique
+00189079 FD InversionTimes
+00189080 ST MetaboliteMapDescription
+00189081 CS PartialFourier
+00189082 FD EffectiveEchoTime
+00189083 SQ MetaboliteMapCodeSequence
+00189084 SQ ChemicalShiftSequence
+00189085 CS CardiacSignalSource
+00189087 FD DiffusionBValue
+00189089 FD DiffusionGradientOrientation
+00189090 FD VelocityEncodingDirection
+00189091 FD VelocityEncodingMinimumValue
+00189092 SQ VelocityEncodingAcquisitionSequence
+00189093 US NumberOfKSpaceTrajectories
+00189094 CS CoverageOfKSpace
+00189095 UL SpectroscopyAcquisitionPhaseRows
+00189096 FD ParallelReductionFactorInPlaneRetired
+00189098 FD TransmitterFrequency
+00189100 CS ResonantNucleus
+00189101 CS FrequencyCorrection
+00189103 SQ MRSpectroscopyFOVGeometrySequence
+00189104 FD SlabThickness
+00189105 FD SlabOrientation
+00189106 FD MidSlabPosition
+00189107 SQ MRSpatialSaturationSequence
+00189112 SQ MRTimingAndRelatedParametersSequence
+00189114 SQ MREchoSequence
+00189115 SQ MRModifierSequence
+00189117 SQ MRDiffusionSequence
+00189118 SQ CardiacSynchronizationSequence
+00189119 SQ MRAveragesSequence
+00189125 SQ MRFOVGeometrySequence
+00189126 SQ VolumeLocalizationSequence
+00189127 UL SpectroscopyAcquisitionDataColumns
+00189147 CS DiffusionAnisotropyType
+00189151 DT FrameReferenceDateTime D LC
+00189152 SQ MRMetaboliteMapSequence
+00189155 FD ParallelReductionFactorOutOfPlane
+00189159 UL SpectroscopyAcquisitionOutOfPlanePhaseSteps
+00189166 CS BulkMotionStatus
+00189168 FD ParallelReductionFactorSecondInPlane
+00189169 CS CardiacBeatRejectionTechnique
+00189170 CS RespiratoryMotionCompensationTechnique
+00189171 CS RespiratorySignalSource
+00189172 CS BulkMotionCompensationTechnique
+00189173 CS BulkMotionSignalSource
+00189174 CS ApplicableSafetyStandardAgency
+00189175 LO ApplicableSafetyStandardDescription
+00189176 SQ OperatingModeSequence
+00189177 CS OperatingModeType
+00189178 CS OperatingMode
+00189179 CS SpecificAbsorptionRateDefinition
+00189180 CS GradientOutputType
+00189181 FD SpecificAbsorptionRateValue
+00189182 FD GradientOutput
+00189183 CS FlowCompensationDirection
+00189184 FD TaggingDelay
+00189185 ST RespiratoryMotionCompensationTechniqueDescription X CC
+00189186 SH RespiratorySignalSourceID
+00189195 FD ChemicalShiftMinimumIntegrationLimitInHz
+00189196 FD ChemicalShiftMaximumIntegrationLimitInHz
+00189197 SQ MRVelocityEncodingSequence
+00189198 CS FirstOrderPhaseCorrection
+00189199 CS WaterReferencedPhaseCorrection
+00189200 CS MRSpectroscopyAcquisitionType
+00189214 CS RespiratoryCyclePosition
+00189217 FD VelocityEncodingMaximumValue
+00189218 FD TagSpacingSecondDimension
+00189219 SS TagAngleSecondAxis
+00189220 FD FrameAcquisitionDuration
+00189226 SQ MRImageFrameTypeSequence
+00189227 SQ MRSpectroscopyFrameTypeSequence
+00189231 US MRAcquisitionPhaseEncodingStepsInPlane
+00189232 US MRAcquisitionPhaseEncodingStepsOutOfPlane
+00189234 UL SpectroscopyAcquisitionPhaseColumns
+00189236 CS CardiacCyclePosition
+00189239 SQ SpecificAbsorptionRateSequence
+00189240 US RFEchoTrainLength
+00189241 US GradientEchoTrainLength
+00189250 CS ArterialSpinLabelingContrast
+00189251 SQ MRArterialSpinLabelingSequence
+00189252 LO ASLTechniqueDescription
+00189253 US ASLSlabNumber
+00189254 FD ASLSlabThickness
+00189255 FD ASLSlabOrientation
+00189256 FD ASLMidSlabPosition
+00189257 CS ASLContext
+00189258 UL ASLPulseTrainDuration
+00189259 CS ASLCrusherFlag
+0018925A FD ASLCrusherFlowLimit
+0018925B LO ASLCrusherDescription
+0018925C CS ASLBolusCutoffFlag
+0018925D SQ ASLBolusCutoffTimingSequence
+0018925E LO ASLBolusCutoffTechnique
+0018925F UL ASLBolusCutoffDelayTime
+00189260 SQ ASLSlabSequence
+00189295 FD ChemicalShiftMinimumIntegrationLimitInppm
+00189296 FD ChemicalShiftMaximumIntegrationLimitInppm
+00189297 CS WaterReferenceAcquisition
+00189298 IS EchoPeakPosition
+00189301 SQ CTAcquisitionTypeSequence
+00189302 CS AcquisitionType
+00189303 FD TubeAngle
+00189304 SQ CTAcquisitionDetailsSequence
+00189305 FD RevolutionTime
+00189306 FD SingleCollimationWidth
+00189307 FD TotalCollimationWidth
+00189308 SQ CTTableDynamicsSequence
+00189309 FD TableSpeed
+00189310 FD TableFeedPerRotation
+00189311 FD SpiralPitchFactor
+00189312 SQ CTGeometrySequence
+00189313 FD DataCollectionCenterPatient
+00189314 SQ CTReconstructionSequence
+00189315 CS ReconstructionAlgorithm
+00189316 CS ConvolutionKernelGroup
+00189317 FD ReconstructionFieldOfView
+00189318 FD ReconstructionTargetCenterPatient
+00189319 FD ReconstructionAngle
+00189320 SH ImageFilter
+00189321 SQ CTExposureSequence
+00189322 FD ReconstructionPixelSpacing
+00189323 CS ExposureModulationType
+00189324 FD EstimatedDoseSaving
+00189325 SQ CTXRayDetailsSequence
+00189326 SQ CTPositionSequence
+00189327 FD TablePosition
+00189328 FD ExposureTimeInms
+00189329 SQ CTImageFrameTypeSequence
+00189330 FD XRayTubeCurrentInmA
+00189332 FD ExposureInmAs
+00189333 CS ConstantVolumeFlag
+00189334 CS FluoroscopyFlag
+00189335 FD DistanceSourceToDataCollectionCenter
+00189337 US ContrastBolusAgentNumber
+00189338 SQ ContrastBolusIngredientCodeSequence
+00189340 SQ ContrastAdministrationProfileSequence
+00189341 SQ ContrastBolusUsageSequence
+00189342 CS ContrastBolusAgentAdministered
+00189343 CS ContrastBolusAgentDetected
+00189344 CS ContrastBolusAgentPhase
+00189345 FD CTDIvol
+00189346 SQ CTDIPhantomTypeCodeSequence
+00189351 FL CalciumScoringMassFactorPatient
+00189352 FL CalciumScoringMassFactorDevice
+00189353 FL EnergyWeightingFactor
+00189360 SQ CTAdditionalXRaySourceSequence
+00189361 CS MultienergyCTAcquisition
+00189362 SQ MultienergyCTAcquisitionSequence
+00189363 SQ MultienergyCTProcessingSequence
+00189364 SQ MultienergyCTCharacteristicsSequence
+00189365 SQ MultienergyCTXRaySourceSequence
+00189366 US XRaySourceIndex
+00189367 UC XRaySourceID D DK
+00189368 CS MultienergySourceTechnique
+00189369 DT SourceStartDateTime D LC
+0018936A DT SourceEndDateTime D LC
+0018936B US SwitchingPhaseNumber
+0018936C DS SwitchingPhaseNominalDuration
+0018936D DS SwitchingPhaseTransitionDuration
+0018936E DS EffectiveBinEnergy
+0018936F SQ MultienergyCTXRayDetectorSequence
+00189370 US XRayDetectorIndex
+00189371 UC XRayDetectorID D DK
+00189372 CS MultienergyDetectorType
+00189373 ST XRayDetectorLabel X DK
+00189374 DS NominalMaxEnergy
+00189375 DS NominalMinEnergy
+00189376 US ReferencedXRayDetectorIndex
+00189377 US ReferencedXRaySourceIndex
+00189378 US ReferencedPathIndex
+00189379 SQ MultienergyCTPathSequence
+0018937A US MultienergyCTPathIndex
+0018937B UT MultienergyAcquisitionDescription X CC
+0018937C FD MonoenergeticEnergyEquivalent
+0018937D SQ MaterialCodeSequence
+0018937E CS DecompositionMethod
+0018937F UT DecompositionDescription X CC
+00189380 SQ DecompositionAlgorithmIdentificationSequence
+00189381 SQ DecompositionMaterialSequence
+00189382 SQ MaterialAttenuationSequence
+00189383 DS PhotonEnergy
+00189384 DS XRayMassAttenuationCoefficient
+00189401 SQ ProjectionPixelCalibrationSequence
+00189402 FL DistanceSourceToIsocenter
+00189403 FL DistanceObjectToTableTop
+00189404 FL ObjectPixelSpacingInCenterOfBeam
+00189405 SQ PositionerPositionSequence
+00189406 SQ TablePositionSequence
+00189407 SQ CollimatorShapeSequence
+00189410 CS PlanesInAcquisition
+00189412 SQ XAXRFFrameCharacteristicsSequence
+00189417 SQ FrameAcquisitionSequence
+00189420 CS XRayReceptorType
+00189423 LO AcquisitionProtocolName
+00189424 LT AcquisitionProtocolDescription X CC
+00189425 CS ContrastBolusIngredientOpaque
+00189426 FL DistanceReceptorPlaneToDetectorHousing
+00189427 CS IntensifierActiveShape
+00189428 FL IntensifierActiveDimensions
+00189429 FL PhysicalDetectorSize
+00189430 FL PositionOfIsocenterProjection
+00189432 SQ FieldOfViewSequence
+00189433 LO FieldOfViewDescription
+00189434 SQ ExposureControlSensingRegionsSequence
+00189435 CS ExposureControlSensingRegionShape
+00189436 SS ExposureControlSensingRegionLeftVerticalEdge
+00189437 SS ExposureControlSensingRegionRightVerticalEdge
+00189438 SS ExposureControlSensingRegionUpperHorizontalEdge
+00189439 SS ExposureControlSensingRegionLowerHorizontalEdge
+00189440 SS CenterOfCircularExposureControlSensingRegion
+00189441 US RadiusOfCircularExposureControlSensingRegion
+00189442 SS VerticesOfThePolygonalExposureControlSensingRegion
+00189445 OB Retired
+00189447 FL ColumnAngulationPatient
+00189449 FL BeamAngle
+00189451 SQ FrameDetectorParametersSequence
+00189452 FL CalculatedAnatomyThickness
+00189455 SQ CalibrationSequence
+00189456 SQ ObjectThicknessSequence
+00189457 CS PlaneIdentification
+00189461 FL FieldOfViewDimensionsInFloat
+00189462 SQ IsocenterReferenceSystemSequence
+00189463 FL PositionerIsocenterPrimaryAngle
+00189464 FL PositionerIsocenterSecondaryAngle
+00189465 FL PositionerIsocenterDetectorRotationAngle
+00189466 FL TableXPositionToIsocenter
+00189467 FL TableYPositionToIsocenter
+00189468 FL TableZPositionToIsocenter
+00189469 FL TableHorizontalRotationAngle
+00189470 FL TableHeadTiltAngle
+00189471 FL TableCradleTiltAngle
+00189472 SQ FrameDisplayShutterSequence
+00189473 FL AcquiredImageAreaDoseProduct
+00189474 CS CArmPositionerTabletopRelationship
+00189476 SQ XRayGeometrySequence
+00189477 SQ IrradiationEventIdentificationSequence
+00189504 SQ XRay3DFrameTypeSequence
+00189506 SQ ContributingSourcesSequence
+00189507 SQ XRay3DAcquisitionSequence
+00189508 FL PrimaryPositionerScanArc
+00189509 FL SecondaryPositionerScanArc
+00189510 FL PrimaryPositionerScanStartAngle
+00189511 FL SecondaryPositionerScanStartAngle
+00189514 FL PrimaryPositionerIncrement
+00189515 FL SecondaryPositionerIncrement
+00189516 DT StartAcquisitionDateTime X/D LC
+00189517 DT EndAcquisitionDateTime X/D LC
+00189518 SS PrimaryPositionerIncrementSign
+00189519 SS SecondaryPositionerIncrementSign
+00189524 LO ApplicationName
+00189525 LO ApplicationVersion
+00189526 LO ApplicationManufacturer
+00189527 CS AlgorithmType
+00189528 LO AlgorithmDescription
+00189530 SQ XRay3DReconstructionSequence
+00189531 LO ReconstructionDescription
+00189538 SQ PerProjectionAcquisitionSequence
+00189541 SQ DetectorPositionSequence
+00189542 SQ XRayAcquisitionDoseSequence
+00189543 FD XRaySourceIsocenterPrimaryAngle
+00189544 FD XRaySourceIsocenterSecondaryAngle
+00189545 FD BreastSupportIsocenterPrimaryAngle
+00189546 FD BreastSupportIsocenterSecondaryAngle
+00189547 FD BreastSupportXPositionToIsocenter
+00189548 FD BreastSupportYPositionToIsocenter
+00189549 FD BreastSupportZPositionToIsocenter
+00189550 FD DetectorIsocenterPrimaryAngle
+00189551 FD DetectorIsocenterSecondaryAngle
+00189552 FD DetectorXPositionToIsocenter
+00189553 FD DetectorYPositionToIsocenter
+00189554 FD DetectorZPositionToIsocenter
+00189555 SQ XRayGridSequence
+00189556 SQ XRayFilterSequence
+00189557 FD DetectorActiveAreaTLHCPosition
+00189558 FD DetectorActiveAreaOrientation
+00189559 CS PositionerPrimaryAngleDirection
+00189601 SQ DiffusionBMatrixSequence
+00189602 FD DiffusionBValueXX
+00189603 FD DiffusionBValueXY
+00189604 FD DiffusionBValueXZ
+00189605 FD DiffusionBValueYY
+00189606 FD DiffusionBValueYZ
+00189607 FD DiffusionBValueZZ
+00189621 SQ FunctionalMRSequence
+00189622 CS FunctionalSettlingPhaseFramesPresent
+00189623 DT FunctionalSyncPulse D LC
+00189624 CS SettlingPhaseFrame
+00189701 DT DecayCorrectionDateTime D LC
+00189715 FD StartDensityThreshold
+00189716 FD StartRelativeDensityDifferenceThreshold
+00189717 FD StartCardiacTriggerCountThreshold
+00189718 FD StartRespiratoryTriggerCountThreshold
+00189719 FD TerminationCountsThreshold
+00189720 FD TerminationDensityThreshold
+00189721 FD TerminationRelativeDensityThreshold
+00189722 FD TerminationTimeThreshold
+00189723 FD TerminationCardiacTriggerCountThreshold
+00189724 FD TerminationRespiratoryTriggerCountThreshold
+00189725 CS DetectorGeometry
+00189726 FD TransverseDetectorSeparation
+00189727 FD AxialDetectorDimension
+00189729 US RadiopharmaceuticalAgentNumber
+00189732 SQ PETFrameAcquisitionSequence
+00189733 SQ PETDetectorMotionDetailsSequence
+00189734 SQ PETTableDynamicsSequence
+00189735 SQ PETPositionSequence
+00189736 SQ PETFrameCorrectionFactorsSequence
+00189737 SQ RadiopharmaceuticalUsageSequence
+00189738 CS AttenuationCorrectionSource
+00189739 US NumberOfIterations
+00189740 US NumberOfSubsets
+00189749 SQ PETReconstructionSequence
+00189751 SQ PETFrameTypeSequence
+00189755 CS TimeOfFlightInformationUsed
+00189756 CS ReconstructionType
+00189758 CS DecayCorrected
+00189759 CS AttenuationCorrected
+00189760 CS ScatterCorrected
+00189761 CS DeadTimeCorrected
+00189762 CS GantryMotionCorrected
+00189763 CS PatientMotionCorrected
+00189764 CS CountLossNormalizationCorrected
+00189765 CS RandomsCorrected
+00189766 CS NonUniformRadialSamplingCorrected
+00189767 CS SensitivityCalibrated
+00189768 CS DetectorNormalizationCorrection
+00189769 CS IterativeReconstructionMethod
+00189770 CS AttenuationCorrectionTemporalRelationship
+00189771 SQ PatientPhysiologicalStateSequence
+00189772 SQ PatientPhysiologicalStateCodeSequence
+00189801 FD DepthsOfFocus
+00189803 SQ ExcludedIntervalsSequence
+00189804 DT ExclusionStartDateTime D LC
+00189805 FD ExclusionDuration
+00189806 SQ USImageDescriptionSequence
+00189807 SQ ImageDataTypeSequence
+00189808 CS DataType
+00189809 SQ TransducerScanPatternCodeSequence
+0018980B CS AliasedDataType
+0018980C CS PositionMeasuringDeviceUsed
+0018980D SQ TransducerGeometryCodeSequence
+0018980E SQ TransducerBeamSteeringCodeSequence
+0018980F SQ TransducerApplicationCodeSequence
+00189810 US/SS ZeroVelocityPixelValue
+00189821 SQ PhotoacousticExcitationCharacteristicsSequence
+00189822 FD ExcitationSpectralWidth
+00189823 FD ExcitationEnergy
+00189824 FD ExcitationPulseDuration
+00189825 SQ ExcitationWavelengthSequence
+00189826 FD ExcitationWavelength
+00189828 CS IlluminationTranslationFlag
+00189829 CS AcousticCouplingMediumFlag
+0018982A SQ AcousticCouplingMediumCodeSequence
+0018982B FD AcousticCouplingMediumTemperature
+0018982C SQ TransducerResponseSequence
+0018982D FD CenterFrequency
+0018982E FD FractionalBandwidth
+0018982F FD LowerCutoffFrequency
+00189830 FD UpperCutoffFrequency
+00189831 SQ TransducerTechnologySequence
+00189832 SQ SoundSpeedCorrectionMechanismCodeSequence
+00189833 FD ObjectSoundSpeed
+00189834 FD AcousticCouplingMediumSoundSpeed
+00189835 SQ PhotoacousticImageFrameTypeSequence
+00189836 SQ ImageDataTypeCodeSequence
+00189900 LO ReferenceLocationLabel
+00189901 UT ReferenceLocationDescription
+00189902 SQ ReferenceBasisCodeSequence
+00189903 SQ ReferenceGeometryCodeSequence
+00189904 DS OffsetDistance
+00189905 CS OffsetDirection
+00189906 SQ PotentialScheduledProtocolCodeSequence
+00189907 SQ PotentialRequestedProcedureCodeSequence
+00189908 UC PotentialReasonsForProcedure
+00189909 SQ PotentialReasonsForProcedureCodeSequence
+0018990A UC PotentialDiagnosticTasks
+0018990B SQ ContraindicationsCodeSequence
+0018990C SQ ReferencedDefinedProtocolSequence
+0018990D SQ ReferencedPerformedProtocolSequence
+0018990E SQ PredecessorProtocolSequence
+0018990F UT ProtocolPlanningInformation
+00189910 UT ProtocolDesignRationale
+00189911 SQ PatientSpecificationSequence
+00189912 SQ ModelSpecificationSequence
+00189913 SQ ParametersSpecificationSequence
+00189914 SQ InstructionSequence
+00189915 US InstructionIndex
+00189916 LO InstructionText
+00189917 UT InstructionDescription
+00189918 CS InstructionPerformedFlag
+00189919 DT InstructionPerformedDateTime Z/D LC
+0018991A UT InstructionPerformanceComment
+0018991B SQ PatientPositioningInstructionSequence
+0018991C SQ PositioningMethodCodeSequence
+0018991D SQ PositioningLandmarkSequence
+0018991E UI TargetFrameOfReferenceUID
+0018991F SQ AcquisitionProtocolElementSpecificationSequence
+00189920 SQ AcquisitionProtocolElementSequence
+00189921 US ProtocolElementNumber
+00189922 LO ProtocolElementName
+00189923 UT ProtocolElementCharacteristicsSummary
+00189924 UT ProtocolElementPurpose
+00189930 CS AcquisitionMotion
+00189931 SQ AcquisitionStartLocationSequence
+00189932 SQ AcquisitionEndLocationSequence
+00189933 SQ ReconstructionProtocolElementSpecificationSequence
+00189934 SQ ReconstructionProtocolElementSequence
+00189935 SQ StorageProtocolElementSpecificationSequence
+00189936 SQ StorageProtocolElementSequence
+00189937 LO RequestedSeriesDescription X CC
+00189938 US SourceAcquisitionProtocolElementNumber
+00189939 US SourceAcquisitionBeamNumber
+0018993A US SourceReconstructionProtocolElementNumber
+0018993B SQ ReconstructionStartLocationSequence
+0018993C SQ ReconstructionEndLocationSequence
+0018993D SQ ReconstructionAlgorithmSequence
+0018993E SQ ReconstructionTargetCenterLocationSequence
+00189941 UT ImageFilterDescription
+00189942 FD CTDIvolNotificationTrigger
+00189943 FD DLPNotificationTrigger
+00189944 CS AutoKVPSelectionType
+00189945 FD AutoKVPUpperBound
+00189946 FD AutoKVPLowerBound
+00189947 CS ProtocolDefinedPatientPosition
+0018A001 SQ ContributingEquipmentSequence
+0018A002 DT ContributionDateTime X LC
+0018A003 ST ContributionDescription X CC
+0020000D UI StudyInstanceUID U UK
+0020000E UI SeriesInstanceUID U UK
+00200010 SH StudyID Z
+00200011 IS SeriesNumber
+00200012 IS AcquisitionNumber
+00200013 IS InstanceNumber
+00200014 IS IsotopeNumber
+00200015 IS PhaseNumber
+00200016 IS IntervalNumber
+00200017 IS TimeSlotNumber
+00200018 IS AngleNumber
+00200019 IS ItemNumber
+00200020 CS PatientOrientation
+00200022 IS OverlayNumber
+00200024 IS CurveNumber
+00200026 IS LUTNumber
+00200027 LO PyramidLabel X CC
+00200030 DS ImagePosition
+00200032 DS ImagePositionPatient
+00200035 DS ImageOrientation
+00200037 DS ImageOrientationPatient
+00200050 DS Location
+00200052 UI FrameOfReferenceUID U UK
+00200060 CS Laterality
+00200062 CS ImageLaterality
+00200070 LO ImageGeometryType
+00200080 CS MaskingImage
+002000AA IS ReportNumber
+00200100 IS TemporalPositionIdentifier
+00200105 IS NumberOfTemporalPositions
+00200110 DS TemporalResolution
+00200200 UI SynchronizationFrameOfReferenceUID U UK
+00200242 UI SOPInstanceUIDOfConcatenationSource
+00201000 IS SeriesInStudy
+00201001 IS AcquisitionsInSeries
+00201002 IS ImagesInAcquisition
+00201003 IS ImagesInSeries
+00201004 IS AcquisitionsInStudy
+00201005 IS ImagesInStudy
+00201020 LO Reference
+0020103F LO TargetPositionReferenceIndicator
+00201040 LO PositionReferenceIndicator
+00201041 DS SliceLocation
+00201070 IS OtherStudyNumbers
+00201200 IS NumberOfPatientRelatedStudies
+00201202 IS NumberOfPatientRelatedSeries
+00201204 IS NumberOfPatientRelatedInstances
+00201206 IS NumberOfStudyRelatedSeries
+00201208 IS NumberOfStudyRelatedInstances
+00201209 IS NumberOfSeriesRelatedInstances
+002031XX CS SourceImageIDs
+00203401 CS ModifyingDeviceID X DK
+00203402 CS ModifiedImageID
+00203403 DA ModifiedImageDate X LC
+00203404 LO ModifyingDeviceManufacturer
+00203405 TM ModifiedImageTime X LC
+00203406 LO ModifiedImageDescription X
+00204000 LT ImageComments X CC
+00205000 AT OriginalImageIdentification
+00205002 LO OriginalImageIdentificationNomenclature
+00209056 SH StackID
+00209057 UL InStackPositionNumber
+00209071 SQ FrameAnatomySequence
+00209072 CS FrameLaterality
+00209111 SQ FrameContentSequence
+00209113 SQ PlanePositionSequence
+00209116 SQ PlaneOrientationSequence
+00209128 UL TemporalPositionIndex
+00209153 FD NominalCardiacTriggerDelayTime
+00209154 FL NominalCardiacTriggerTimePriorToRPeak
+00209155 FL ActualCardiacTriggerTimePriorToRPeak
+00209156 US FrameAcquisitionNumber
+00209157 UL DimensionIndexValues
+00209158 LT FrameComments X CC
+00209161 UI ConcatenationUID U UK
+00209162 US InConcatenationNumber
+00209163 US InConcatenationTotalNumber
+00209164 UI DimensionOrganizationUID U UK
+00209165 AT DimensionIndexPointer
+00209167 AT FunctionalGroupPointer
+00209170 SQ UnassignedSharedConvertedAttributesSequence
+00209171 SQ UnassignedPerFrameConvertedAttributesSequence
+00209172 SQ ConversionSourceAttributesSequence
+00209213 LO DimensionIndexPrivateCreator
+00209221 SQ DimensionOrganizationSequence
+00209222 SQ DimensionIndexSequence
+00209228 UL ConcatenationFrameOffsetNumber
+00209238 LO FunctionalGroupPrivateCreator
+00209241 FL NominalPercentageOfCardiacPhase
+00209245 FL NominalPercentageOfRespiratoryPhase
+00209246 FL StartingRespiratoryAmplitude
+00209247 CS StartingRespiratoryPhase
+00209248 FL EndingRespiratoryAmplitude
+00209249 CS EndingRespiratoryPhase
+00209250 CS RespiratoryTriggerType
+00209251 FD RRIntervalTimeNominal
+00209252 FD ActualCardiacTriggerDelayTime
+00209253 SQ RespiratorySynchronizationSequence
+00209254 FD RespiratoryIntervalTime
+00209255 FD NominalRespiratoryTriggerDelayTime
+00209256 FD RespiratoryTriggerDelayThreshold
+00209257 FD ActualRespiratoryTriggerDelayTime
+00209301 FD ImagePositionVolume
+00209302 FD ImageOrientationVolume
+00209307 CS UltrasoundAcquisitionGeometry
+00209308 FD ApexPosition
+00209309 FD VolumeToTransducerMappingMatrix
+0020930A FD VolumeToTableMappingMatrix
+0020930B CS VolumeToTransducerRelationship
+0020930C CS PatientFrameOfReferenceSource
+0020930D FD TemporalPositionTimeOffset
+0020930E SQ PlanePositionVolumeSequence
+0020930F SQ PlaneOrientationVolumeSequence
+00209310 SQ TemporalPositionSequence
+00209311 CS DimensionOrganizationType
+00209312 UI VolumeFrameOfReferenceUID
+00209313 UI TableFrameOfReferenceUID
+00209421 LO DimensionDescriptionLabel
+00209450 SQ PatientOrientationInFrameSequence
+00209453 LO FrameLabel
+00209518 US AcquisitionIndex
+00209529 SQ ContributingSOPInstancesReferenceSequence
+00209536 US ReconstructionIndex
+00220001 US LightPathFilterPassThroughWavelength
+00220002 US LightPathFilterPassBand
+00220003 US ImagePathFilterPassThroughWavelength
+00220004 US ImagePathFilterPassBand
+00220005 CS PatientEyeMovementCommanded
+00220006 SQ PatientEyeMovementCommandCodeSequence
+00220007 FL SphericalLensPower
+00220008 FL CylinderLensPower
+00220009 FL CylinderAxis
+0022000A FL EmmetropicMagnification
+0022000B FL IntraOcularPressure
+0022000C FL HorizontalFieldOfView
+0022000D CS PupilDilated
+0022000E FL DegreeOfDilation
+0022000F FD VertexDistance
+00220010 FL StereoBaselineAngle
+00220011 FL StereoBaselineDisplacement
+00220012 FL StereoHorizontalPixelOffset
+00220013 FL StereoVerticalPixelOffset
+00220014 FL StereoRotation
+00220015 SQ AcquisitionDeviceTypeCodeSequence
+00220016 SQ IlluminationTypeCodeSequence
+00220017 SQ LightPathFilterTypeStackCodeSequence
+00220018 SQ ImagePathFilterTypeStackCodeSequence
+00220019 SQ LensesCodeSequence
+0022001A SQ ChannelDescriptionCodeSequence
+0022001B SQ RefractiveStateSequence
+0022001C SQ MydriaticAgentCodeSequence
+0022001D SQ RelativeImagePositionCodeSequence
+0022001E FL CameraAngleOfView
+00220020 SQ StereoPairsSequence
+00220021 SQ LeftImageSequence
+00220022 SQ RightImageSequence
+00220028 CS StereoPairsPresent
+00220030 FL AxialLengthOfTheEye
+00220031 SQ OphthalmicFrameLocationSequence
+00220032 FL ReferenceCoordinates
+00220035 FL DepthSpatialResolution
+00220036 FL MaximumDepthDistortion
+00220037 FL AlongScanSpatialResolution
+00220038 FL MaximumAlongScanDistortion
+00220039 CS OphthalmicImageOrientation
+00220041 FL DepthOfTransverseImage
+00220042 SQ MydriaticAgentConcentrationUnitsSequence
+00220048 FL AcrossScanSpatialResolution
+00220049 FL MaximumAcrossScanDistortion
+0022004E DS MydriaticAgentConcentration
+00220055 FL IlluminationWaveLength
+00220056 FL IlluminationPower
+00220057 FL IlluminationBandwidth
+00220058 SQ MydriaticAgentSequence
+00221007 SQ OphthalmicAxialMeasurementsRightEyeSequence
+00221008 SQ OphthalmicAxialMeasurementsLeftEyeSequence
+00221009 CS OphthalmicAxialMeasurementsDeviceType
+00221010 CS OphthalmicAxialLengthMeasurementsType
+00221012 SQ OphthalmicAxialLengthSequence
+00221019 FL OphthalmicAxialLength
+00221024 SQ LensStatusCodeSequence
+00221025 SQ VitreousStatusCodeSequence
+00221028 SQ IOLFormulaCodeSequence
+00221029 LO IOLFormulaDetail
+00221033 FL KeratometerIndex
+00221035 SQ SourceOfOphthalmicAxialLengthCodeSequence
+00221036 SQ SourceOfCornealSizeDataCodeSequence
+00221037 FL TargetRefraction
+00221039 CS RefractiveProcedureOccurred
+00221040 SQ RefractiveSurgeryTypeCodeSequence
+00221044 SQ OphthalmicUltrasoundMethodCodeSequence
+00221045 SQ SurgicallyInducedAstigmatismSequence
+00221046 CS TypeOfOpticalCorrection
+00221047 SQ ToricIOLPowerSequence
+00221048 SQ PredictedToricErrorSequence
+00221049 CS PreSelectedForImplantation
+0022104A SQ ToricIOLPowerForExactEmmetropiaSequence
+0022104B SQ ToricIOLPowerForExactTargetRefractionSequence
+00221050 SQ OphthalmicAxialLengthMeasurementsSequence
+00221053 FL IOLPower
+00221054 FL PredictedRefractiveError
+00221059 FL OphthalmicAxialLengthVelocity
+00221065 LO LensStatusDescription
+00221066 LO VitreousStatusDescription
+00221090 SQ IOLPowerSequence
+00221092 SQ LensConstantSequence
+00221093 LO IOLManufacturer
+00221094 LO LensConstantDescription
+00221095 LO ImplantName
+00221096 SQ KeratometryMeasurementTypeCodeSequence
+00221097 LO ImplantPartNumber
+00221100 SQ ReferencedOphthalmicAxialMeasurementsSequence
+00221101 SQ OphthalmicAxialLengthMeasurementsSegmentNameCodeSequence
+00221103 SQ RefractiveErrorBeforeRefractiveSurgeryCodeSequence
+00221121 FL IOLPowerForExactEmmetropia
+00221122 FL IOLPowerForExactTargetRefraction
+00221125 SQ AnteriorChamberDepthDefinitionCodeSequence
+00221127 SQ LensThicknessSequence
+00221128 SQ AnteriorChamberDepthSequence
+0022112A SQ CalculationCommentSequence
+0022112B CS CalculationCommentType
+0022112C LT CalculationComment
+00221130 FL LensThickness
+00221131 FL AnteriorChamberDepth
+00221132 SQ SourceOfLensThicknessDataCodeSequence
+00221133 SQ SourceOfAnteriorChamberDepthDataCodeSequence
+00221134 SQ SourceOfRefractiveMeasurementsSequence
+00221135 SQ SourceOfRefractiveMeasurementsCodeSequence
+00221140 CS OphthalmicAxialLengthMeasurementModified
+00221150 SQ OphthalmicAxialLengthDataSourceCodeSequence
+00221153 SQ OphthalmicAxialLengthAcquisitionMethodCodeSequence
+00221155 FL SignalToNoiseRatio
+00221159 LO OphthalmicAxialLengthDataSourceDescription
+00221210 SQ OphthalmicAxialLengthMeasurementsTotalLengthSequence
+00221211 SQ OphthalmicAxialLengthMeasurementsSegmentalLengthSequence
+00221212 SQ OphthalmicAxialLengthMeasurementsLengthSummationSequence
+00221220 SQ UltrasoundOphthalmicAxialLengthMeasurementsSequence
+00221225 SQ OpticalOphthalmicAxialLengthMeasurementsSequence
+00221230 SQ UltrasoundSelectedOphthalmicAxialLengthSequence
+00221250 SQ OphthalmicAxialLengthSelectionMethodCodeSequence
+00221255 SQ OpticalSelectedOphthalmicAxialLengthSequence
+00221257 SQ SelectedSegmentalOphthalmicAxialLengthSequence
+00221260 SQ SelectedTotalOphthalmicAxialLengthSequence
+00221262 SQ OphthalmicAxialLengthQualityMetricSequence
+00221265 SQ OphthalmicAxialLengthQualityMetricTypeCodeSequence
+00221273 LO OphthalmicAxialLengthQualityMetricTypeDescription
+00221300 SQ IntraocularLensCalculationsRightEyeSequence
+00221310 SQ IntraocularLensCalculationsLeftEyeSequence
+00221330 SQ ReferencedOphthalmicAxialLengthMeasurementQCImageSequence
+00221415 CS OphthalmicMappingDeviceType
+00221420 SQ AcquisitionMethodCodeSequence
+00221423 SQ AcquisitionMethodAlgorithmSequence
+00221436 SQ OphthalmicThicknessMapTypeCodeSequence
+00221443 SQ OphthalmicThicknessMappingNormalsSequence
+00221445 SQ RetinalThicknessDefinitionCodeSequence
+00221450 SQ PixelValueMappingToCodedConceptSequence
+00221452 US/SS MappedPixelValue
+00221454 LO PixelValueMappingExplanation
+00221458 SQ OphthalmicThicknessMapQualityThresholdSequence
+00221460 FL OphthalmicThicknessMapThresholdQualityRating
+00221463 FL AnatomicStructureReferencePoint
+00221465 SQ RegistrationToLocalizerSequence
+00221466 CS RegisteredLocalizerUnits
+00221467 FL RegisteredLocalizerTopLeftHandCorner
+00221468 FL RegisteredLocalizerBottomRightHandCorner
+00221470 SQ OphthalmicThicknessMapQualityRatingSequence
+00221472 SQ RelevantOPTAttributesSequence
+00221512 SQ TransformationMethodCodeSequence
+00221513 SQ TransformationAlgorithmSequence
+00221515 CS OphthalmicAxialLengthMethod
+00221517 FL OphthalmicFOV
+00221518 SQ TwoDimensionalToThreeDimensionalMapSequence
+00221525 SQ WideFieldOphthalmicPhotographyQualityRatingSequence
+00221526 SQ WideFieldOphthalmicPhotographyQualityThresholdSequence
+00221527 FL WideFieldOphthalmicPhotographyThresholdQualityRating
+00221528 FL XCoordinatesCenterPixelViewAngle
+00221529 FL YCoordinatesCenterPixelViewAngle
+00221530 UL NumberOfMapPoints
+00221531 OF TwoDimensionalToThreeDimensionalMapData
+00221612 SQ DerivationAlgorithmSequence
+00221615 SQ OphthalmicImageTypeCodeSequence
+00221616 LO OphthalmicImageTypeDescription
+00221618 SQ ScanPatternTypeCodeSequence
+00221620 SQ ReferencedSurfaceMeshIdentificationSequence
+00221622 CS OphthalmicVolumetricPropertiesFlag
+00221624 FL OphthalmicAnatomicReferencePointXCoordinate
+00221626 FL OphthalmicAnatomicReferencePointYCoordinate
+00221628 SQ OphthalmicEnFaceImageQualityRatingSequence
+00221630 DS QualityThreshold
+00221640 SQ OCTBscanAnalysisAcquisitionParametersSequence
+00221642 UL NumberOfBscansPerFrame
+00221643 FL BscanSlabThickness
+00221644 FL DistanceBetweenBscanSlabs
+00221645 FL BscanCycleTime
+00221646 FL BscanCycleTimeVector
+00221649 FL AscanRate
+00221650 FL BscanRate
+00221658 UL SurfaceMeshZPixelOffset
+00240010 FL VisualFieldHorizontalExtent
+00240011 FL VisualFieldVerticalExtent
+00240012 CS VisualFieldShape
+00240016 SQ ScreeningTestModeCodeSequence
+00240018 FL MaximumStimulusLuminance
+00240020 FL BackgroundLuminance
+00240021 SQ StimulusColorCodeSequence
+00240024 SQ BackgroundIlluminationColorCodeSequence
+00240025 FL StimulusArea
+00240028 FL StimulusPresentationTime
+00240032 SQ FixationSequence
+00240033 SQ FixationMonitoringCodeSequence
+00240034 SQ VisualFieldCatchTrialSequence
+00240035 US FixationCheckedQuantity
+00240036 US PatientNotProperlyFixatedQuantity
+00240037 CS PresentedVisualStimuliDataFlag
+00240038 US NumberOfVisualStimuli
+00240039 CS ExcessiveFixationLossesDataFlag
+00240040 CS ExcessiveFixationLosses
+00240042 US StimuliRetestingQuantity
+00240044 LT CommentsOnPatientPerformanceOfVisualField
+00240045 CS FalseNegativesEstimateFlag
+00240046 FL FalseNegativesEstimate
+00240048 US NegativeCatchTrialsQuantity
+00240050 US FalseNegativesQuantity
+00240051 CS ExcessiveFalseNegativesDataFlag
+00240052 CS ExcessiveFalseNegatives
+00240053 CS FalsePositivesEstimateFlag
+00240054 FL FalsePositivesEstimate
+00240055 CS CatchTrialsDataFlag
+00240056 US PositiveCatchTrialsQuantity
+00240057 CS TestPointNormalsDataFlag
+00240058 SQ TestPointNormalsSequence
+00240059 CS GlobalDeviationProbabilityNormalsFlag
+00240060 US FalsePositivesQuantity
+00240061 CS ExcessiveFalsePositivesDataFlag
+00240062 CS ExcessiveFalsePositives
+00240063 CS VisualFieldTestNormalsFlag
+00240064 SQ ResultsNormalsSequence
+00240065 SQ AgeCorrectedSensitivityDeviationAlgorithmSequence
+00240066 FL GlobalDeviationFromNormal
+00240067 SQ GeneralizedDefectSensitivityDeviationAlgorithmSequence
+00240068 FL LocalizedDeviationFromNormal
+00240069 LO PatientReliabilityIndicator
+00240070 FL VisualFieldMeanSensitivity
+00240071 FL GlobalDeviationProbability
+00240072 CS LocalDeviationProbabilityNormalsFlag
+00240073 FL LocalizedDeviationProbability
+00240074 CS ShortTermFluctuationCalculated
+00240075 FL ShortTermFluctuation
+00240076 CS ShortTermFluctuationProbabilityCalculated
+00240077 FL ShortTermFluctuationProbability
+00240078 CS CorrectedLocalizedDeviationFromNormalCalculated
+00240079 FL CorrectedLocalizedDeviationFromNormal
+00240080 CS CorrectedLocalizedDeviationFromNormalProbabilityCalculated
+00240081 FL CorrectedLocalizedDeviationFromNormalProbability
+00240083 SQ GlobalDeviationProbabilitySequence
+00240085 SQ LocalizedDeviationProbabilitySequence
+00240086 CS FovealSensitivityMeasured
+00240087 FL FovealSensitivity
+00240088 FL VisualFieldTestDuration
+00240089 SQ VisualFieldTestPointSequence
+00240090 FL VisualFieldTestPointXCoordinate
+00240091 FL VisualFieldTestPointYCoordinate
+00240092 FL AgeCorrectedSensitivityDeviationValue
+00240093 CS StimulusResults
+00240094 FL SensitivityValue
+00240095 CS RetestStimulusSeen
+00240096 FL RetestSensitivityValue
+00240097 SQ VisualFieldTestPointNormalsSequence
+00240098 FL QuantifiedDefect
+00240100 FL AgeCorrectedSensitivityDeviationProbabilityValue
+00240102 CS GeneralizedDefectCorrectedSensitivityDeviationFlag
+00240103 FL GeneralizedDefectCorrectedSensitivityDeviationValue
+00240104 FL GeneralizedDefectCorrectedSensitivityDeviationProbabilityValue
+00240105 FL MinimumSensitivityValue
+00240106 CS BlindSpotLocalized
+00240107 FL BlindSpotXCoordinate
+00240108 FL BlindSpotYCoordinate
+00240110 SQ VisualAcuityMeasurementSequence
+00240112 SQ RefractiveParametersUsedOnPatientSequence
+00240113 CS MeasurementLaterality
+00240114 SQ OphthalmicPatientClinicalInformationLeftEyeSequence
+00240115 SQ OphthalmicPatientClinicalInformationRightEyeSequence
+00240117 CS FovealPointNormativeDataFlag
+00240118 FL FovealPointProbabilityValue
+00240120 CS ScreeningBaselineMeasured
+00240122 SQ ScreeningBaselineMeasuredSequence
+00240124 CS ScreeningBaselineType
+00240126 FL ScreeningBaselineValue
+00240202 LO AlgorithmSource
+00240306 LO DataSetName
+00240307 LO DataSetVersion
+00240308 LO DataSetSource
+00240309 LO DataSetDescription
+00240317 SQ VisualFieldTestReliabilityGlobalIndexSequence
+00240320 SQ VisualFieldGlobalResultsIndexSequence
+00240325 SQ DataObservationSequence
+00240338 CS IndexNormalsFlag
+00240341 FL IndexProbability
+00240344 SQ IndexProbabilitySequence
+00280002 US SamplesPerPixel
+00280003 US SamplesPerPixelUsed
+00280004 CS PhotometricInterpretation
+00280005 US ImageDimensions
+00280006 US PlanarConfiguration
+00280008 IS NumberOfFrames
+00280009 AT FrameIncrementPointer
+0028000A AT FrameDimensionPointer
+00280010 US Rows
+00280011 US Columns
+00280012 US Planes
+00280014 US UltrasoundColorDataPresent
+00280020 OB Retired
+00280030 DS PixelSpacing
+00280031 DS ZoomFactor
+00280032 DS ZoomCenter
+00280034 IS PixelAspectRatio
+00280040 CS ImageFormat
+00280050 LO ManipulatedImage
+00280051 CS CorrectedImage
+0028005F LO CompressionRecognitionCode
+00280060 CS CompressionCode
+00280061 SH CompressionOriginator
+00280062 LO CompressionLabel
+00280063 SH CompressionDescription
+00280065 CS CompressionSequence
+00280066 AT CompressionStepPointers
+00280068 US RepeatInterval
+00280069 US BitsGrouped
+00280070 US PerimeterTable
+00280071 US/SS PerimeterValue
+00280080 US PredictorRows
+00280081 US PredictorColumns
+00280082 US PredictorConstants
+00280090 CS BlockedPixels
+00280091 US BlockRows
+00280092 US BlockColumns
+00280093 US RowOverlap
+00280094 US ColumnOverlap
+00280100 US BitsAllocated
+00280101 US BitsStored
+00280102 US HighBit
+00280103 US PixelRepresentation
+00280104 US/SS SmallestValidPixelValue
+00280105 US/SS LargestValidPixelValue
+00280106 US/SS SmallestImagePixelValue
+00280107 US/SS LargestImagePixelValue
+00280108 US/SS SmallestPixelValueInSeries
+00280109 US/SS LargestPixelValueInSeries
+00280110 US/SS SmallestImagePixelValueInPlane
+00280111 US/SS LargestImagePixelValueInPlane
+00280120 US/SS PixelPaddingValue
+00280121 US/SS PixelPaddingRangeLimit
+00280122 FL FloatPixelPaddingValue
+00280123 FD DoubleFloatPixelPaddingValue
+00280124 FL FloatPixelPaddingRangeLimit
+00280125 FD DoubleFloatPixelPaddingRangeLimit
+00280200 US ImageLocation
+00280300 CS QualityControlImage
+00280301 CS BurnedInAnnotation
+00280302 CS RecognizableVisualFeatures
+00280303 CS LongitudinalTemporalInformationModified
+00280304 UI ReferencedColorPaletteInstanceUID
+00280400 LO TransformLabel
+00280401 LO TransformVersionNumber
+00280402 US NumberOfTransformSteps
+00280403 LO SequenceOfCompressedData
+00280404 AT DetailsOfCoefficients
+002804X0 US RowsForNthOrderCoefficients
+002804X1 US ColumnsForNthOrderCoefficients
+002804X2 LO CoefficientCoding
+002804X3 AT CoefficientCodingPointers
+00280700 LO DCTLabel
+00280701 CS DataBlockDescription
+00280702 AT DataBlock
+00280710 US NormalizationFactorFormat
+00280720 US ZonalMapNumberFormat
+00280721 AT ZonalMapLocation
+00280722 US ZonalMapFormat
+00280730 US AdaptiveMapFormat
+00280740 US CodeNumberFormat
+002808X0 CS CodeLabel
+002808X2 US NumberOfTables
+002808X3 AT CodeTableLocation
+002808X4 US BitsForCodeWord
+002808X8 AT ImageDataLocation
+00280A02 CS PixelSpacingCalibrationType
+00280A04 LO PixelSpacingCalibrationDescription
+00281040 CS PixelIntensityRelationship
+00281041 SS PixelIntensityRelationshipSign
+00281050 DS WindowCenter
+00281051 DS WindowWidth
+00281052 DS RescaleIntercept
+00281053 DS RescaleSlope
+00281054 LO RescaleType
+00281055 LO WindowCenterWidthExplanation
+00281056 CS VOILUTFunction
+00281080 CS GrayScale
+00281090 CS RecommendedViewingMode
+00281100 US/SS GrayLookupTableDescriptor
+00281101 US/SS RedPaletteColorLookupTableDescriptor
+00281102 US/SS GreenPaletteColorLookupTableDescriptor
+00281103 US/SS BluePaletteColorLookupTableDescriptor
+00281104 US AlphaPaletteColorLookupTableDescriptor
+00281111 US/SS LargeRedPaletteColorLookupTableDescriptor
+00281112 US/SS LargeGreenPaletteColorLookupTableDescriptor
+00281113 US/SS LargeBluePaletteColorLookupTableDescriptor
+00281199 UI PaletteColorLookupTableUID U UK
+00281200 US/SS/OW GrayLookupTableData
+00281201 OW RedPaletteColorLookupTableData
+00281202 OW GreenPaletteColorLookupTableData
+00281203 OW BluePaletteColorLookupTableData
+00281204 OW AlphaPaletteColorLookupTableData
+00281211 OW LargeRedPaletteColorLookupTableData
+00281212 OW LargeGreenPaletteColorLookupTableData
+00281213 OW LargeBluePaletteColorLookupTableData
+00281214 UI LargePaletteColorLookupTableUID U UK
+00281221 OW SegmentedRedPaletteColorLookupTableData
+00281222 OW SegmentedGreenPaletteColorLookupTableData
+00281223 OW SegmentedBluePaletteColorLookupTableData
+00281224 OW SegmentedAlphaPaletteColorLookupTableData
+00281230 SQ StoredValueColorRangeSequence
+00281231 FD MinimumStoredValueMapped
+00281232 FD MaximumStoredValueMapped
+00281300 CS BreastImplantPresent
+00281350 CS PartialView
+00281351 ST PartialViewDescription
+00281352 SQ PartialViewCodeSequence
+0028135A CS SpatialLocationsPreserved
+00281401 SQ DataFrameAssignmentSequence
+00281402 CS DataPathAssignment
+00281403 US BitsMappedToColorLookupTable
+00281404 SQ BlendingLUT1Sequence
+00281405 CS BlendingLUT1TransferFunction
+00281406 FD BlendingWeightConstant
+00281407 US BlendingLookupTableDescriptor
+00281408 OW BlendingLookupTableData
+0028140B SQ EnhancedPaletteColorLookupTableSequence
+0028140C SQ BlendingLUT2Sequence
+0028140D CS BlendingLUT2TransferFunction
+0028140E CS DataPathID
+0028140F CS RGBLUTTransferFunction
+00281410 CS AlphaLUTTransferFunction
+00282000 OB ICCProfile
+00282002 CS ColorSpace
+00282110 CS LossyImageCompression
+00282112 DS LossyImageCompressionRatio
+00282114 CS LossyImageCompressionMethod
+00283000 SQ ModalityLUTSequence
+00283001 SQ VariableModalityLUTSequence
+00283002 US/SS LUTDescriptor
+00283003 LO LUTExplanation
+00283004 LO ModalityLUTType
+00283006 US/OW LUTData
+00283010 SQ VOILUTSequence
+00283110 SQ SoftcopyVOILUTSequence
+00284000 LT ImagePresentationComments X
+00285000 SQ BiPlaneAcquisitionSequence
+00286010 US RepresentativeFrameNumber
+00286020 US FrameNumbersOfInterest
+00286022 LO FrameOfInterestDescription
+00286023 CS FrameOfInterestType
+00286030 US MaskPointers
+00286040 US RWavePointer
+00286100 SQ MaskSubtractionSequence
+00286101 CS MaskOperation
+00286102 US ApplicableFrameRange
+00286110 US MaskFrameNumbers
+00286112 US ContrastFrameAveraging
+00286114 FL MaskSubPixelShift
+00286120 SS TIDOffset
+00286190 ST MaskOperationExplanation
+00287000 SQ EquipmentAdministratorSequence
+00287001 US NumberOfDisplaySubsystems
+00287002 US CurrentConfigurationID
+00287003 US DisplaySubsystemID
+00287004 SH DisplaySubsystemName
+00287005 LO DisplaySubsystemDescription
+00287006 CS SystemStatus
+00287007 LO SystemStatusComment
+00287008 SQ TargetLuminanceCharacteristicsSequence
+00287009 US LuminanceCharacteristicsID
+0028700A SQ DisplaySubsystemConfigurationSequence
+0028700B US ConfigurationID
+0028700C SH ConfigurationName
+0028700D LO ConfigurationDescription
+0028700E US ReferencedTargetLuminanceCharacteristicsID
+0028700F SQ QAResultsSequence
+00287010 SQ DisplaySubsystemQAResultsSequence
+00287011 SQ ConfigurationQAResultsSequence
+00287012 SQ MeasurementEquipmentSequence
+00287013 CS MeasurementFunctions
+00287014 CS MeasurementEquipmentType
+00287015 SQ VisualEvaluationResultSequence
+00287016 SQ DisplayCalibrationResultSequence
+00287017 US DDLValue
+00287018 FL CIExyWhitePoint
+00287019 CS DisplayFunctionType
+0028701A FL GammaValue
+0028701B US NumberOfLuminancePoints
+0028701C SQ LuminanceResponseSequence
+0028701D FL TargetMinimumLuminance
+0028701E FL TargetMaximumLuminance
+0028701F FL LuminanceValue
+00287020 LO LuminanceResponseDescription
+00287021 CS WhitePointFlag
+00287022 SQ DisplayDeviceTypeCodeSequence
+00287023 SQ DisplaySubsystemSequence
+00287024 SQ LuminanceResultSequence
+00287025 CS AmbientLightValueSource
+00287026 CS MeasuredCharacteristics
+00287027 SQ LuminanceUniformityResultSequence
+00287028 SQ VisualEvaluationTestSequence
+00287029 CS TestResult
+0028702A LO TestResultComment
+0028702B CS TestImageValidation
+0028702C SQ TestPatternCodeSequence
+0028702D SQ MeasurementPatternCodeSequence
+0028702E SQ VisualEvaluationMethodCodeSequence
+00287FE0 UR PixelDataProviderURL
+00289001 UL DataPointRows
+00289002 UL DataPointColumns
+00289003 CS SignalDomainColumns
+00289099 US LargestMonochromePixelValue
+00289108 CS DataRepresentation
+00289110 SQ PixelMeasuresSequence
+00289132 SQ FrameVOILUTSequence
+00289145 SQ PixelValueTransformationSequence
+00289235 CS SignalDomainRows
+00289411 FL DisplayFilterPercentage
+00289415 SQ FramePixelShiftSequence
+00289416 US SubtractionItemID
+00289422 SQ PixelIntensityRelationshipLUTSequence
+00289443 SQ FramePixelDataPropertiesSequence
+00289444 CS GeometricalProperties
+00289445 FL GeometricMaximumDistortion
+00289446 CS ImageProcessingApplied
+00289454 CS MaskSelectionMode
+00289474 CS LUTFunction
+00289478 FL MaskVisibilityPercentage
+00289501 SQ PixelShiftSequence
+00289502 SQ RegionPixelShiftSequence
+00289503 SS VerticesOfTheRegion
+00289505 SQ MultiFramePresentationSequence
+00289506 US PixelShiftFrameRange
+00289507 US LUTFrameRange
+00289520 DS ImageToEquipmentMappingMatrix
+00289537 CS EquipmentCoordinateSystemIdentification
+0032000A CS StudyStatusID
+0032000C CS StudyPriorityID
+00320012 LO StudyIDIssuer X
+00320032 DA StudyVerifiedDate X LC
+00320033 TM StudyVerifiedTime X LC
+00320034 DA StudyReadDate X LC
+00320035 TM StudyReadTime X LC
+00321000 DA ScheduledStudyStartDate X LC
+00321001 TM ScheduledStudyStartTime X LC
+00321010 DA ScheduledStudyStopDate X LC
+00321011 TM ScheduledStudyStopTime X LC
+00321020 LO ScheduledStudyLocation X DK
+00321021 AE ScheduledStudyLocationAETitle X DC
+00321030 LO ReasonForStudy X CC
+00321031 SQ RequestingPhysicianIdentificationSequence
+00321032 PN RequestingPhysician X
+00321033 LO RequestingService X CC
+00321034 SQ RequestingServiceCodeSequence
+00321040 DA StudyArrivalDate X LC
+00321041 TM StudyArrivalTime X LC
+00321050 DA StudyCompletionDate X LC
+00321051 TM StudyCompletionTime X LC
+00321055 CS StudyComponentStatusID
+00321060 LO RequestedProcedureDescription X/Z CC
+00321064 SQ RequestedProcedureCodeSequence
+00321065 SQ RequestedLateralityCodeSequence
+00321066 UT ReasonForVisit X CC
+00321067 SQ ReasonForVisitCodeSequence X CC
+00321070 LO RequestedContrastAgent X CC
+00324000 LT StudyComments X CC
+00340001 SQ FlowIdentifierSequence D
+00340002 OB FlowIdentifier D
+00340003 UI FlowTransferSyntaxUID
+00340004 UL FlowRTPSamplingRate
+00340005 OB SourceIdentifier D
+00340007 OB FrameOriginTimestamp D LC
+00340008 CS IncludesImagingSubject
+00340009 SQ FrameUsefulnessGroupSequence
+0034000A SQ RealTimeBulkDataFlowSequence
+0034000B SQ CameraPositionGroupSequence
+0034000C CS IncludesInformation
+0034000D SQ TimeOfFrameGroupSequence
+00380004 SQ ReferencedPatientAliasSequence X
+00380008 CS VisitStatusID
+00380010 LO AdmissionID X
+00380011 LO IssuerOfAdmissionID X
+00380014 SQ IssuerOfAdmissionIDSequence X
+00380016 LO RouteOfAdmissions
+0038001A DA ScheduledAdmissionDate X LC
+0038001B TM ScheduledAdmissionTime X LC
+0038001C DA ScheduledDischargeDate X LC
+0038001D TM ScheduledDischargeTime X LC
+0038001E LO ScheduledPatientInstitutionResidence X
+00380020 DA AdmittingDate X LC
+00380021 TM AdmittingTime X LC
+00380030 DA DischargeDate X LC
+00380032 TM DischargeTime X LC
+00380040 LO DischargeDiagnosisDescription X CC
+00380044 SQ DischargeDiagnosisCodeSequence
+00380050 LO SpecialNeeds X PC
+00380060 LO ServiceEpisodeID X
+00380061 LO IssuerOfServiceEpisodeID X
+00380062 LO ServiceEpisodeDescription X CC
+00380064 SQ IssuerOfServiceEpisodeIDSequence X
+00380100 SQ PertinentDocumentsSequence
+00380101 SQ PertinentResourcesSequence
+00380102 LO ResourceDescription
+00380300 LO CurrentPatientLocation X
+00380400 LO PatientInstitutionResidence X
+00380500 LO PatientState X PCCC
+00380502 SQ PatientClinicalTrialParticipationSequence
+00384000 LT VisitComments X CC
+003A0004 CS WaveformOriginality
+003A0005 US NumberOfWaveformChannels
+003A0010 UL NumberOfWaveformSamples
+003A001A DS SamplingFrequency
+003A0020 SH MultiplexGroupLabel X CC
+003A0200 SQ ChannelDefinitionSequence
+003A0202 IS WaveformChannelNumber
+003A0203 SH ChannelLabel X CC
+003A0205 CS ChannelStatus
+003A0208 SQ ChannelSourceSequence
+003A0209 SQ ChannelSourceModifiersSequence
+003A020A SQ SourceWaveformSequence
+003A020C LO ChannelDerivationDescription X CC
+003A0210 DS ChannelSensitivity
+003A0211 SQ ChannelSensitivityUnitsSequence
+003A0212 DS ChannelSensitivityCorrectionFactor
+003A0213 DS ChannelBaseline
+003A0214 DS ChannelTimeSkew
+003A0215 DS ChannelSampleSkew
+003A0218 DS ChannelOffset
+003A021A US WaveformBitsStored
+003A0220 DS FilterLowFrequency
+003A0221 DS FilterHighFrequency
+003A0222 DS NotchFilterFrequency
+003A0223 DS NotchFilterBandwidth
+003A0230 FL WaveformDataDisplayScale
+003A0231 US WaveformDisplayBackgroundCIELabValue
+003A0240 SQ WaveformPresentationGroupSequence
+003A0241 US PresentationGroupNumber
+003A0242 SQ ChannelDisplaySequence
+003A0244 US ChannelRecommendedDisplayCIELabValue
+003A0245 FL ChannelPosition
+003A0246 CS DisplayShadingFlag
+003A0247 FL FractionalChannelDisplayScale
+003A0248 FL AbsoluteChannelDisplayScale
+003A0300 SQ MultiplexedAudioChannelsDescriptionCodeSequence
+003A0301 IS ChannelIdentificationCode
+003A0302 CS ChannelMode
+003A0310 UI MultiplexGroupUID U UK
+003A0311 DS PowerlineFrequency
+003A0312 SQ ChannelImpedanceSequence
+003A0313 DS ImpedanceValue
+003A0314 DT ImpedanceMeasurementDateTime D LC
+003A0315 DS ImpedanceMeasurementFrequency
+003A0316 CS ImpedanceMeasurementCurrentType
+003A0317 CS WaveformAmplifierType
+003A0318 SQ FilterLowFrequencyCharacteristicsSequence
+003A0319 SQ FilterHighFrequencyCharacteristicsSequence
+003A0320 SQ SummarizedFilterLookupTable
+003A0321 SQ NotchFilterCharacteristicsSequence
+003A0322 CS WaveformFilterType
+003A0323 SQ AnalogFilterCharacteristicsSequence
+003A0324 DS AnalogFilterRollOff
+003A0325 SQ AnalogFilterType
+003A0326 SQ DigitalFilterCharacteristicsSequence
+003A0327 IS DigitalFilterOrder
+003A0328 SQ DigitalFilterTypeCodeSequence
+003A0329 ST WaveformFilterDescription X CC
+003A032A SQ FilterLookupTableSequence
+003A032B ST FilterLookupTableDescription X CC
+003A032C SQ FrequencyEncodingCodeSequence
+003A032D SQ MagnitudeEncodingCodeSequence
+003A032E OD FilterLookupTableData
+00400001 AE ScheduledStationAETitle X DC
+00400002 DA ScheduledProcedureStepStartDate X LC
+00400003 TM ScheduledProcedureStepStartTime X LC
+00400004 DA ScheduledProcedureStepEndDate X LC
+00400005 TM ScheduledProcedureStepEndTime X LC
+00400006 PN ScheduledPerformingPhysicianName X
+00400007 LO ScheduledProcedureStepDescription X CC
+00400008 SQ ScheduledProtocolCodeSequence
+00400009 SH ScheduledProcedureStepID X
+0040000A SQ StageCodeSequence
+0040000B SQ ScheduledPerformingPhysicianIdentificationSequence X
+00400010 SH ScheduledStationName X DK
+00400011 SH ScheduledProcedureStepLocation X DK
+00400012 LO PreMedication X PC
+00400020 CS ScheduledProcedureStepStatus
+00400026 SQ OrderPlacerIdentifierSequence
+00400027 SQ OrderFillerIdentifierSequence
+00400031 UT LocalNamespaceEntityID
+00400032 UT UniversalEntityID
+00400033 CS UniversalEntityIDType
+00400035 CS IdentifierTypeCode
+00400036 SQ AssigningFacilitySequence
+00400039 SQ AssigningJurisdictionCodeSequence
+0040003A SQ AssigningAgencyOrDepartmentCodeSequence
+00400100 SQ ScheduledProcedureStepSequence
+00400220 SQ ReferencedNonImageCompositeSOPInstanceSequence
+00400241 AE PerformedStationAETitle X DC
+00400242 SH PerformedStationName X DK
+00400243 SH PerformedLocation X
+00400244 DA PerformedProcedureStepStartDate X LC
+00400245 TM PerformedProcedureStepStartTime X LC
+00400250 DA PerformedProcedureStepEndDate X LC
+00400251 TM PerformedProcedureStepEndTime X LC
+00400252 CS PerformedProcedureStepStatus
+00400253 SH PerformedProcedureStepID X
+00400254 LO PerformedProcedureStepDescription X CC
+00400255 LO PerformedProcedureTypeDescription
+00400260 SQ PerformedProtocolCodeSequence
+00400261 CS PerformedProtocolType
+00400270 SQ ScheduledStepAttributesSequence
+00400275 SQ RequestAttributesSequence X CC
+00400280 ST CommentsOnThePerformedProcedureStep X CC
+00400281 SQ PerformedProcedureStepDiscontinuationReasonCodeSequence
+00400293 SQ QuantitySequence
+00400294 DS Quantity
+00400295 SQ MeasuringUnitsSequence
+00400296 SQ BillingItemSequence
+00400300 US TotalTimeOfFluoroscopy
+00400301 US TotalNumberOfExposures
+00400302 US EntranceDose
+00400303 US ExposedArea
+00400306 DS DistanceSourceToEntrance
+00400307 DS DistanceSourceToSupport
+0040030E SQ ExposureDoseSequence
+00400310 ST CommentsOnRadiationDose X CC
+00400312 DS XRayOutput
+00400314 DS HalfValueLayer
+00400316 DS OrganDose
+00400318 CS OrganExposed
+00400320 SQ BillingProcedureStepSequence
+00400321 SQ FilmConsumptionSequence
+00400324 SQ BillingSuppliesAndDevicesSequence
+00400330 SQ ReferencedProcedureStepSequence
+00400340 SQ PerformedSeriesSequence
+00400400 LT CommentsOnTheScheduledProcedureStep
+00400440 SQ ProtocolContextSequence
+00400441 SQ ContentItemModifierSequence
+00400500 SQ ScheduledSpecimenSequence
+0040050A LO SpecimenAccessionNumber X
+00400512 LO ContainerIdentifier D
+00400513 SQ IssuerOfTheContainerIdentifierSequence Z
+00400515 SQ AlternateContainerIdentifierSequence
+00400518 SQ ContainerTypeCodeSequence
+0040051A LO ContainerDescription X CC
+00400520 SQ ContainerComponentSequence
+00400550 SQ SpecimenSequence
+00400551 LO SpecimenIdentifier D
+00400552 SQ SpecimenDescriptionSequenceTrial
+00400553 ST SpecimenDescriptionTrial
+00400554 UI SpecimenUID U UK
+00400555 SQ AcquisitionContextSequence X/Z
+00400556 ST AcquisitionContextDescription X CC
+00400560 SQ SpecimenDescriptionSequence
+00400562 SQ IssuerOfTheSpecimenIdentifierSequence Z
+0040059A SQ SpecimenTypeCodeSequence
+00400600 LO SpecimenShortDescription X CC
+00400602 UT SpecimenDetailedDescription X CC
+00400610 SQ SpecimenPreparationSequence Z
+00400612 SQ SpecimenPreparationStepContentItemSequence
+00400620 SQ SpecimenLocalizationContentItemSequence
+004006FA LO SlideIdentifier X
+00400710 SQ WholeSlideMicroscopyImageFrameTypeSequence
+0040071A SQ ImageCenterPointCoordinatesSequence
+0040072A DS XOffsetInSlideCoordinateSystem
+0040073A DS YOffsetInSlideCoordinateSystem
+0040074A DS ZOffsetInSlideCoordinateSystem
+004008D8 SQ PixelSpacingSequence
+004008DA SQ CoordinateSystemAxisCodeSequence
+004008EA SQ MeasurementUnitsCodeSequence
+004009F8 SQ VitalStainCodeSequenceTrial
+00401001 SH RequestedProcedureID X
+00401002 LO ReasonForTheRequestedProcedure X CC
+00401003 SH RequestedProcedurePriority
+00401004 LO PatientTransportArrangements X
+00401005 LO RequestedProcedureLocation X
+00401006 SH PlacerOrderNumberProcedure
+00401007 SH FillerOrderNumberProcedure
+00401008 LO ConfidentialityCode
+00401009 SH ReportingPriority
+0040100A SQ ReasonForRequestedProcedureCodeSequence X CC
+00401010 PN NamesOfIntendedRecipientsOfResults X
+00401011 SQ IntendedRecipientsOfResultsIdentificationSequence X
+00401012 SQ ReasonForPerformedProcedureCodeSequence
+00401060 LO RequestedProcedureDescriptionTrial
+00401101 SQ PersonIdentificationCodeSequence D
+00401102 ST PersonAddress X
+00401103 LO PersonTelephoneNumbers X
+00401104 LT PersonTelecomInformation X
+00401400 LT RequestedProcedureComments X CC
+00402001 LO ReasonForTheImagingServiceRequest X CC
+00402004 DA IssueDateOfImagingServiceRequest X LC
+00402005 TM IssueTimeOfImagingServiceRequest X LC
+00402006 SH PlacerOrderNumberImagingServiceRequestRetired
+00402007 SH FillerOrderNumberImagingServiceRequestRetired
+00402008 PN OrderEnteredBy X
+00402009 SH OrderEntererLocation X
+00402010 SH OrderCallbackPhoneNumber X
+00402011 LT OrderCallbackTelecomInformation X
+00402016 LO PlacerOrderNumberImagingServiceRequest Z
+00402017 LO FillerOrderNumberImagingServiceRequest Z
+00402400 LT ImagingServiceRequestComments X CC
+00403001 LO ConfidentialityConstraintOnPatientDataDescription X
+00404001 CS GeneralPurposeScheduledProcedureStepStatus
+00404002 CS GeneralPurposePerformedProcedureStepStatus
+00404003 CS GeneralPurposeScheduledProcedureStepPriority
+00404004 SQ ScheduledProcessingApplicationsCodeSequence
+00404005 DT ScheduledProcedureStepStartDateTime X LC
+00404006 CS MultipleCopiesFlag
+00404007 SQ PerformedProcessingApplicationsCodeSequence
+00404008 DT ScheduledProcedureStepExpirationDateTime X LC
+00404009 SQ HumanPerformerCodeSequence
+00404010 DT ScheduledProcedureStepModificationDateTime X LC
+00404011 DT ExpectedCompletionDateTime X LC
+00404015 SQ ResultingGeneralPurposePerformedProcedureStepsSequence
+00404016 SQ ReferencedGeneralPurposeScheduledProcedureStepSequence
+00404018 SQ ScheduledWorkitemCodeSequence
+00404019 SQ PerformedWorkitemCodeSequence
+00404020 CS InputAvailabilityFlag
+00404021 SQ InputInformationSequence
+00404022 SQ RelevantInformationSequence
+00404023 UI ReferencedGeneralPurposeScheduledProcedureStepTransactionUID U UK
+00404025 SQ ScheduledStationNameCodeSequence X DK
+00404026 SQ ScheduledStationClassCodeSequence
+00404027 SQ ScheduledStationGeographicLocationCodeSequence X DK
+00404028 SQ PerformedStationNameCodeSequence X DK
+00404029 SQ PerformedStationClassCodeSequence
+00404030 SQ PerformedStationGeographicLocationCodeSequence X DK
+00404031 SQ RequestedSubsequentWorkitemCodeSequence
+00404032 SQ NonDICOMOutputCodeSequence
+00404033 SQ OutputInformationSequence
+00404034 SQ ScheduledHumanPerformersSequence X
+00404035 SQ ActualHumanPerformersSequence X
+00404036 LO HumanPerformerOrganization X
+00404037 PN HumanPerformerName X
+00404040 CS RawDataHandling
+00404041 CS InputReadinessState
+00404050 DT PerformedProcedureStepStartDateTime X LC
+00404051 DT PerformedProcedureStepEndDateTime X LC
+00404052 DT ProcedureStepCancellationDateTime X LC
+00404070 SQ OutputDestinationSequence
+00404071 SQ DICOMStorageSequence
+00404072 SQ STOWRSStorageSequence
+00404073 UR StorageURL
+00404074 SQ XDSStorageSequence
+00408302 DS EntranceDoseInmGy
+00408303 CS EntranceDoseDerivation
+00409092 SQ ParametricMapFrameTypeSequence
+00409094 SQ ReferencedImageRealWorldValueMappingSequence
+00409096 SQ RealWorldValueMappingSequence
+00409098 SQ PixelValueMappingCodeSequence
+00409210 SH LUTLabel
+00409211 US/SS RealWorldValueLastValueMapped
+00409212 FD RealWorldValueLUTData
+00409213 FD DoubleFloatRealWorldValueLastValueMapped
+00409214 FD DoubleFloatRealWorldValueFirstValueMapped
+00409216 US/SS RealWorldValueFirstValueMapped
+00409220 SQ QuantityDefinitionSequence
+00409224 FD RealWorldValueIntercept
+00409225 FD RealWorldValueSlope
+0040A007 CS FindingsFlagTrial
+0040A010 CS RelationshipType
+0040A020 SQ FindingsSequenceTrial
+0040A021 UI FindingsGroupUIDTrial
+0040A022 UI ReferencedFindingsGroupUIDTrial
+0040A023 DA FindingsGroupRecordingDateTrial X LC
+0040A024 TM FindingsGroupRecordingTimeTrial X LC
+0040A026 SQ FindingsSourceCategoryCodeSequenceTrial
+0040A027 LO VerifyingOrganization D
+0040A028 SQ DocumentingOrganizationIdentifierCodeSequenceTrial
+0040A030 DT VerificationDateTime D LC
+0040A032 DT ObservationDateTime X/D LC
+0040A033 DT ObservationStartDateTime X LC
+0040A034 DT EffectiveStartDateTime X LC
+0040A035 DT EffectiveStopDateTime X LC
+0040A040 CS ValueType
+0040A043 SQ ConceptNameCodeSequence
+0040A047 LO MeasurementPrecisionDescriptionTrial
+0040A050 CS ContinuityOfContent
+0040A057 CS UrgencyOrPriorityAlertsTrial
+0040A060 LO SequencingIndicatorTrial
+0040A066 SQ DocumentIdentifierCodeSequenceTrial
+0040A067 PN DocumentAuthorTrial
+0040A068 SQ DocumentAuthorIdentifierCodeSequenceTrial
+0040A070 SQ IdentifierCodeSequenceTrial
+0040A073 SQ VerifyingObserverSequence D
+0040A074 OB ObjectBinaryIdentifierTrial
+0040A075 PN VerifyingObserverName D
+0040A076 SQ DocumentingObserverIdentifierCodeSequenceTrial
+0040A078 SQ AuthorObserverSequence X
+0040A07A SQ ParticipantSequence X
+0040A07C SQ CustodialOrganizationSequence X
+0040A080 CS ParticipationType
+0040A082 DT ParticipationDateTime Z LC
+0040A084 CS ObserverType
+0040A085 SQ ProcedureIdentifierCodeSequenceTrial
+0040A088 SQ VerifyingObserverIdentificationCodeSequence Z
+0040A089 OB ObjectDirectoryBinaryIdentifierTrial
+0040A090 SQ EquivalentCDADocumentSequence
+0040A0B0 US ReferencedWaveformChannels
+0040A110 DA DateOfDocumentOrVerbalTransactionTrial X LC
+0040A112 TM TimeOfDocumentCreationOrVerbalTransactionTrial X LC
+0040A120 DT DateTime D LC
+0040A121 DA Date D LC
+0040A122 TM Time D LC
+0040A123 PN PersonName D
+0040A124 UI UID U
+0040A125 CS ReportStatusIDTrial
+0040A130 CS TemporalRangeType
+0040A132 UL ReferencedSamplePositions
+0040A136 US ReferencedFrameNumbers
+0040A138 DS ReferencedTimeOffsets
+0040A13A DT ReferencedDateTime D LC
+0040A160 UT TextValue
+0040A161 FD FloatingPointValue
+0040A162 SL RationalNumeratorValue
+0040A163 UL RationalDenominatorValue
+0040A167 SQ ObservationCategoryCodeSequenceTrial
+0040A168 SQ ConceptCodeSequence
+0040A16A ST BibliographicCitationTrial
+0040A170 SQ PurposeOfReferenceCodeSequence
+0040A171 UI ObservationUID U UK
+0040A172 UI ReferencedObservationUIDTrial U UK
+0040A173 CS ReferencedObservationClassTrial
+0040A174 CS ReferencedObjectObservationClassTrial
+0040A180 US AnnotationGroupNumber
+0040A192 DA ObservationDateTrial X LC
+0040A193 TM ObservationTimeTrial X LC
+0040A194 CS MeasurementAutomationTrial
+0040A195 SQ ModifierCodeSequence
+0040A224 ST IdentificationDescriptionTrial
+0040A290 CS CoordinatesSetGeometricTypeTrial
+0040A296 SQ AlgorithmCodeSequenceTrial
+0040A297 ST AlgorithmDescriptionTrial
+0040A29A SL PixelCoordinatesSetTrial
+0040A300 SQ MeasuredValueSequence
+0040A301 SQ NumericValueQualifierCodeSequence
+0040A307 PN CurrentObserverTrial X
+0040A30A DS NumericValue
+0040A313 SQ ReferencedAccessionSequenceTrial
+0040A33A ST ReportStatusCommentTrial
+0040A340 SQ ProcedureContextSequenceTrial
+0040A352 PN VerbalSourceTrial X
+0040A353 ST AddressTrial X
+0040A354 LO TelephoneNumberTrial X
+0040A358 SQ VerbalSourceIdentifierCodeSequenceTrial X
+0040A360 SQ PredecessorDocumentsSequence
+0040A370 SQ ReferencedRequestSequence
+0040A372 SQ PerformedProcedureCodeSequence
+0040A375 SQ CurrentRequestedProcedureEvidenceSequence
+0040A380 SQ ReportDetailSequenceTrial
+0040A385 SQ PertinentOtherEvidenceSequence
+0040A390 SQ HL7StructuredDocumentReferenceSequence
+0040A402 UI ObservationSubjectUIDTrial U UK
+0040A403 CS ObservationSubjectClassTrial
+0040A404 SQ ObservationSubjectTypeCodeSequenceTrial
+0040A491 CS CompletionFlag
+0040A492 LO CompletionFlagDescription
+0040A493 CS VerificationFlag
+0040A494 CS ArchiveRequested
+0040A496 CS PreliminaryFlag
+0040A504 SQ ContentTemplateSequence
+0040A525 SQ IdenticalDocumentsSequence
+0040A600 CS ObservationSubjectContextFlagTrial
+0040A601 CS ObserverContextFlagTrial
+0040A603 CS ProcedureContextFlagTrial
+0040A730 SQ ContentSequence D
+0040A731 SQ RelationshipSequenceTrial
+0040A732 SQ RelationshipTypeCodeSequenceTrial
+0040A744 SQ LanguageCodeSequenceTrial
+0040A801 SQ TabulatedValuesSequence
+0040A802 UL NumberOfTableRows
+0040A803 UL NumberOfTableColumns
+0040A804 UL TableRowNumber
+0040A805 UL TableColumnNumber
+0040A806 SQ TableRowDefinitionSequence
+0040A807 SQ TableColumnDefinitionSequence
+0040A808 SQ CellValuesSequence
+0040A992 ST UniformResourceLocatorTrial
+0040B020 SQ WaveformAnnotationSequence X/D
+0040B034 DT AnnotationDateTime X LC
+0040B036 DT SegmentDefinitionDateTime X LC
+0040B03B LT MontageName X CC
+0040B03F LT MontageChannelLabel X CC
+0040DB00 CS TemplateIdentifier
+0040DB06 DT TemplateVersion X LC
+0040DB07 DT TemplateLocalVersion X LC
+0040DB0B CS TemplateExtensionFlag
+0040DB0C UI TemplateExtensionOrganizationUID U UK
+0040DB0D UI TemplateExtensionCreatorUID U UK
+0040DB73 UL ReferencedContentItemIdentifier
+0040E001 ST HL7InstanceIdentifier
+0040E004 DT HL7DocumentEffectiveTime X LC
+0040E006 SQ HL7DocumentTypeCodeSequence
+0040E008 SQ DocumentClassCodeSequence
+0040E010 UR RetrieveURI
+0040E011 UI RetrieveLocationUID
+0040E012 UR DisplayURI X
+0040E020 CS TypeOfInstances
+0040E021 SQ DICOMRetrievalSequence
+0040E022 SQ DICOMMediaRetrievalSequence
+0040E023 SQ WADORetrievalSequence
+0040E024 SQ XDSRetrievalSequence
+0040E025 SQ WADORSRetrievalSequence
+0040E030 UI RepositoryUniqueID
+0040E031 UI HomeCommunityID
+00420010 ST DocumentTitle
+00420011 OB EncapsulatedDocument D
+00420012 LO MIMETypeOfEncapsulatedDocument
+00420013 SQ SourceInstanceSequence
+00420014 LO ListOfMIMETypes
+00420015 UL EncapsulatedDocumentLength
+00440001 ST ProductPackageIdentifier
+00440002 CS SubstanceAdministrationApproval
+00440003 LT ApprovalStatusFurtherDescription
+00440004 DT ApprovalStatusDateTime X LC
+00440007 SQ ProductTypeCodeSequence
+00440008 LO ProductName
+00440009 LT ProductDescription
+0044000A LO ProductLotIdentifier
+0044000B DT ProductExpirationDateTime X LC
+00440010 DT SubstanceAdministrationDateTime X LC
+00440011 LO SubstanceAdministrationNotes
+00440012 LO SubstanceAdministrationDeviceID
+00440013 SQ ProductParameterSequence
+00440019 SQ SubstanceAdministrationParameterSequence
+00440100 SQ ApprovalSequence
+00440101 SQ AssertionCodeSequence
+00440102 UI AssertionUID
+00440103 SQ AsserterIdentificationSequence
+00440104 DT AssertionDateTime D LC
+00440105 DT AssertionExpirationDateTime X LC
+00440106 UT AssertionComments
+00440107 SQ RelatedAssertionSequence
+00440108 UI ReferencedAssertionUID
+00440109 SQ ApprovalSubjectSequence
+0044010A SQ OrganizationalRoleCodeSequence
+00460012 LO LensDescription
+00460014 SQ RightLensSequence
+00460015 SQ LeftLensSequence
+00460016 SQ UnspecifiedLateralityLensSequence
+00460018 SQ CylinderSequence
+00460028 SQ PrismSequence
+00460030 FD HorizontalPrismPower
+00460032 CS HorizontalPrismBase
+00460034 FD VerticalPrismPower
+00460036 CS VerticalPrismBase
+00460038 CS LensSegmentType
+00460040 FD OpticalTransmittance
+00460042 FD ChannelWidth
+00460044 FD PupilSize
+00460046 FD CornealSize
+00460047 SQ CornealSizeSequence
+00460050 SQ AutorefractionRightEyeSequence
+00460052 SQ AutorefractionLeftEyeSequence
+00460060 FD DistancePupillaryDistance
+00460062 FD NearPupillaryDistance
+00460063 FD IntermediatePupillaryDistance
+00460064 FD OtherPupillaryDistance
+00460070 SQ KeratometryRightEyeSequence
+00460071 SQ KeratometryLeftEyeSequence
+00460074 SQ SteepKeratometricAxisSequence
+00460075 FD RadiusOfCurvature
+00460076 FD KeratometricPower
+00460077 FD KeratometricAxis
+00460080 SQ FlatKeratometricAxisSequence
+00460092 CS BackgroundColor
+00460094 CS Optotype
+00460095 CS OptotypePresentation
+00460097 SQ SubjectiveRefractionRightEyeSequence
+00460098 SQ SubjectiveRefractionLeftEyeSequence
+00460100 SQ AddNearSequence
+00460101 SQ AddIntermediateSequence
+00460102 SQ AddOtherSequence
+00460104 FD AddPower
+00460106 FD ViewingDistance
+00460110 SQ CorneaMeasurementsSequence
+00460111 SQ SourceOfCorneaMeasurementDataCodeSequence
+00460112 SQ SteepCornealAxisSequence
+00460113 SQ FlatCornealAxisSequence
+00460114 FD CornealPower
+00460115 FD CornealAxis
+00460116 SQ CorneaMeasurementMethodCodeSequence
+00460117 FL RefractiveIndexOfCornea
+00460118 FL RefractiveIndexOfAqueousHumor
+00460121 SQ VisualAcuityTypeCodeSequence
+00460122 SQ VisualAcuityRightEyeSequence
+00460123 SQ VisualAcuityLeftEyeSequence
+00460124 SQ VisualAcuityBothEyesOpenSequence
+00460125 CS ViewingDistanceType
+00460135 SS VisualAcuityModifiers
+00460137 FD DecimalVisualAcuity
+00460139 LO OptotypeDetailedDefinition
+00460145 SQ ReferencedRefractiveMeasurementsSequence
+00460146 FD SpherePower
+00460147 FD CylinderPower
+00460201 CS CornealTopographySurface
+00460202 FL CornealVertexLocation
+00460203 FL PupilCentroidXCoordinate
+00460204 FL PupilCentroidYCoordinate
+00460205 FL EquivalentPupilRadius
+00460207 SQ CornealTopographyMapTypeCodeSequence
+00460208 IS VerticesOfTheOutlineOfPupil
+00460210 SQ CornealTopographyMappingNormalsSequence
+00460211 SQ MaximumCornealCurvatureSequence
+00460212 FL MaximumCornealCurvature
+00460213 FL MaximumCornealCurvatureLocation
+00460215 SQ MinimumKeratometricSequence
+00460218 SQ SimulatedKeratometricCylinderSequence
+00460220 FL AverageCornealPower
+00460224 FL CornealISValue
+00460227 FL AnalyzedArea
+00460230 FL SurfaceRegularityIndex
+00460232 FL SurfaceAsymmetryIndex
+00460234 FL CornealEccentricityIndex
+00460236 FL KeratoconusPredictionIndex
+00460238 FL DecimalPotentialVisualAcuity
+00460242 CS CornealTopographyMapQualityEvaluation
+00460244 SQ SourceImageCornealProcessedDataSequence
+00460247 FL CornealPointLocation
+00460248 CS CornealPointEstimated
+00460249 FL AxialPower
+00460250 FL TangentialPower
+00460251 FL RefractivePower
+00460252 FL RelativeElevation
+00460253 FL CornealWavefront
+00480001 FL ImagedVolumeWidth
+00480002 FL ImagedVolumeHeight
+00480003 FL ImagedVolumeDepth
+00480006 UL TotalPixelMatrixColumns
+00480007 UL TotalPixelMatrixRows
+00480008 SQ TotalPixelMatrixOriginSequence
+00480010 CS SpecimenLabelInImage
+00480011 CS FocusMethod
+00480012 CS ExtendedDepthOfField
+00480013 US NumberOfFocalPlanes
+00480014 FL DistanceBetweenFocalPlanes
+00480015 US RecommendedAbsentPixelCIELabValue
+00480100 SQ IlluminatorTypeCodeSequence
+00480102 DS ImageOrientationSlide
+00480105 SQ OpticalPathSequence
+00480106 SH OpticalPathIdentifier
+00480107 ST OpticalPathDescription
+00480108 SQ IlluminationColorCodeSequence
+00480110 SQ SpecimenReferenceSequence
+00480111 DS CondenserLensPower
+00480112 DS ObjectiveLensPower
+00480113 DS ObjectiveLensNumericalAperture
+00480114 CS ConfocalMode
+00480115 CS TissueLocation
+00480116 SQ ConfocalMicroscopyImageFrameTypeSequence
+00480117 FD ImageAcquisitionDepth
+00480120 SQ PaletteColorLookupTableSequence
+00480200 SQ ReferencedImageNavigationSequence
+00480201 US TopLeftHandCornerOfLocalizerArea
+00480202 US BottomRightHandCornerOfLocalizerArea
+00480207 SQ OpticalPathIdentificationSequence
+0048021A SQ PlanePositionSlideSequence
+0048021E SL ColumnPositionInTotalImagePixelMatrix
+0048021F SL RowPositionInTotalImagePixelMatrix
+00480301 CS PixelOriginInterpretation
+00480302 UL NumberOfOpticalPaths
+00480303 UL TotalPixelMatrixFocalPlanes
+00500004 CS CalibrationImage
+00500010 SQ DeviceSequence
+00500012 SQ ContainerComponentTypeCodeSequence
+00500013 FD ContainerComponentThickness
+00500014 DS DeviceLength
+00500015 FD ContainerComponentWidth
+00500016 DS DeviceDiameter
+00500017 CS DeviceDiameterUnits
+00500018 DS DeviceVolume
+00500019 DS InterMarkerDistance
+0050001A CS ContainerComponentMaterial
+0050001B LO ContainerComponentID X
+0050001C FD ContainerComponentLength
+0050001D FD ContainerComponentDiameter
+0050001E LO ContainerComponentDescription
+00500020 LO DeviceDescription X DK
+00500021 ST LongDeviceDescription X CC
+00520001 FL ContrastBolusIngredientPercentByVolume
+00520002 FD OCTFocalDistance
+00520003 FD BeamSpotSize
+00520004 FD EffectiveRefractiveIndex
+00520006 CS OCTAcquisitionDomain
+00520007 FD OCTOpticalCenterWavelength
+00520008 FD AxialResolution
+00520009 FD RangingDepth
+00520011 FD ALineRate
+00520012 US ALinesPerFrame
+00520013 FD CatheterRotationalRate
+00520014 FD ALinePixelSpacing
+00520016 SQ ModeOfPercutaneousAccessSequence
+00520025 SQ IntravascularOCTFrameTypeSequence
+00520026 CS OCTZOffsetApplied
+00520027 SQ IntravascularFrameContentSequence
+00520028 FD IntravascularLongitudinalDistance
+00520029 SQ IntravascularOCTFrameContentSequence
+00520030 SS OCTZOffsetCorrection
+00520031 CS CatheterDirectionOfRotation
+00520033 FD SeamLineLocation
+00520034 FD FirstALineLocation
+00520036 US SeamLineIndex
+00520038 US NumberOfPaddedALines
+00520039 CS InterpolationType
+0052003A CS RefractiveIndexApplied
+00540010 US EnergyWindowVector
+00540011 US NumberOfEnergyWindows
+00540012 SQ EnergyWindowInformationSequence
+00540013 SQ EnergyWindowRangeSequence
+00540014 DS EnergyWindowLowerLimit
+00540015 DS EnergyWindowUpperLimit
+00540016 SQ RadiopharmaceuticalInformationSequence
+00540017 IS ResidualSyringeCounts
+00540018 SH EnergyWindowName
+00540020 US DetectorVector
+00540021 US NumberOfDetectors
+00540022 SQ DetectorInformationSequence
+00540030 US PhaseVector
+00540031 US NumberOfPhases
+00540032 SQ PhaseInformationSequence
+00540033 US NumberOfFramesInPhase
+00540036 IS PhaseDelay
+00540038 IS PauseBetweenFrames
+00540039 CS PhaseDescription
+00540050 US RotationVector
+00540051 US NumberOfRotations
+00540052 SQ RotationInformationSequence
+00540053 US NumberOfFramesInRotation
+00540060 US RRIntervalVector
+00540061 US NumberOfRRIntervals
+00540062 SQ GatedInformationSequence
+00540063 SQ DataInformationSequence
+00540070 US TimeSlotVector
+00540071 US NumberOfTimeSlots
+00540072 SQ TimeSlotInformationSequence
+00540073 DS TimeSlotTime
+00540080 US SliceVector
+00540081 US NumberOfSlices
+00540090 US AngularViewVector
+00540100 US TimeSliceVector
+00540101 US NumberOfTimeSlices
+00540200 DS StartAngle
+00540202 CS TypeOfDetectorMotion
+00540210 IS TriggerVector
+00540211 US NumberOfTriggersInPhase
+00540220 SQ ViewCodeSequence
+00540222 SQ ViewModifierCodeSequence
+00540300 SQ RadionuclideCodeSequence
+00540302 SQ AdministrationRouteCodeSequence
+00540304 SQ RadiopharmaceuticalCodeSequence
+00540306 SQ CalibrationDataSequence
+00540308 US EnergyWindowNumber
+00540400 SH ImageID
+00540410 SQ PatientOrientationCodeSequence
+00540412 SQ PatientOrientationModifierCodeSequence
+00540414 SQ PatientGantryRelationshipCodeSequence
+00540500 CS SliceProgressionDirection
+00540501 CS ScanProgressionDirection
+00541000 CS SeriesType
+00541001 CS Units
+00541002 CS CountsSource
+00541004 CS ReprojectionMethod
+00541006 CS SUVType
+00541100 CS RandomsCorrectionMethod
+00541101 LO AttenuationCorrectionMethod
+00541102 CS DecayCorrection
+00541103 LO ReconstructionMethod
+00541104 LO DetectorLinesOfResponseUsed
+00541105 LO ScatterCorrectionMethod
+00541200 DS AxialAcceptance
+00541201 IS AxialMash
+00541202 IS TransverseMash
+00541203 DS DetectorElementSize
+00541210 DS CoincidenceWindowWidth
+00541220 CS SecondaryCountsType
+00541300 DS FrameReferenceTime
+00541310 IS PrimaryPromptsCountsAccumulated
+00541311 IS SecondaryCountsAccumulated
+00541320 DS SliceSensitivityFactor
+00541321 DS DecayFactor
+00541322 DS DoseCalibrationFactor
+00541323 DS ScatterFractionFactor
+00541324 DS DeadTimeFactor
+00541330 US ImageIndex
+00541400 CS CountsIncluded
+00541401 CS DeadTimeCorrectionFlag
+00603000 SQ HistogramSequence
+00603002 US HistogramNumberOfBins
+00603004 US/SS HistogramFirstBinValue
+00603006 US/SS HistogramLastBinValue
+00603008 US HistogramBinWidth
+00603010 LO HistogramExplanation
+00603020 UL HistogramData
+00620001 CS SegmentationType
+00620002 SQ SegmentSequence
+00620003 SQ SegmentedPropertyCategoryCodeSequence
+00620004 US SegmentNumber
+00620005 LO SegmentLabel
+00620006 ST SegmentDescription
+00620007 SQ SegmentationAlgorithmIdentificationSequence
+00620008 CS SegmentAlgorithmType
+00620009 LO SegmentAlgorithmName
+0062000A SQ SegmentIdentificationSequence
+0062000B US ReferencedSegmentNumber
+0062000C US RecommendedDisplayGrayscaleValue
+0062000D US RecommendedDisplayCIELabValue
+0062000E US MaximumFractionalValue
+0062000F SQ SegmentedPropertyTypeCodeSequence
+00620010 CS SegmentationFractionalType
+00620011 SQ SegmentedPropertyTypeModifierCodeSequence
+00620012 SQ UsedSegmentsSequence
+00620013 CS SegmentsOverlap
+00620020 UT TrackingID
+00620021 UI TrackingUID U UK
+00640002 SQ DeformableRegistrationSequence
+00640003 UI SourceFrameOfReferenceUID U UK
+00640005 SQ DeformableRegistrationGridSequence
+00640007 UL GridDimensions
+00640008 FD GridResolution
+00640009 OF VectorGridData
+0064000F SQ PreDeformationMatrixRegistrationSequence
+00640010 SQ PostDeformationMatrixRegistrationSequence
+00660001 UL NumberOfSurfaces
+00660002 SQ SurfaceSequence
+00660003 UL SurfaceNumber
+00660004 LT SurfaceComments
+00660009 CS SurfaceProcessing
+0066000A FL SurfaceProcessingRatio
+0066000B LO SurfaceProcessingDescription
+0066000C FL RecommendedPresentationOpacity
+0066000D CS RecommendedPresentationType
+0066000E CS FiniteVolume
+00660010 CS Manifold
+00660011 SQ SurfacePointsSequence
+00660012 SQ SurfacePointsNormalsSequence
+00660013 SQ SurfaceMeshPrimitivesSequence
+00660015 UL NumberOfSurfacePoints
+00660016 OF PointCoordinatesData
+00660017 FL PointPositionAccuracy
+00660018 FL MeanPointDistance
+00660019 FL MaximumPointDistance
+0066001A FL PointsBoundingBoxCoordinates
+0066001B FL AxisOfRotation
+0066001C FL CenterOfRotation
+0066001E UL NumberOfVectors
+0066001F US VectorDimensionality
+00660020 FL VectorAccuracy
+00660021 OF VectorCoordinateData
+00660022 OD DoublePointCoordinatesData
+00660023 OW TrianglePointIndexList
+00660024 OW EdgePointIndexList
+00660025 OW VertexPointIndexList
+00660026 SQ TriangleStripSequence
+00660027 SQ TriangleFanSequence
+00660028 SQ LineSequence
+00660029 OW PrimitivePointIndexList
+0066002A UL SurfaceCount
+0066002B SQ ReferencedSurfaceSequence
+0066002C UL ReferencedSurfaceNumber
+0066002D SQ SegmentSurfaceGenerationAlgorithmIdentificationSequence
+0066002E SQ SegmentSurfaceSourceInstanceSequence
+0066002F SQ AlgorithmFamilyCodeSequence
+00660030 SQ AlgorithmNameCodeSequence
+00660031 LO AlgorithmVersion
+00660032 LT AlgorithmParameters
+00660034 SQ FacetSequence
+00660035 SQ SurfaceProcessingAlgorithmIdentificationSequence
+00660036 LO AlgorithmName
+00660037 FL RecommendedPointRadius
+00660038 FL RecommendedLineThickness
+00660040 OL LongPrimitivePointIndexList
+00660041 OL LongTrianglePointIndexList
+00660042 OL LongEdgePointIndexList
+00660043 OL LongVertexPointIndexList
+00660101 SQ TrackSetSequence
+00660102 SQ TrackSequence
+00660103 OW RecommendedDisplayCIELabValueList
+00660104 SQ TrackingAlgorithmIdentificationSequence
+00660105 UL TrackSetNumber
+00660106 LO TrackSetLabel
+00660107 UT TrackSetDescription
+00660108 SQ TrackSetAnatomicalTypeCodeSequence
+00660121 SQ MeasurementsSequence
+00660124 SQ TrackSetStatisticsSequence
+00660125 OF FloatingPointValues
+00660129 OL TrackPointIndexList
+00660130 SQ TrackStatisticsSequence
+00660132 SQ MeasurementValuesSequence
+00660133 SQ DiffusionAcquisitionCodeSequence
+00660134 SQ DiffusionModelCodeSequence
+00686210 LO ImplantSize
+00686221 LO ImplantTemplateVersion
+00686222 SQ ReplacedImplantTemplateSequence
+00686223 CS ImplantType
+00686224 SQ DerivationImplantTemplateSequence
+00686225 SQ OriginalImplantTemplateSequence
+00686226 DT EffectiveDateTime D LC
+00686230 SQ ImplantTargetAnatomySequence
+00686260 SQ InformationFromManufacturerSequence
+00686265 SQ NotificationFromManufacturerSequence
+00686270 DT InformationIssueDateTime D LC
+00686280 ST InformationSummary
+006862A0 SQ ImplantRegulatoryDisapprovalCodeSequence
+006862A5 FD OverallTemplateSpatialTolerance
+006862C0 SQ HPGLDocumentSequence
+006862D0 US HPGLDocumentID
+006862D5 LO HPGLDocumentLabel
+006862E0 SQ ViewOrientationCodeSequence
+006862F0 SQ ViewOrientationModifierCodeSequence
+006862F2 FD HPGLDocumentScaling
+00686300 OB HPGLDocument
+00686310 US HPGLContourPenNumber
+00686320 SQ HPGLPenSequence
+00686330 US HPGLPenNumber
+00686340 LO HPGLPenLabel
+00686345 ST HPGLPenDescription
+00686346 FD RecommendedRotationPoint
+00686347 FD BoundingRectangle
+00686350 US ImplantTemplate3DModelSurfaceNumber
+00686360 SQ SurfaceModelDescriptionSequence
+00686380 LO SurfaceModelLabel
+00686390 FD SurfaceModelScalingFactor
+006863A0 SQ MaterialsCodeSequence
+006863A4 SQ CoatingMaterialsCodeSequence
+006863A8 SQ ImplantTypeCodeSequence
+006863AC SQ FixationMethodCodeSequence
+006863B0 SQ MatingFeatureSetsSequence
+006863C0 US MatingFeatureSetID
+006863D0 LO MatingFeatureSetLabel
+006863E0 SQ MatingFeatureSequence
+006863F0 US MatingFeatureID
+00686400 SQ MatingFeatureDegreeOfFreedomSequence
+00686410 US DegreeOfFreedomID
+00686420 CS DegreeOfFreedomType
+00686430 SQ TwoDMatingFeatureCoordinatesSequence
+00686440 US ReferencedHPGLDocumentID
+00686450 FD TwoDMatingPoint
+00686460 FD TwoDMatingAxes
+00686470 SQ TwoDDegreeOfFreedomSequence
+00686490 FD ThreeDDegreeOfFreedomAxis
+006864A0 FD RangeOfFreedom
+006864C0 FD ThreeDMatingPoint
+006864D0 FD ThreeDMatingAxes
+006864F0 FD TwoDDegreeOfFreedomAxis
+00686500 SQ PlanningLandmarkPointSequence
+00686510 SQ PlanningLandmarkLineSequence
+00686520 SQ PlanningLandmarkPlaneSequence
+00686530 US PlanningLandmarkID
+00686540 LO PlanningLandmarkDescription
+00686545 SQ PlanningLandmarkIdentificationCodeSequence
+00686550 SQ TwoDPointCoordinatesSequence
+00686560 FD TwoDPointCoordinates
+00686590 FD ThreeDPointCoordinates
+006865A0 SQ TwoDLineCoordinatesSequence
+006865B0 FD TwoDLineCoordinates
+006865D0 FD ThreeDLineCoordinates
+006865E0 SQ TwoDPlaneCoordinatesSequence
+006865F0 FD TwoDPlaneIntersection
+00686610 FD ThreeDPlaneOrigin
+00686620 FD ThreeDPlaneNormal
+00687001 CS ModelModification
+00687002 CS ModelMirroring
+00687003 SQ ModelUsageCodeSequence
+00687004 UI ModelGroupUID
+00687005 UR RelativeURIReferenceWithinEncapsulatedDocument
+006A0001 CS AnnotationCoordinateType
+006A0002 SQ AnnotationGroupSequence
+006A0003 UI AnnotationGroupUID D UK
+006A0005 LO AnnotationGroupLabel D CC
+006A0006 UT AnnotationGroupDescription X CC
+006A0007 CS AnnotationGroupGenerationType
+006A0008 SQ AnnotationGroupAlgorithmIdentificationSequence
+006A0009 SQ AnnotationPropertyCategoryCodeSequence
+006A000A SQ AnnotationPropertyTypeCodeSequence
+006A000B SQ AnnotationPropertyTypeModifierCodeSequence
+006A000C UL NumberOfAnnotations
+006A000D CS AnnotationAppliesToAllOpticalPaths
+006A000E SH ReferencedOpticalPathIdentifier
+006A000F CS AnnotationAppliesToAllZPlanes
+006A0010 FD CommonZCoordinateValue
+006A0011 OL AnnotationIndexList
+00700001 SQ GraphicAnnotationSequence D
+00700002 CS GraphicLayer
+00700003 CS BoundingBoxAnnotationUnits
+00700004 CS AnchorPointAnnotationUnits
+00700005 CS GraphicAnnotationUnits
+00700006 ST UnformattedTextValue D CC
+00700008 SQ TextObjectSequence
+00700009 SQ GraphicObjectSequence
+00700010 FL BoundingBoxTopLeftHandCorner
+00700011 FL BoundingBoxBottomRightHandCorner
+00700012 CS BoundingBoxTextHorizontalJustification
+00700014 FL AnchorPoint
+00700015 CS AnchorPointVisibility
+00700020 US GraphicDimensions
+00700021 US NumberOfGraphicPoints
+00700022 FL GraphicData
+00700023 CS GraphicType
+00700024 CS GraphicFilled
+00700040 IS ImageRotationRetired
+00700041 CS ImageHorizontalFlip
+00700042 US ImageRotation
+00700050 US DisplayedAreaTopLeftHandCornerTrial
+00700051 US DisplayedAreaBottomRightHandCornerTrial
+00700052 SL DisplayedAreaTopLeftHandCorner
+00700053 SL DisplayedAreaBottomRightHandCorner
+0070005A SQ DisplayedAreaSelectionSequence
+00700060 SQ GraphicLayerSequence
+00700062 IS GraphicLayerOrder
+00700066 US GraphicLayerRecommendedDisplayGrayscaleValue
+00700067 US GraphicLayerRecommendedDisplayRGBValue
+00700068 LO GraphicLayerDescription
+00700080 CS ContentLabel
+00700081 LO ContentDescription
+00700082 DA PresentationCreationDate X LC
+00700083 TM PresentationCreationTime X LC
+00700084 PN ContentCreatorName Z/D
+00700086 SQ ContentCreatorIdentificationCodeSequence X
+00700087 SQ AlternateContentDescriptionSequence
+00700100 CS PresentationSizeMode
+00700101 DS PresentationPixelSpacing
+00700102 IS PresentationPixelAspectRatio
+00700103 FL PresentationPixelMagnificationRatio
+00700207 LO GraphicGroupLabel
+00700208 ST GraphicGroupDescription
+00700209 SQ CompoundGraphicSequence
+00700226 UL CompoundGraphicInstanceID
+00700227 LO FontName
+00700228 CS FontNameType
+00700229 LO CSSFontName
+00700230 FD RotationAngle
+00700231 SQ TextStyleSequence
+00700232 SQ LineStyleSequence
+00700233 SQ FillStyleSequence
+00700234 SQ GraphicGroupSequence
+00700241 US TextColorCIELabValue
+00700242 CS HorizontalAlignment
+00700243 CS VerticalAlignment
+00700244 CS ShadowStyle
+00700245 FL ShadowOffsetX
+00700246 FL ShadowOffsetY
+00700247 US ShadowColorCIELabValue
+00700248 CS Underlined
+00700249 CS Bold
+00700250 CS Italic
+00700251 US PatternOnColorCIELabValue
+00700252 US PatternOffColorCIELabValue
+00700253 FL LineThickness
+00700254 CS LineDashingStyle
+00700255 UL LinePattern
+00700256 OB FillPattern
+00700257 CS FillMode
+00700258 FL ShadowOpacity
+00700261 FL GapLength
+00700262 FL DiameterOfVisibility
+00700273 FL RotationPoint
+00700274 CS TickAlignment
+00700278 CS ShowTickLabel
+00700279 CS TickLabelAlignment
+00700282 CS CompoundGraphicUnits
+00700284 FL PatternOnOpacity
+00700285 FL PatternOffOpacity
+00700287 SQ MajorTicksSequence
+00700288 FL TickPosition
+00700289 SH TickLabel
+00700294 CS CompoundGraphicType
+00700295 UL GraphicGroupID
+00700306 CS ShapeType
+00700308 SQ RegistrationSequence
+00700309 SQ MatrixRegistrationSequence
+0070030A SQ MatrixSequence
+0070030B FD FrameOfReferenceToDisplayedCoordinateSystemTransformationMatrix
+0070030C CS FrameOfReferenceTransformationMatrixType
+0070030D SQ RegistrationTypeCodeSequence
+0070030F ST FiducialDescription
+00700310 SH FiducialIdentifier
+00700311 SQ FiducialIdentifierCodeSequence
+00700312 FD ContourUncertaintyRadius
+00700314 SQ UsedFiducialsSequence
+00700315 SQ UsedRTStructureSetROISequence
+00700318 SQ GraphicCoordinatesDataSequence
+0070031A UI FiducialUID U UK
+0070031B UI ReferencedFiducialUID
+0070031C SQ FiducialSetSequence
+0070031E SQ FiducialSequence
+0070031F SQ FiducialsPropertyCategoryCodeSequence
+00700401 US GraphicLayerRecommendedDisplayCIELabValue
+00700402 SQ BlendingSequence
+00700403 FL RelativeOpacity
+00700404 SQ ReferencedSpatialRegistrationSequence
+00700405 CS BlendingPosition
+00701101 UI PresentationDisplayCollectionUID U UK
+00701102 UI PresentationSequenceCollectionUID U UK
+00701103 US PresentationSequencePositionIndex
+00701104 SQ RenderedImageReferenceSequence
+00701201 SQ VolumetricPresentationStateInputSequence
+00701202 CS PresentationInputType
+00701203 US InputSequencePositionIndex
+00701204 CS Crop
+00701205 US CroppingSpecificationIndex
+00701206 CS CompositingMethod
+00701207 US VolumetricPresentationInputNumber
+00701208 CS ImageVolumeGeometry
+00701209 UI VolumetricPresentationInputSetUID
+0070120A SQ VolumetricPresentationInputSetSequence
+0070120B CS GlobalCrop
+0070120C US GlobalCroppingSpecificationIndex
+0070120D CS RenderingMethod
+00701301 SQ VolumeCroppingSequence
+00701302 CS VolumeCroppingMethod
+00701303 FD BoundingBoxCrop
+00701304 SQ ObliqueCroppingPlaneSequence
+00701305 FD Plane
+00701306 FD PlaneNormal
+00701309 US CroppingSpecificationNumber
+00701501 CS MultiPlanarReconstructionStyle
+00701502 CS MPRThicknessType
+00701503 FD MPRSlabThickness
+00701505 FD MPRTopLeftHandCorner
+00701507 FD MPRViewWidthDirection
+00701508 FD MPRViewWidth
+0070150C UL NumberOfVolumetricCurvePoints
+0070150D OD VolumetricCurvePoints
+00701511 FD MPRViewHeightDirection
+00701512 FD MPRViewHeight
+00701602 CS RenderProjection
+00701603 FD ViewpointPosition
+00701604 FD ViewpointLookAtPoint
+00701605 FD ViewpointUpDirection
+00701606 FD RenderFieldOfView
+00701607 FD SamplingStepSize
+00701701 CS ShadingStyle
+00701702 FD AmbientReflectionIntensity
+00701703 FD LightDirection
+00701704 FD DiffuseReflectionIntensity
+00701705 FD SpecularReflectionIntensity
+00701706 FD Shininess
+00701801 SQ PresentationStateClassificationComponentSequence
+00701802 CS ComponentType
+00701803 SQ ComponentInputSequence
+00701804 US VolumetricPresentationInputIndex
+00701805 SQ PresentationStateCompositorComponentSequence
+00701806 SQ WeightingTransferFunctionSequence
+00701807 US WeightingLookupTableDescriptor
+00701808 OB WeightingLookupTableData
+00701901 SQ VolumetricAnnotationSequence
+00701903 SQ ReferencedStructuredContextSequence
+00701904 UI ReferencedContentItem
+00701905 SQ VolumetricPresentationInputAnnotationSequence
+00701907 CS AnnotationClipping
+00701A01 CS PresentationAnimationStyle
+00701A03 FD RecommendedAnimationRate
+00701A04 SQ AnimationCurveSequence
+00701A05 FD AnimationStepSize
+00701A06 FD SwivelRange
+00701A07 OD VolumetricCurveUpDirections
+00701A08 SQ VolumeStreamSequence
+00701A09 LO RGBATransferFunctionDescription
+00701B01 SQ AdvancedBlendingSequence
+00701B02 US BlendingInputNumber
+00701B03 SQ BlendingDisplayInputSequence
+00701B04 SQ BlendingDisplaySequence
+00701B06 CS BlendingMode
+00701B07 CS TimeSeriesBlending
+00701B08 CS GeometryForDisplay
+00701B11 SQ ThresholdSequence
+00701B12 SQ ThresholdValueSequence
+00701B13 CS ThresholdType
+00701B14 FD ThresholdValue
+00720002 SH HangingProtocolName
+00720004 LO HangingProtocolDescription
+00720006 CS HangingProtocolLevel
+00720008 LO HangingProtocolCreator
+0072000A DT HangingProtocolCreationDateTime D LC
+0072000C SQ HangingProtocolDefinitionSequence
+0072000E SQ HangingProtocolUserIdentificationCodeSequence
+00720010 LO HangingProtocolUserGroupName
+00720012 SQ SourceHangingProtocolSequence
+00720014 US NumberOfPriorsReferenced
+00720020 SQ ImageSetsSequence
+00720022 SQ ImageSetSelectorSequence
+00720024 CS ImageSetSelectorUsageFlag
+00720026 AT SelectorAttribute
+00720028 US SelectorValueNumber
+00720030 SQ TimeBasedImageSetsSequence
+00720032 US ImageSetNumber
+00720034 CS ImageSetSelectorCategory
+00720038 US RelativeTime
+0072003A CS RelativeTimeUnits
+0072003C SS AbstractPriorValue
+0072003E SQ AbstractPriorCodeSequence
+00720040 LO ImageSetLabel
+00720050 CS SelectorAttributeVR
+00720052 AT SelectorSequencePointer
+00720054 LO SelectorSequencePointerPrivateCreator
+00720056 LO SelectorAttributePrivateCreator
+0072005E AE SelectorAEValue D DC
+0072005F AS SelectorASValue D PK
+00720060 AT SelectorATValue
+00720061 DA SelectorDAValue D LC
+00720062 CS SelectorCSValue
+00720063 DT SelectorDTValue D LC
+00720064 IS SelectorISValue
+00720065 OB SelectorOBValue D
+00720066 LO SelectorLOValue D CC
+00720067 OF SelectorOFValue
+00720068 LT SelectorLTValue D CC
+00720069 OW SelectorOWValue
+0072006A PN SelectorPNValue D
+0072006B TM SelectorTMValue D LC
+0072006C SH SelectorSHValue D CC
+0072006D UN SelectorUNValue D
+0072006E ST SelectorSTValue D CC
+0072006F UC SelectorUCValue
+00720070 UT SelectorUTValue D CC
+00720071 UR SelectorURValue D
+00720072 DS SelectorDSValue
+00720073 OD SelectorODValue
+00720074 FD SelectorFDValue
+00720075 OL SelectorOLValue
+00720076 FL SelectorFLValue
+00720078 UL SelectorULValue
+0072007A US SelectorUSValue
+0072007C SL SelectorSLValue
+0072007E SS SelectorSSValue
+0072007F UI SelectorUIValue
+00720080 SQ SelectorCodeSequenceValue
+00720081 OV SelectorOVValue
+00720082 SV SelectorSVValue
+00720083 UV SelectorUVValue
+00720100 US NumberOfScreens
+00720102 SQ NominalScreenDefinitionSequence
+00720104 US NumberOfVerticalPixels
+00720106 US NumberOfHorizontalPixels
+00720108 FD DisplayEnvironmentSpatialPosition
+0072010A US ScreenMinimumGrayscaleBitDepth
+0072010C US ScreenMinimumColorBitDepth
+0072010E US ApplicationMaximumRepaintTime
+00720200 SQ DisplaySetsSequence
+00720202 US DisplaySetNumber
+00720203 LO DisplaySetLabel
+00720204 US DisplaySetPresentationGroup
+00720206 LO DisplaySetPresentationGroupDescription
+00720208 CS PartialDataDisplayHandling
+00720210 SQ SynchronizedScrollingSequence
+00720212 US DisplaySetScrollingGroup
+00720214 SQ NavigationIndicatorSequence
+00720216 US NavigationDisplaySet
+00720218 US ReferenceDisplaySets
+00720300 SQ ImageBoxesSequence
+00720302 US ImageBoxNumber
+00720304 CS ImageBoxLayoutType
+00720306 US ImageBoxTileHorizontalDimension
+00720308 US ImageBoxTileVerticalDimension
+00720310 CS ImageBoxScrollDirection
+00720312 CS ImageBoxSmallScrollType
+00720314 US ImageBoxSmallScrollAmount
+00720316 CS ImageBoxLargeScrollType
+00720318 US ImageBoxLargeScrollAmount
+00720320 US ImageBoxOverlapPriority
+00720330 FD CineRelativeToRealTime
+00720400 SQ FilterOperationsSequence
+00720402 CS FilterByCategory
+00720404 CS FilterByAttributePresence
+00720406 CS FilterByOperator
+00720420 US StructuredDisplayBackgroundCIELabValue
+00720421 US EmptyImageBoxCIELabValue
+00720422 SQ StructuredDisplayImageBoxSequence
+00720424 SQ StructuredDisplayTextBoxSequence
+00720427 SQ ReferencedFirstFrameSequence
+00720430 SQ ImageBoxSynchronizationSequence
+00720432 US SynchronizedImageBoxList
+00720434 CS TypeOfSynchronization
+00720500 CS BlendingOperationType
+00720510 CS ReformattingOperationType
+00720512 FD ReformattingThickness
+00720514 FD ReformattingInterval
+00720516 CS ReformattingOperationInitialViewDirection
+00720520 CS ThreeDRenderingType
+00720600 SQ SortingOperationsSequence
+00720602 CS SortByCategory
+00720604 CS SortingDirection
+00720700 CS DisplaySetPatientOrientation
+00720702 CS VOIType
+00720704 CS PseudoColorType
+00720705 SQ PseudoColorPaletteInstanceReferenceSequence
+00720706 CS ShowGrayscaleInverted
+00720710 CS ShowImageTrueSizeFlag
+00720712 CS ShowGraphicAnnotationFlag
+00720714 CS ShowPatientDemographicsFlag
+00720716 CS ShowAcquisitionTechniquesFlag
+00720717 CS DisplaySetHorizontalJustification
+00720718 CS DisplaySetVerticalJustification
+00740120 FD ContinuationStartMeterset
+00740121 FD ContinuationEndMeterset
+00741000 CS ProcedureStepState
+00741002 SQ ProcedureStepProgressInformationSequence
+00741004 DS ProcedureStepProgress
+00741006 ST ProcedureStepProgressDescription
+00741007 SQ ProcedureStepProgressParametersSequence
+00741008 SQ ProcedureStepCommunicationsURISequence
+0074100A UR ContactURI
+0074100C LO ContactDisplayName
+0074100E SQ ProcedureStepDiscontinuationReasonCodeSequence
+00741020 SQ BeamTaskSequence
+00741022 CS BeamTaskType
+00741024 IS BeamOrderIndexTrial
+00741025 CS AutosequenceFlag
+00741026 FD TableTopVerticalAdjustedPosition
+00741027 FD TableTopLongitudinalAdjustedPosition
+00741028 FD TableTopLateralAdjustedPosition
+0074102A FD PatientSupportAdjustedAngle
+0074102B FD TableTopEccentricAdjustedAngle
+0074102C FD TableTopPitchAdjustedAngle
+0074102D FD TableTopRollAdjustedAngle
+00741030 SQ DeliveryVerificationImageSequence
+00741032 CS VerificationImageTiming
+00741034 CS DoubleExposureFlag
+00741036 CS DoubleExposureOrdering
+00741038 DS DoubleExposureMetersetTrial
+0074103A DS DoubleExposureFieldDeltaTrial
+00741040 SQ RelatedReferenceRTImageSequence
+00741042 SQ GeneralMachineVerificationSequence
+00741044 SQ ConventionalMachineVerificationSequence
+00741046 SQ IonMachineVerificationSequence
+00741048 SQ FailedAttributesSequence
+0074104A SQ OverriddenAttributesSequence
+0074104C SQ ConventionalControlPointVerificationSequence
+0074104E SQ IonControlPointVerificationSequence
+00741050 SQ AttributeOccurrenceSequence
+00741052 AT AttributeOccurrencePointer
+00741054 UL AttributeItemSelector
+00741056 LO AttributeOccurrencePrivateCreator
+00741057 IS SelectorSequencePointerItems
+00741200 CS ScheduledProcedureStepPriority
+00741202 LO WorklistLabel
+00741204 LO ProcedureStepLabel
+00741210 SQ ScheduledProcessingParametersSequence
+00741212 SQ PerformedProcessingParametersSequence
+00741216 SQ UnifiedProcedureStepPerformedProcedureSequence
+00741220 SQ RelatedProcedureStepSequence
+00741222 LO ProcedureStepRelationshipType
+00741224 SQ ReplacedProcedureStepSequence
+00741230 LO DeletionLock
+00741234 AE ReceivingAE X DC
+00741236 AE RequestingAE X DC
+00741238 LT ReasonForCancellation
+00741242 CS SCPStatus
+00741244 CS SubscriptionListStatus
+00741246 CS UnifiedProcedureStepListStatus
+00741324 UL BeamOrderIndex
+00741338 FD DoubleExposureMeterset
+0074133A FD DoubleExposureFieldDelta
+00741401 SQ BrachyTaskSequence
+00741402 DS ContinuationStartTotalReferenceAirKerma
+00741403 DS ContinuationEndTotalReferenceAirKerma
+00741404 IS ContinuationPulseNumber
+00741405 SQ ChannelDeliveryOrderSequence
+00741406 IS ReferencedChannelNumber
+00741407 DS StartCumulativeTimeWeight
+00741408 DS EndCumulativeTimeWeight
+00741409 SQ OmittedChannelSequence
+0074140A CS ReasonForChannelOmission
+0074140B LO ReasonForChannelOmissionDescription
+0074140C IS ChannelDeliveryOrderIndex
+0074140D SQ ChannelDeliveryContinuationSequence
+0074140E SQ OmittedApplicationSetupSequence
+00760001 LO ImplantAssemblyTemplateName
+00760003 LO ImplantAssemblyTemplateIssuer
+00760006 LO ImplantAssemblyTemplateVersion
+00760008 SQ ReplacedImplantAssemblyTemplateSequence
+0076000A CS ImplantAssemblyTemplateType
+0076000C SQ OriginalImplantAssemblyTemplateSequence
+0076000E SQ DerivationImplantAssemblyTemplateSequence
+00760010 SQ ImplantAssemblyTemplateTargetAnatomySequence
+00760020 SQ ProcedureTypeCodeSequence
+00760030 LO SurgicalTechnique
+00760032 SQ ComponentTypesSequence
+00760034 SQ ComponentTypeCodeSequence
+00760036 CS ExclusiveComponentType
+00760038 CS MandatoryComponentType
+00760040 SQ ComponentSequence
+00760055 US ComponentID
+00760060 SQ ComponentAssemblySequence
+00760070 US Component1ReferencedID
+00760080 US Component1ReferencedMatingFeatureSetID
+00760090 US Component1ReferencedMatingFeatureID
+007600A0 US Component2ReferencedID
+007600B0 US Component2ReferencedMatingFeatureSetID
+007600C0 US Component2ReferencedMatingFeatureID
+00780001 LO ImplantTemplateGroupName
+00780010 ST ImplantTemplateGroupDescription
+00780020 LO ImplantTemplateGroupIssuer
+00780024 LO ImplantTemplateGroupVersion
+00780026 SQ ReplacedImplantTemplateGroupSequence
+00780028 SQ ImplantTemplateGroupTargetAnatomySequence
+0078002A SQ ImplantTemplateGroupMembersSequence
+0078002E US ImplantTemplateGroupMemberID
+00780050 FD ThreeDImplantTemplateGroupMemberMatchingPoint
+00780060 FD ThreeDImplantTemplateGroupMemberMatchingAxes
+00780070 SQ ImplantTemplateGroupMemberMatching2DCoordinatesSequence
+00780090 FD TwoDImplantTemplateGroupMemberMatchingPoint
+007800A0 FD TwoDImplantTemplateGroupMemberMatchingAxes
+007800B0 SQ ImplantTemplateGroupVariationDimensionSequence
+007800B2 LO ImplantTemplateGroupVariationDimensionName
+007800B4 SQ ImplantTemplateGroupVariationDimensionRankSequence
+007800B6 US ReferencedImplantTemplateGroupMemberID
+007800B8 US ImplantTemplateGroupVariationDimensionRank
+00800001 SQ SurfaceScanAcquisitionTypeCodeSequence
+00800002 SQ SurfaceScanModeCodeSequence
+00800003 SQ RegistrationMethodCodeSequence
+00800004 FD ShotDurationTime
+00800005 FD ShotOffsetTime
+00800006 US SurfacePointPresentationValueData
+00800007 US SurfacePointColorCIELabValueData
+00800008 SQ UVMappingSequence
+00800009 SH TextureLabel
+00800010 OF UValueData
+00800011 OF VValueData
+00800012 SQ ReferencedTextureSequence
+00800013 SQ ReferencedSurfaceDataSequence
+00820001 CS AssessmentSummary
+00820003 UT AssessmentSummaryDescription
+00820004 SQ AssessedSOPInstanceSequence
+00820005 SQ ReferencedComparisonSOPInstanceSequence
+00820006 UL NumberOfAssessmentObservations
+00820007 SQ AssessmentObservationsSequence
+00820008 CS ObservationSignificance
+0082000A UT ObservationDescription
+0082000C SQ StructuredConstraintObservationSequence
+00820010 SQ AssessedAttributeValueSequence
+00820016 LO AssessmentSetID
+00820017 SQ AssessmentRequesterSequence
+00820018 LO SelectorAttributeName
+00820019 LO SelectorAttributeKeyword
+00820021 SQ AssessmentTypeCodeSequence
+00820022 SQ ObservationBasisCodeSequence
+00820023 LO AssessmentLabel
+00820032 CS ConstraintType
+00820033 UT SpecificationSelectionGuidance
+00820034 SQ ConstraintValueSequence
+00820035 SQ RecommendedDefaultValueSequence
+00820036 CS ConstraintViolationSignificance
+00820037 UT ConstraintViolationCondition
+00820038 CS ModifiableConstraintFlag
+00880130 SH StorageMediaFileSetID
+00880140 UI StorageMediaFileSetUID U UK
+00880200 SQ IconImageSequence X
+00880904 LO TopicTitle X
+00880906 ST TopicSubject X
+00880910 LO TopicAuthor X
+00880912 LO TopicKeywords X
+01000410 CS SOPInstanceStatus
+01000420 DT SOPAuthorizationDateTime X LC
+01000424 LT SOPAuthorizationComment
+01000426 LO AuthorizationEquipmentCertificationNumber
+04000005 US MACIDNumber
+04000010 UI MACCalculationTransferSyntaxUID
+04000015 CS MACAlgorithm
+04000020 AT DataElementsSigned
+04000100 UI DigitalSignatureUID U
+04000105 DT DigitalSignatureDateTime D LC
+04000110 CS CertificateType
+04000115 OB CertificateOfSigner D
+04000120 OB Signature
+04000305 CS CertifiedTimestampType
+04000310 OB CertifiedTimestamp X LC
+04000315 FL Retired
+04000401 SQ DigitalSignaturePurposeCodeSequence
+04000402 SQ ReferencedDigitalSignatureSequence X
+04000403 SQ ReferencedSOPInstanceMACSequence X
+04000404 OB MAC X
+04000500 SQ EncryptedAttributesSequence
+04000510 UI EncryptedContentTransferSyntaxUID
+04000520 OB EncryptedContent
+04000550 SQ ModifiedAttributesSequence X
+04000551 SQ NonconformingModifiedAttributesSequence X
+04000552 OB NonconformingDataElementValue X
+04000561 SQ OriginalAttributesSequence X
+04000562 DT AttributeModificationDateTime D LC
+04000563 LO ModifyingSystem D DK
+04000564 LO SourceOfPreviousValues Z IK
+04000565 CS ReasonForTheAttributeModification D CC
+04000600 CS InstanceOriginStatus X
+1000XXX0 US EscapeTriplet
+1000XXX1 US RunLengthTriplet
+1000XXX2 US HuffmanTableSize
+1000XXX3 US HuffmanTableTriplet
+1000XXX4 US ShiftTableSize
+1000XXX5 US ShiftTableTriplet
+1010XXXX US ZonalMap
+20000010 IS NumberOfCopies
+2000001E SQ PrinterConfigurationSequence
+20000020 CS PrintPriority
+20000030 CS MediumType
+20000040 CS FilmDestination
+20000050 LO FilmSessionLabel
+20000060 IS MemoryAllocation
+20000061 IS MaximumMemoryAllocation
+20000062 CS ColorImagePrintingFlag
+20000063 CS CollationFlag
+20000065 CS AnnotationFlag
+20000067 CS ImageOverlayFlag
+20000069 CS PresentationLUTFlag
+2000006A CS ImageBoxPresentationLUTFlag
+200000A0 US MemoryBitDepth
+200000A1 US PrintingBitDepth
+200000A2 SQ MediaInstalledSequence
+200000A4 SQ OtherMediaAvailableSequence
+200000A8 SQ SupportedImageDisplayFormatsSequence
+20000500 SQ ReferencedFilmBoxSequence
+20000510 SQ ReferencedStoredPrintSequence
+20100010 ST ImageDisplayFormat
+20100030 CS AnnotationDisplayFormatID
+20100040 CS FilmOrientation
+20100050 CS FilmSizeID
+20100052 CS PrinterResolutionID
+20100054 CS DefaultPrinterResolutionID
+20100060 CS MagnificationType
+20100080 CS SmoothingType
+201000A6 CS DefaultMagnificationType
+201000A7 CS OtherMagnificationTypesAvailable
+201000A8 CS DefaultSmoothingType
+201000A9 CS OtherSmoothingTypesAvailable
+20100100 CS BorderDensity
+20100110 CS EmptyImageDensity
+20100120 US MinDensity
+20100130 US MaxDensity
+20100140 CS Trim
+20100150 ST ConfigurationInformation
+20100152 LT ConfigurationInformationDescription
+20100154 IS MaximumCollatedFilms
+2010015E US Illumination
+20100160 US ReflectedAmbientLight
+20100376 DS PrinterPixelSpacing
+20100500 SQ ReferencedFilmSessionSequence
+20100510 SQ ReferencedImageBoxSequence
+20100520 SQ ReferencedBasicAnnotationBoxSequence
+20200010 US ImageBoxPosition
+20200020 CS Polarity
+20200030 DS RequestedImageSize
+20200040 CS RequestedDecimateCropBehavior
+20200050 CS RequestedResolutionID
+202000A0 CS RequestedImageSizeFlag
+202000A2 CS DecimateCropResult
+20200110 SQ BasicGrayscaleImageSequence
+20200111 SQ BasicColorImageSequence
+20200130 SQ ReferencedImageOverlayBoxSequence
+20200140 SQ ReferencedVOILUTBoxSequence
+20300010 US AnnotationPosition
+20300020 LO TextString X
+20400010 SQ ReferencedOverlayPlaneSequence
+20400011 US ReferencedOverlayPlaneGroups
+20400020 SQ OverlayPixelDataSequence
+20400060 CS OverlayMagnificationType
+20400070 CS OverlaySmoothingType
+20400072 CS OverlayOrImageMagnification
+20400074 US MagnifyToNumberOfColumns
+20400080 CS OverlayForegroundDensity
+20400082 CS OverlayBackgroundDensity
+20400090 CS OverlayMode
+20400100 CS ThresholdDensity
+20400500 SQ ReferencedImageBoxSequenceRetired
+20500010 SQ PresentationLUTSequence
+20500020 CS PresentationLUTShape
+20500500 SQ ReferencedPresentationLUTSequence
+21000010 SH PrintJobID
+21000020 CS ExecutionStatus
+21000030 CS ExecutionStatusInfo
+21000040 DA CreationDate X LC
+21000050 TM CreationTime X LC
+21000070 AE Originator X DC
+21000140 AE DestinationAE D DC
+21000160 SH OwnerID
+21000170 IS NumberOfFilms
+21000500 SQ ReferencedPrintJobSequencePullStoredPrint
+21100010 CS PrinterStatus
+21100020 CS PrinterStatusInfo
+21100030 LO PrinterName
+21100099 SH PrintQueueID
+21200010 CS QueueStatus
+21200050 SQ PrintJobDescriptionSequence
+21200070 SQ ReferencedPrintJobSequence
+21300010 SQ PrintManagementCapabilitiesSequence
+21300015 SQ PrinterCharacteristicsSequence
+21300030 SQ FilmBoxContentSequence
+21300040 SQ ImageBoxContentSequence
+21300050 SQ AnnotationContentSequence
+21300060 SQ ImageOverlayBoxContentSequence
+21300080 SQ PresentationLUTContentSequence
+213000A0 SQ ProposedStudySequence
+213000C0 SQ OriginalImageSequence
+22000001 CS LabelUsingInformationExtractedFromInstances
+22000002 UT LabelText X/Z CC
+22000003 CS LabelStyleSelection
+22000004 LT MediaDisposition
+22000005 LT BarcodeValue X/Z
+22000006 CS BarcodeSymbology
+22000007 CS AllowMediaSplitting
+22000008 CS IncludeNonDICOMObjects
+22000009 CS IncludeDisplayApplication
+2200000A CS PreserveCompositeInstancesAfterMediaCreation
+2200000B US TotalNumberOfPiecesOfMediaCreated
+2200000C LO RequestedMediaApplicationProfile
+2200000D SQ ReferencedStorageMediaSequence
+2200000E AT FailureAttributes
+2200000F CS AllowLossyCompression
+22000020 CS RequestPriority
+30020002 SH RTImageLabel
+30020003 LO RTImageName
+30020004 ST RTImageDescription
+3002000A CS ReportedValuesOrigin
+3002000C CS RTImagePlane
+3002000D DS XRayImageReceptorTranslation
+3002000E DS XRayImageReceptorAngle
+30020010 DS RTImageOrientation
+30020011 DS ImagePlanePixelSpacing
+30020012 DS RTImagePosition
+30020020 SH RadiationMachineName
+30020022 DS RadiationMachineSAD
+30020024 DS RadiationMachineSSD
+30020026 DS RTImageSID
+30020028 DS SourceToReferenceObjectDistance
+30020029 IS FractionNumber
+30020030 SQ ExposureSequence
+30020032 DS MetersetExposure
+30020034 DS DiaphragmPosition
+30020040 SQ FluenceMapSequence
+30020041 CS FluenceDataSource
+30020042 DS FluenceDataScale
+30020050 SQ PrimaryFluenceModeSequence
+30020051 CS FluenceMode
+30020052 SH FluenceModeID
+30020100 IS SelectedFrameNumber
+30020101 SQ SelectedFrameFunctionalGroupsSequence
+30020102 SQ RTImageFrameGeneralContentSequence
+30020103 SQ RTImageFrameContextSequence
+30020104 SQ RTImageScopeSequence
+30020105 CS BeamModifierCoordinatesPresenceFlag
+30020106 FD StartCumulativeMeterset
+30020107 FD StopCumulativeMeterset
+30020108 SQ RTAcquisitionPatientPositionSequence
+30020109 SQ RTImageFrameImagingDevicePositionSequence
+3002010A SQ RTImageFramekVRadiationAcquisitionSequence
+3002010B SQ RTImageFrameMVRadiationAcquisitionSequence
+3002010C SQ RTImageFrameRadiationAcquisitionSequence
+3002010D SQ ImagingSourcePositionSequence
+3002010E SQ ImageReceptorPositionSequence
+3002010F FD DevicePositionToEquipmentMappingMatrix
+30020110 SQ DevicePositionParameterSequence
+30020111 CS ImagingSourceLocationSpecificationType
+30020112 SQ ImagingDeviceLocationMatrixSequence
+30020113 SQ ImagingDeviceLocationParameterSequence
+30020114 SQ ImagingApertureSequence
+30020115 CS ImagingApertureSpecificationType
+30020116 US NumberOfAcquisitionDevices
+30020117 SQ AcquisitionDeviceSequence
+30020118 SQ AcquisitionTaskSequence
+30020119 SQ AcquisitionTaskWorkitemCodeSequence
+3002011A SQ AcquisitionSubtaskSequence
+3002011B SQ SubtaskWorkitemCodeSequence
+3002011C US AcquisitionTaskIndex
+3002011D US AcquisitionSubtaskIndex
+3002011E SQ ReferencedBaselineParametersRTRadiationInstanceSequence
+3002011F SQ PositionAcquisitionTemplateIdentificationSequence
+30020120 ST PositionAcquisitionTemplateID
+30020121 LO PositionAcquisitionTemplateName X CC
+30020122 SQ PositionAcquisitionTemplateCodeSequence
+30020123 LT PositionAcquisitionTemplateDescription X CC
+30020124 SQ AcquisitionTaskApplicabilitySequence
+30020125 SQ ProjectionImagingAcquisitionParameterSequence
+30020126 SQ CTImagingAcquisitionParameterSequence
+30020127 SQ KVImagingGenerationParametersSequence
+30020128 SQ MVImagingGenerationParametersSequence
+30020129 CS AcquisitionSignalType
+3002012A CS AcquisitionMethod
+3002012B SQ ScanStartPositionSequence
+3002012C SQ ScanStopPositionSequence
+3002012D FD ImagingSourceToBeamModifierDefinitionPlaneDistance
+3002012E CS ScanArcType
+3002012F CS DetectorPositioningType
+30020130 SQ AdditionalRTAccessoryDeviceSequence
+30020131 SQ DeviceSpecificAcquisitionParameterSequence
+30020132 SQ ReferencedPositionReferenceInstanceSequence
+30020133 SQ EnergyDerivationCodeSequence
+30020134 FD MaximumCumulativeMetersetExposure
+30020135 SQ AcquisitionInitiationSequence
+30040001 CS DVHType
+30040002 CS DoseUnits
+30040004 CS DoseType
+30040005 CS SpatialTransformOfDose
+30040006 LO DoseComment
+30040008 DS NormalizationPoint
+3004000A CS DoseSummationType
+3004000C DS GridFrameOffsetVector
+3004000E DS DoseGridScaling
+30040010 SQ RTDoseROISequence
+30040012 DS DoseValue
+30040014 CS TissueHeterogeneityCorrection
+30040040 DS DVHNormalizationPoint
+30040042 DS DVHNormalizationDoseValue
+30040050 SQ DVHSequence
+30040052 DS DVHDoseScaling
+30040054 CS DVHVolumeUnits
+30040056 IS DVHNumberOfBins
+30040058 DS DVHData
+30040060 SQ DVHReferencedROISequence
+30040062 CS DVHROIContributionType
+30040070 DS DVHMinimumDose
+30040072 DS DVHMaximumDose
+30040074 DS DVHMeanDose
+3004007F LT DoseCalculationModelName X CC
+30060002 SH StructureSetLabel D CC
+30060004 LO StructureSetName X CC
+30060006 ST StructureSetDescription X CC
+30060008 DA StructureSetDate Z LC
+30060009 TM StructureSetTime Z LC
+30060010 SQ ReferencedFrameOfReferenceSequence
+30060012 SQ RTReferencedStudySequence
+30060014 SQ RTReferencedSeriesSequence
+30060016 SQ ContourImageSequence
+30060018 SQ PredecessorStructureSetSequence
+30060020 SQ StructureSetROISequence
+30060022 IS ROINumber
+30060024 UI ReferencedFrameOfReferenceUID U UK
+30060026 LO ROIName Z CC
+30060028 ST ROIDescription X CC
+3006002A IS ROIDisplayColor
+3006002C DS ROIVolume
+3006002D DT ROIDateTime X LC
+3006002E DT ROIObservationDateTime X LC
+30060030 SQ RTRelatedROISequence
+30060033 CS RTROIRelationship
+30060036 CS ROIGenerationAlgorithm
+30060037 SQ ROIDerivationAlgorithmIdentificationSequence
+30060038 LO ROIGenerationDescription X CC
+30060039 SQ ROIContourSequence
+30060040 SQ ContourSequence
+30060042 CS ContourGeometricType
+30060044 DS ContourSlabThickness
+30060045 DS ContourOffsetVector
+30060046 IS NumberOfContourPoints
+30060048 IS ContourNumber
+30060049 IS AttachedContours
+3006004A SQ SourcePixelPlanesCharacteristicsSequence
+3006004B SQ SourceSeriesSequence
+3006004C SQ SourceSeriesInformationSequence
+3006004D SQ ROICreatorSequence X
+3006004E SQ ROIInterpreterSequence X
+3006004F SQ ROIObservationContextCodeSequence
+30060050 DS ContourData
+30060080 SQ RTROIObservationsSequence
+30060082 IS ObservationNumber
+30060084 IS ReferencedROINumber
+30060085 SH ROIObservationLabel X CC
+30060086 SQ RTROIIdentificationCodeSequence
+30060088 ST ROIObservationDescription X CC
+300600A0 SQ RelatedRTROIObservationsSequence
+300600A4 CS RTROIInterpretedType
+300600A6 PN ROIInterpreter Z
+300600B0 SQ ROIPhysicalPropertiesSequence
+300600B2 CS ROIPhysicalProperty
+300600B4 DS ROIPhysicalPropertyValue
+300600B6 SQ ROIElementalCompositionSequence
+300600B7 US ROIElementalCompositionAtomicNumber
+300600B8 FL ROIElementalCompositionAtomicMassFraction
+300600B9 SQ AdditionalRTROIIdentificationCodeSequence
+300600C0 SQ FrameOfReferenceRelationshipSequence
+300600C2 UI RelatedFrameOfReferenceUID U UK
+300600C4 CS FrameOfReferenceTransformationType
+300600C6 DS FrameOfReferenceTransformationMatrix
+300600C8 LO FrameOfReferenceTransformationComment
+300600C9 SQ PatientLocationCoordinatesSequence
+300600CA SQ PatientLocationCoordinatesCodeSequence
+300600CB SQ PatientSupportPositionSequence
+30080010 SQ MeasuredDoseReferenceSequence
+30080012 ST MeasuredDoseDescription
+30080014 CS MeasuredDoseType
+30080016 DS MeasuredDoseValue
+30080020 SQ TreatmentSessionBeamSequence
+30080021 SQ TreatmentSessionIonBeamSequence
+30080022 IS CurrentFractionNumber
+30080024 DA TreatmentControlPointDate D LC
+30080025 TM TreatmentControlPointTime D LC
+3008002A CS TreatmentTerminationStatus
+3008002B SH TreatmentTerminationCode
+3008002C CS TreatmentVerificationStatus
+30080030 SQ ReferencedTreatmentRecordSequence
+30080032 DS SpecifiedPrimaryMeterset
+30080033 DS SpecifiedSecondaryMeterset
+30080036 DS DeliveredPrimaryMeterset
+30080037 DS DeliveredSecondaryMeterset
+3008003A DS SpecifiedTreatmentTime
+3008003B DS DeliveredTreatmentTime
+30080040 SQ ControlPointDeliverySequence
+30080041 SQ IonControlPointDeliverySequence
+30080042 DS SpecifiedMeterset
+30080044 DS DeliveredMeterset
+30080045 FL MetersetRateSet
+30080046 FL MetersetRateDelivered
+30080047 FL ScanSpotMetersetsDelivered
+30080048 DS DoseRateDelivered
+30080050 SQ TreatmentSummaryCalculatedDoseReferenceSequence
+30080052 DS CumulativeDoseToDoseReference
+30080054 DA FirstTreatmentDate X/D LC
+30080056 DA MostRecentTreatmentDate X/D LC
+3008005A IS NumberOfFractionsDelivered
+30080060 SQ OverrideSequence
+30080061 AT ParameterSequencePointer
+30080062 AT OverrideParameterPointer
+30080063 IS ParameterItemIndex
+30080064 IS MeasuredDoseReferenceNumber
+30080065 AT ParameterPointer
+30080066 ST OverrideReason
+30080067 US ParameterValueNumber
+30080068 SQ CorrectedParameterSequence
+3008006A FL CorrectionValue
+30080070 SQ CalculatedDoseReferenceSequence
+30080072 IS CalculatedDoseReferenceNumber
+30080074 ST CalculatedDoseReferenceDescription
+30080076 DS CalculatedDoseReferenceDoseValue
+30080078 DS StartMeterset
+3008007A DS EndMeterset
+30080080 SQ ReferencedMeasuredDoseReferenceSequence
+30080082 IS ReferencedMeasuredDoseReferenceNumber
+30080090 SQ ReferencedCalculatedDoseReferenceSequence
+30080092 IS ReferencedCalculatedDoseReferenceNumber
+300800A0 SQ BeamLimitingDeviceLeafPairsSequence
+300800A1 SQ EnhancedRTBeamLimitingDeviceSequence
+300800A2 SQ EnhancedRTBeamLimitingOpeningSequence
+300800A3 CS EnhancedRTBeamLimitingDeviceDefinitionFlag
+300800A4 FD ParallelRTBeamDelimiterOpeningExtents
+300800B0 SQ RecordedWedgeSequence
+300800C0 SQ RecordedCompensatorSequence
+300800D0 SQ RecordedBlockSequence
+300800D1 SQ RecordedBlockSlabSequence
+300800E0 SQ TreatmentSummaryMeasuredDoseReferenceSequence
+300800F0 SQ RecordedSnoutSequence
+300800F2 SQ RecordedRangeShifterSequence
+300800F4 SQ RecordedLateralSpreadingDeviceSequence
+300800F6 SQ RecordedRangeModulatorSequence
+30080100 SQ RecordedSourceSequence
+30080105 LO SourceSerialNumber X/Z DK
+30080110 SQ TreatmentSessionApplicationSetupSequence
+30080116 CS ApplicationSetupCheck
+30080120 SQ RecordedBrachyAccessoryDeviceSequence
+30080122 IS ReferencedBrachyAccessoryDeviceNumber
+30080130 SQ RecordedChannelSequence
+30080132 DS SpecifiedChannelTotalTime
+30080134 DS DeliveredChannelTotalTime
+30080136 IS SpecifiedNumberOfPulses
+30080138 IS DeliveredNumberOfPulses
+3008013A DS SpecifiedPulseRepetitionInterval
+3008013C DS DeliveredPulseRepetitionInterval
+30080140 SQ RecordedSourceApplicatorSequence
+30080142 IS ReferencedSourceApplicatorNumber
+30080150 SQ RecordedChannelShieldSequence
+30080152 IS ReferencedChannelShieldNumber
+30080160 SQ BrachyControlPointDeliveredSequence
+30080162 DA SafePositionExitDate D LC
+30080164 TM SafePositionExitTime D LC
+30080166 DA SafePositionReturnDate D LC
+30080168 TM SafePositionReturnTime D LC
+30080171 SQ PulseSpecificBrachyControlPointDeliveredSequence
+30080172 US PulseNumber
+30080173 SQ BrachyPulseControlPointDeliveredSequence
+30080200 CS CurrentTreatmentStatus
+30080202 ST TreatmentStatusComment
+30080220 SQ FractionGroupSummarySequence
+30080223 IS ReferencedFractionNumber
+30080224 CS FractionGroupType
+30080230 CS BeamStopperPosition
+30080240 SQ FractionStatusSummarySequence
+30080250 DA TreatmentDate X/D LC
+30080251 TM TreatmentTime X/D LC
+300A0002 SH RTPlanLabel D CC
+300A0003 LO RTPlanName X CC
+300A0004 ST RTPlanDescription X CC
+300A0006 DA RTPlanDate X/D LC
+300A0007 TM RTPlanTime X/D LC
+300A0009 LO TreatmentProtocols
+300A000A CS PlanIntent
+300A000B LO TreatmentSites X CC
+300A000C CS RTPlanGeometry
+300A000E ST PrescriptionDescription X CC
+300A0010 SQ DoseReferenceSequence
+300A0012 IS DoseReferenceNumber
+300A0013 UI DoseReferenceUID U UK
+300A0014 CS DoseReferenceStructureType
+300A0015 CS NominalBeamEnergyUnit
+300A0016 LO DoseReferenceDescription X CC
+300A0018 DS DoseReferencePointCoordinates
+300A001A DS NominalPriorDose
+300A0020 CS DoseReferenceType
+300A0021 DS ConstraintWeight
+300A0022 DS DeliveryWarningDose
+300A0023 DS DeliveryMaximumDose
+300A0025 DS TargetMinimumDose
+300A0026 DS TargetPrescriptionDose
+300A0027 DS TargetMaximumDose
+300A0028 DS TargetUnderdoseVolumeFraction
+300A002A DS OrganAtRiskFullVolumeDose
+300A002B DS OrganAtRiskLimitDose
+300A002C DS OrganAtRiskMaximumDose
+300A002D DS OrganAtRiskOverdoseVolumeFraction
+300A0040 SQ ToleranceTableSequence
+300A0042 IS ToleranceTableNumber
+300A0043 SH ToleranceTableLabel
+300A0044 DS GantryAngleTolerance
+300A0046 DS BeamLimitingDeviceAngleTolerance
+300A0048 SQ BeamLimitingDeviceToleranceSequence
+300A004A DS BeamLimitingDevicePositionTolerance
+300A004B FL SnoutPositionTolerance
+300A004C DS PatientSupportAngleTolerance
+300A004E DS TableTopEccentricAngleTolerance
+300A004F FL TableTopPitchAngleTolerance
+300A0050 FL TableTopRollAngleTolerance
+300A0051 DS TableTopVerticalPositionTolerance
+300A0052 DS TableTopLongitudinalPositionTolerance
+300A0053 DS TableTopLateralPositionTolerance
+300A0054 UI TableTopPositionAlignmentUID U UK
+300A0055 CS RTPlanRelationship
+300A0070 SQ FractionGroupSequence
+300A0071 IS FractionGroupNumber
+300A0072 LO FractionGroupDescription X CC
+300A0078 IS NumberOfFractionsPlanned
+300A0079 IS NumberOfFractionPatternDigitsPerDay
+300A007A IS RepeatFractionCycleLength
+300A007B LT FractionPattern
+300A0080 IS NumberOfBeams
+300A0082 DS BeamDoseSpecificationPoint
+300A0083 UI ReferencedDoseReferenceUID U UK
+300A0084 DS BeamDose
+300A0086 DS BeamMeterset
+300A0088 FL BeamDosePointDepth
+300A0089 FL BeamDosePointEquivalentDepth
+300A008A FL BeamDosePointSSD
+300A008B CS BeamDoseMeaning
+300A008C SQ BeamDoseVerificationControlPointSequence
+300A008D FL AverageBeamDosePointDepth
+300A008E FL AverageBeamDosePointEquivalentDepth
+300A008F FL AverageBeamDosePointSSD
+300A0090 CS BeamDoseType
+300A0091 DS AlternateBeamDose
+300A0092 CS AlternateBeamDoseType
+300A0093 CS DepthValueAveragingFlag
+300A0094 DS BeamDosePointSourceToExternalContourDistance
+300A00A0 IS NumberOfBrachyApplicationSetups
+300A00A2 DS BrachyApplicationSetupDoseSpecificationPoint
+300A00A4 DS BrachyApplicationSetupDose
+300A00B0 SQ BeamSequence
+300A00B2 SH TreatmentMachineName X/Z DK
+300A00B3 CS PrimaryDosimeterUnit
+300A00B4 DS SourceAxisDistance
+300A00B6 SQ BeamLimitingDeviceSequence
+300A00B8 CS RTBeamLimitingDeviceType
+300A00BA DS SourceToBeamLimitingDeviceDistance
+300A00BB FL IsocenterToBeamLimitingDeviceDistance
+300A00BC IS NumberOfLeafJawPairs
+300A00BE DS LeafPositionBoundaries
+300A00C0 IS BeamNumber
+300A00C2 LO BeamName
+300A00C3 ST BeamDescription X CC
+300A00C4 CS BeamType
+300A00C5 FD BeamDeliveryDurationLimit
+300A00C6 CS RadiationType
+300A00C7 CS HighDoseTechniqueType
+300A00C8 IS ReferenceImageNumber
+300A00CA SQ PlannedVerificationImageSequence
+300A00CC LO ImagingDeviceSpecificAcquisitionParameters
+300A00CE CS TreatmentDeliveryType
+300A00D0 IS NumberOfWedges
+300A00D1 SQ WedgeSequence
+300A00D2 IS WedgeNumber
+300A00D3 CS WedgeType
+300A00D4 SH WedgeID
+300A00D5 IS WedgeAngle
+300A00D6 DS WedgeFactor
+300A00D7 FL TotalWedgeTrayWaterEquivalentThickness
+300A00D8 DS WedgeOrientation
+300A00D9 FL IsocenterToWedgeTrayDistance
+300A00DA DS SourceToWedgeTrayDistance
+300A00DB FL WedgeThinEdgePosition
+300A00DC SH BolusID
+300A00DD ST BolusDescription X CC
+300A00DE DS EffectiveWedgeAngle
+300A00E0 IS NumberOfCompensators
+300A00E1 SH MaterialID
+300A00E2 DS TotalCompensatorTrayFactor
+300A00E3 SQ CompensatorSequence
+300A00E4 IS CompensatorNumber
+300A00E5 SH CompensatorID
+300A00E6 DS SourceToCompensatorTrayDistance
+300A00E7 IS CompensatorRows
+300A00E8 IS CompensatorColumns
+300A00E9 DS CompensatorPixelSpacing
+300A00EA DS CompensatorPosition
+300A00EB DS CompensatorTransmissionData
+300A00EC DS CompensatorThicknessData
+300A00ED IS NumberOfBoli
+300A00EE CS CompensatorType
+300A00EF SH CompensatorTrayID
+300A00F0 IS NumberOfBlocks
+300A00F2 DS TotalBlockTrayFactor
+300A00F3 FL TotalBlockTrayWaterEquivalentThickness
+300A00F4 SQ BlockSequence
+300A00F5 SH BlockTrayID
+300A00F6 DS SourceToBlockTrayDistance
+300A00F7 FL IsocenterToBlockTrayDistance
+300A00F8 CS BlockType
+300A00F9 LO AccessoryCode
+300A00FA CS BlockDivergence
+300A00FB CS BlockMountingPosition
+300A00FC IS BlockNumber
+300A00FE LO BlockName
+300A0100 DS BlockThickness
+300A0102 DS BlockTransmission
+300A0104 IS BlockNumberOfPoints
+300A0106 DS BlockData
+300A0107 SQ ApplicatorSequence
+300A0108 SH ApplicatorID
+300A0109 CS ApplicatorType
+300A010A LO ApplicatorDescription
+300A010C DS CumulativeDoseReferenceCoefficient
+300A010E DS FinalCumulativeMetersetWeight
+300A0110 IS NumberOfControlPoints
+300A0111 SQ ControlPointSequence
+300A0112 IS ControlPointIndex
+300A0114 DS NominalBeamEnergy
+300A0115 DS DoseRateSet
+300A0116 SQ WedgePositionSequence
+300A0118 CS WedgePosition
+300A011A SQ BeamLimitingDevicePositionSequence
+300A011C DS LeafJawPositions
+300A011E DS GantryAngle
+300A011F CS GantryRotationDirection
+300A0120 DS BeamLimitingDeviceAngle
+300A0121 CS BeamLimitingDeviceRotationDirection
+300A0122 DS PatientSupportAngle
+300A0123 CS PatientSupportRotationDirection
+300A0124 DS TableTopEccentricAxisDistance
+300A0125 DS TableTopEccentricAngle
+300A0126 CS TableTopEccentricRotationDirection
+300A0128 DS TableTopVerticalPosition
+300A0129 DS TableTopLongitudinalPosition
+300A012A DS TableTopLateralPosition
+300A012C DS IsocenterPosition
+300A012E DS SurfaceEntryPoint
+300A0130 DS SourceToSurfaceDistance
+300A0131 FL AverageBeamDosePointSourceToExternalContourDistance
+300A0132 FL SourceToExternalContourDistance
+300A0133 FL ExternalContourEntryPoint
+300A0134 DS CumulativeMetersetWeight
+300A0140 FL TableTopPitchAngle
+300A0142 CS TableTopPitchRotationDirection
+300A0144 FL TableTopRollAngle
+300A0146 CS TableTopRollRotationDirection
+300A0148 FL HeadFixationAngle
+300A014A FL GantryPitchAngle
+300A014C CS GantryPitchRotationDirection
+300A014E FL GantryPitchAngleTolerance
+300A0150 CS FixationEye
+300A0151 DS ChairHeadFramePosition
+300A0152 DS HeadFixationAngleTolerance
+300A0153 DS ChairHeadFramePositionTolerance
+300A0154 DS FixationLightAzimuthalAngleTolerance
+300A0155 DS FixationLightPolarAngleTolerance
+300A0180 SQ PatientSetupSequence
+300A0182 IS PatientSetupNumber
+300A0183 LO PatientSetupLabel
+300A0184 LO PatientAdditionalPosition
+300A0190 SQ FixationDeviceSequence
+300A0192 CS FixationDeviceType
+300A0194 SH FixationDeviceLabel
+300A0196 ST FixationDeviceDescription X CC
+300A0198 SH FixationDevicePosition
+300A0199 FL FixationDevicePitchAngle
+300A019A FL FixationDeviceRollAngle
+300A01A0 SQ ShieldingDeviceSequence
+300A01A2 CS ShieldingDeviceType
+300A01A4 SH ShieldingDeviceLabel
+300A01A6 ST ShieldingDeviceDescription X CC
+300A01A8 SH ShieldingDevicePosition
+300A01B0 CS SetupTechnique
+300A01B2 ST SetupTechniqueDescription X CC
+300A01B4 SQ SetupDeviceSequence
+300A01B6 CS SetupDeviceType
+300A01B8 SH SetupDeviceLabel
+300A01BA ST SetupDeviceDescription
+300A01BC DS SetupDeviceParameter
+300A01D0 ST SetupReferenceDescription
+300A01D2 DS TableTopVerticalSetupDisplacement
+300A01D4 DS TableTopLongitudinalSetupDisplacement
+300A01D6 DS TableTopLateralSetupDisplacement
+300A0200 CS BrachyTreatmentTechnique
+300A0202 CS BrachyTreatmentType
+300A0206 SQ TreatmentMachineSequence
+300A0210 SQ SourceSequence
+300A0212 IS SourceNumber
+300A0214 CS SourceType
+300A0216 LO SourceManufacturer X DK
+300A0218 DS ActiveSourceDiameter
+300A021A DS ActiveSourceLength
+300A021B SH SourceModelID
+300A021C LO SourceDescription
+300A0222 DS SourceEncapsulationNominalThickness
+300A0224 DS SourceEncapsulationNominalTransmission
+300A0226 LO SourceIsotopeName
+300A0228 DS SourceIsotopeHalfLife
+300A0229 CS SourceStrengthUnits
+300A022A DS ReferenceAirKermaRate
+300A022B DS SourceStrength
+300A022C DA SourceStrengthReferenceDate D LC
+300A022E TM SourceStrengthReferenceTime D LC
+300A0230 SQ ApplicationSetupSequence
+300A0232 CS ApplicationSetupType
+300A0234 IS ApplicationSetupNumber
+300A0236 LO ApplicationSetupName
+300A0238 LO ApplicationSetupManufacturer
+300A0240 IS TemplateNumber
+300A0242 SH TemplateType
+300A0244 LO TemplateName
+300A0250 DS TotalReferenceAirKerma
+300A0260 SQ BrachyAccessoryDeviceSequence
+300A0262 IS BrachyAccessoryDeviceNumber
+300A0263 SH BrachyAccessoryDeviceID
+300A0264 CS BrachyAccessoryDeviceType
+300A0266 LO BrachyAccessoryDeviceName
+300A026A DS BrachyAccessoryDeviceNominalThickness
+300A026C DS BrachyAccessoryDeviceNominalTransmission
+300A0271 DS ChannelEffectiveLength
+300A0272 DS ChannelInnerLength
+300A0273 SH AfterloaderChannelID
+300A0274 DS SourceApplicatorTipLength
+300A0280 SQ ChannelSequence
+300A0282 IS ChannelNumber
+300A0284 DS ChannelLength
+300A0286 DS ChannelTotalTime
+300A0288 CS SourceMovementType
+300A028A IS NumberOfPulses
+300A028C DS PulseRepetitionInterval
+300A0290 IS SourceApplicatorNumber
+300A0291 SH SourceApplicatorID
+300A0292 CS SourceApplicatorType
+300A0294 LO SourceApplicatorName
+300A0296 DS SourceApplicatorLength
+300A0298 LO SourceApplicatorManufacturer
+300A029C DS SourceApplicatorWallNominalThickness
+300A029E DS SourceApplicatorWallNominalTransmission
+300A02A0 DS SourceApplicatorStepSize
+300A02A1 IS ApplicatorShapeReferencedROINumber
+300A02A2 IS TransferTubeNumber
+300A02A4 DS TransferTubeLength
+300A02B0 SQ ChannelShieldSequence
+300A02B2 IS ChannelShieldNumber
+300A02B3 SH ChannelShieldID
+300A02B4 LO ChannelShieldName
+300A02B8 DS ChannelShieldNominalThickness
+300A02BA DS ChannelShieldNominalTransmission
+300A02C8 DS FinalCumulativeTimeWeight
+300A02D0 SQ BrachyControlPointSequence
+300A02D2 DS ControlPointRelativePosition
+300A02D4 DS ControlPoint3DPosition
+300A02D6 DS CumulativeTimeWeight
+300A02E0 CS CompensatorDivergence
+300A02E1 CS CompensatorMountingPosition
+300A02E2 DS SourceToCompensatorDistance
+300A02E3 FL TotalCompensatorTrayWaterEquivalentThickness
+300A02E4 FL IsocenterToCompensatorTrayDistance
+300A02E5 FL CompensatorColumnOffset
+300A02E6 FL IsocenterToCompensatorDistances
+300A02E7 FL CompensatorRelativeStoppingPowerRatio
+300A02E8 FL CompensatorMillingToolDiameter
+300A02EA SQ IonRangeCompensatorSequence
+300A02EB LT CompensatorDescription X CC
+300A0302 IS RadiationMassNumber
+300A0304 IS RadiationAtomicNumber
+300A0306 SS RadiationChargeState
+300A0308 CS ScanMode
+300A0309 CS ModulatedScanModeType
+300A030A FL VirtualSourceAxisDistances
+300A030C SQ SnoutSequence
+300A030D FL SnoutPosition
+300A030F SH SnoutID
+300A0312 IS NumberOfRangeShifters
+300A0314 SQ RangeShifterSequence
+300A0316 IS RangeShifterNumber
+300A0318 SH RangeShifterID
+300A0320 CS RangeShifterType
+300A0322 LO RangeShifterDescription
+300A0330 IS NumberOfLateralSpreadingDevices
+300A0332 SQ LateralSpreadingDeviceSequence
+300A0334 IS LateralSpreadingDeviceNumber
+300A0336 SH LateralSpreadingDeviceID
+300A0338 CS LateralSpreadingDeviceType
+300A033A LO LateralSpreadingDeviceDescription
+300A033C FL LateralSpreadingDeviceWaterEquivalentThickness
+300A0340 IS NumberOfRangeModulators
+300A0342 SQ RangeModulatorSequence
+300A0344 IS RangeModulatorNumber
+300A0346 SH RangeModulatorID
+300A0348 CS RangeModulatorType
+300A034A LO RangeModulatorDescription
+300A034C SH BeamCurrentModulationID
+300A0350 CS PatientSupportType
+300A0352 SH PatientSupportID
+300A0354 LO PatientSupportAccessoryCode
+300A0355 LO TrayAccessoryCode
+300A0356 FL FixationLightAzimuthalAngle
+300A0358 FL FixationLightPolarAngle
+300A035A FL MetersetRate
+300A0360 SQ RangeShifterSettingsSequence
+300A0362 LO RangeShifterSetting
+300A0364 FL IsocenterToRangeShifterDistance
+300A0366 FL RangeShifterWaterEquivalentThickness
+300A0370 SQ LateralSpreadingDeviceSettingsSequence
+300A0372 LO LateralSpreadingDeviceSetting
+300A0374 FL IsocenterToLateralSpreadingDeviceDistance
+300A0380 SQ RangeModulatorSettingsSequence
+300A0382 FL RangeModulatorGatingStartValue
+300A0384 FL RangeModulatorGatingStopValue
+300A0386 FL RangeModulatorGatingStartWaterEquivalentThickness
+300A0388 FL RangeModulatorGatingStopWaterEquivalentThickness
+300A038A FL IsocenterToRangeModulatorDistance
+300A038F FL ScanSpotTimeOffset
+300A0390 SH ScanSpotTuneID
+300A0391 IS ScanSpotPrescribedIndices
+300A0392 IS NumberOfScanSpotPositions
+300A0393 CS ScanSpotReordered
+300A0394 FL ScanSpotPositionMap
+300A0395 CS ScanSpotReorderingAllowed
+300A0396 FL ScanSpotMetersetWeights
+300A0398 FL ScanningSpotSize
+300A0399 FL ScanSpotSizesDelivered
+300A039A IS NumberOfPaintings
+300A03A0 SQ IonToleranceTableSequence
+300A03A2 SQ IonBeamSequence
+300A03A4 SQ IonBeamLimitingDeviceSequence
+300A03A6 SQ IonBlockSequence
+300A03A8 SQ IonControlPointSequence
+300A03AA SQ IonWedgeSequence
+300A03AC SQ IonWedgePositionSequence
+300A0401 SQ ReferencedSetupImageSequence
+300A0402 ST SetupImageComment
+300A0410 SQ MotionSynchronizationSequence
+300A0412 FL ControlPointOrientation
+300A0420 SQ GeneralAccessorySequence
+300A0421 SH GeneralAccessoryID
+300A0422 ST GeneralAccessoryDescription
+300A0423 CS GeneralAccessoryType
+300A0424 IS GeneralAccessoryNumber
+300A0425 FL SourceToGeneralAccessoryDistance
+300A0426 DS IsocenterToGeneralAccessoryDistance
+300A0431 SQ ApplicatorGeometrySequence
+300A0432 CS ApplicatorApertureShape
+300A0433 FL ApplicatorOpening
+300A0434 FL ApplicatorOpeningX
+300A0435 FL ApplicatorOpeningY
+300A0436 FL SourceToApplicatorMountingPositionDistance
+300A0440 IS NumberOfBlockSlabItems
+300A0441 SQ BlockSlabSequence
+300A0442 DS BlockSlabThickness
+300A0443 US BlockSlabNumber
+300A0450 SQ DeviceMotionControlSequence
+300A0451 CS DeviceMotionExecutionMode
+300A0452 CS DeviceMotionObservationMode
+300A0453 SQ DeviceMotionParameterCodeSequence
+300A0501 FL DistalDepthFraction
+300A0502 FL DistalDepth
+300A0503 FL NominalRangeModulationFractions
+300A0504 FL NominalRangeModulatedRegionDepths
+300A0505 SQ DepthDoseParametersSequence
+300A0506 SQ DeliveredDepthDoseParametersSequence
+300A0507 FL DeliveredDistalDepthFraction
+300A0508 FL DeliveredDistalDepth
+300A0509 FL DeliveredNominalRangeModulationFractions
+300A0510 FL DeliveredNominalRangeModulatedRegionDepths
+300A0511 CS DeliveredReferenceDoseDefinition
+300A0512 CS ReferenceDoseDefinition
+300A0600 US RTControlPointIndex
+300A0601 US RadiationGenerationModeIndex
+300A0602 US ReferencedDefinedDeviceIndex
+300A0603 US RadiationDoseIdentificationIndex
+300A0604 US NumberOfRTControlPoints
+300A0605 US ReferencedRadiationGenerationModeIndex
+300A0606 US TreatmentPositionIndex
+300A0607 US ReferencedDeviceIndex
+300A0608 LO TreatmentPositionGroupLabel D CC
+300A0609 UI TreatmentPositionGroupUID U UK
+300A060A SQ TreatmentPositionGroupSequence
+300A060B US ReferencedTreatmentPositionIndex
+300A060C US ReferencedRadiationDoseIdentificationIndex
+300A060D FD RTAccessoryHolderWaterEquivalentThickness
+300A060E US ReferencedRTAccessoryHolderDeviceIndex
+300A060F CS RTAccessoryHolderSlotExistenceFlag
+300A0610 SQ RTAccessoryHolderSlotSequence
+300A0611 LO RTAccessoryHolderSlotID Z
+300A0612 FD RTAccessoryHolderSlotDistance
+300A0613 FD RTAccessorySlotDistance
+300A0614 SQ RTAccessoryHolderDefinitionSequence
+300A0615 LO RTAccessoryDeviceSlotID Z
+300A0616 SQ RTRadiationSequence
+300A0617 SQ RadiationDoseSequence
+300A0618 SQ RadiationDoseIdentificationSequence
+300A0619 LO RadiationDoseIdentificationLabel D CC
+300A061A CS ReferenceDoseType
+300A061B CS PrimaryDoseValueIndicator
+300A061C SQ DoseValuesSequence
+300A061D CS DoseValuePurpose
+300A061E FD ReferenceDosePointCoordinates
+300A061F SQ RadiationDoseValuesParametersSequence
+300A0620 SQ MetersetToDoseMappingSequence
+300A0621 SQ ExpectedInVivoMeasurementValuesSequence
+300A0622 US ExpectedInVivoMeasurementValueIndex
+300A0623 LO RadiationDoseInVivoMeasurementLabel D CC
+300A0624 FD RadiationDoseCentralAxisDisplacement
+300A0625 FD RadiationDoseValue
+300A0626 FD RadiationDoseSourceToSkinDistance
+300A0627 FD RadiationDoseMeasurementPointCoordinates
+300A0628 FD RadiationDoseSourceToExternalContourDistance
+300A0629 SQ RTToleranceSetSequence
+300A062A LO RTToleranceSetLabel D CC
+300A062B SQ AttributeToleranceValuesSequence
+300A062C FD ToleranceValue
+300A062D SQ PatientSupportPositionToleranceSequence
+300A062E FD TreatmentTimeLimit
+300A062F SQ CArmPhotonElectronControlPointSequence
+300A0630 SQ ReferencedRTRadiationSequence
+300A0631 SQ ReferencedRTInstanceSequence
+300A0632 SQ ReferencedRTPatientSetupSequence
+300A0634 FD SourceToPatientSurfaceDistance
+300A0635 SQ TreatmentMachineSpecialModeCodeSequence
+300A0636 US IntendedNumberOfFractions
+300A0637 CS RTRadiationSetIntent
+300A0638 CS RTRadiationPhysicalAndGeometricContentDetailFlag
+300A0639 CS RTRecordFlag
+300A063A SQ TreatmentDeviceIdentificationSequence
+300A063B SQ ReferencedRTPhysicianIntentSequence
+300A063C FD CumulativeMeterset
+300A063D FD DeliveryRate
+300A063E SQ DeliveryRateUnitSequence
+300A063F SQ TreatmentPositionSequence
+300A0640 FD RadiationSourceAxisDistance
+300A0641 US NumberOfRTBeamLimitingDevices
+300A0642 FD RTBeamLimitingDeviceProximalDistance
+300A0643 FD RTBeamLimitingDeviceDistalDistance
+300A0644 SQ ParallelRTBeamDelimiterDeviceOrientationLabelCodeSequence
+300A0645 FD BeamModifierOrientationAngle
+300A0646 SQ FixedRTBeamDelimiterDeviceSequence
+300A0647 SQ ParallelRTBeamDelimiterDeviceSequence
+300A0648 US NumberOfParallelRTBeamDelimiters
+300A0649 FD ParallelRTBeamDelimiterBoundaries
+300A064A FD ParallelRTBeamDelimiterPositions
+300A064B FD RTBeamLimitingDeviceOffset
+300A064C SQ RTBeamDelimiterGeometrySequence
+300A064D SQ RTBeamLimitingDeviceDefinitionSequence
+300A064E CS ParallelRTBeamDelimiterOpeningMode
+300A064F CS ParallelRTBeamDelimiterLeafMountingSide
+300A0650 UI PatientSetupUID U UK
+300A0651 SQ WedgeDefinitionSequence
+300A0652 FD RadiationBeamWedgeAngle
+300A0653 FD RadiationBeamWedgeThinEdgeDistance
+300A0654 FD RadiationBeamEffectiveWedgeAngle
+300A0655 US NumberOfWedgePositions
+300A0656 SQ RTBeamLimitingDeviceOpeningSequence
+300A0657 US NumberOfRTBeamLimitingDeviceOpenings
+300A0658 SQ RadiationDosimeterUnitSequence
+300A0659 SQ RTDeviceDistanceReferenceLocationCodeSequence
+300A065A SQ RadiationDeviceConfigurationAndCommissioningKeySequence
+300A065B SQ PatientSupportPositionParameterSequence
+300A065C CS PatientSupportPositionSpecificationMethod
+300A065D SQ PatientSupportPositionDeviceParameterSequence
+300A065E US DeviceOrderIndex
+300A065F US PatientSupportPositionParameterOrderIndex
+300A0660 SQ PatientSupportPositionDeviceToleranceSequence
+300A0661 US PatientSupportPositionToleranceOrderIndex
+300A0662 SQ CompensatorDefinitionSequence
+300A0663 CS CompensatorMapOrientation
+300A0664 OF CompensatorProximalThicknessMap
+300A0665 OF CompensatorDistalThicknessMap
+300A0666 FD CompensatorBasePlaneOffset
+300A0667 SQ CompensatorShapeFabricationCodeSequence
+300A0668 SQ CompensatorShapeSequence
+300A0669 FD RadiationBeamCompensatorMillingToolDiameter
+300A066A SQ BlockDefinitionSequence
+300A066B OF BlockEdgeData
+300A066C CS BlockOrientation
+300A066D FD RadiationBeamBlockThickness
+300A066E FD RadiationBeamBlockSlabThickness
+300A066F SQ BlockEdgeDataSequence
+300A0670 US NumberOfRTAccessoryHolders
+300A0671 SQ GeneralAccessoryDefinitionSequence
+300A0672 US NumberOfGeneralAccessories
+300A0673 SQ BolusDefinitionSequence
+300A0674 US NumberOfBoluses
+300A0675 UI EquipmentFrameOfReferenceUID
+300A0676 ST EquipmentFrameOfReferenceDescription X CC
+300A0677 SQ EquipmentReferencePointCoordinatesSequence
+300A0678 SQ EquipmentReferencePointCodeSequence
+300A0679 FD RTBeamLimitingDeviceAngle
+300A067A FD SourceRollAngle
+300A067B SQ RadiationGenerationModeSequence
+300A067C SH RadiationGenerationModeLabel D CC
+300A067D ST RadiationGenerationModeDescription Z CC
+300A067E SQ RadiationGenerationModeMachineCodeSequence
+300A067F SQ RadiationTypeCodeSequence
+300A0680 DS NominalEnergy
+300A0681 DS MinimumNominalEnergy
+300A0682 DS MaximumNominalEnergy
+300A0683 SQ RadiationFluenceModifierCodeSequence
+300A0684 SQ EnergyUnitCodeSequence
+300A0685 US NumberOfRadiationGenerationModes
+300A0686 SQ PatientSupportDevicesSequence
+300A0687 US NumberOfPatientSupportDevices
+300A0688 FD RTBeamModifierDefinitionDistance
+300A0689 SQ BeamAreaLimitSequence
+300A068A SQ ReferencedRTPrescriptionSequence
+300A068B CS DoseValueInterpretation
+300A0700 UI TreatmentSessionUID U UK
+300A0701 CS RTRadiationUsage
+300A0702 SQ ReferencedRTRadiationSetSequence
+300A0703 SQ ReferencedRTRadiationRecordSequence
+300A0704 US RTRadiationSetDeliveryNumber
+300A0705 US ClinicalFractionNumber
+300A0706 CS RTTreatmentFractionCompletionStatus
+300A0707 CS RTRadiationSetUsage
+300A0708 CS TreatmentDeliveryContinuationFlag
+300A0709 CS TreatmentRecordContentOrigin
+300A0714 CS RTTreatmentTerminationStatus
+300A0715 SQ RTTreatmentTerminationReasonCodeSequence
+300A0716 SQ MachineSpecificTreatmentTerminationCodeSequence
+300A0722 SQ RTRadiationSalvageRecordControlPointSequence
+300A0723 CS StartingMetersetValueKnownFlag
+300A0730 ST TreatmentTerminationDescription
+300A0731 SQ TreatmentToleranceViolationSequence
+300A0732 CS TreatmentToleranceViolationCategory
+300A0733 SQ TreatmentToleranceViolationAttributeSequence
+300A0734 ST TreatmentToleranceViolationDescription D CC
+300A0735 ST TreatmentToleranceViolationIdentification
+300A0736 DT TreatmentToleranceViolationDateTime D LC
+300A073A DT RecordedRTControlPointDateTime D LC
+300A073B US ReferencedRadiationRTControlPointIndex
+300A073E SQ AlternateValueSequence
+300A073F SQ ConfirmationSequence
+300A0740 SQ InterlockSequence
+300A0741 DT InterlockDateTime D LC
+300A0742 ST InterlockDescription D CC
+300A0743 SQ InterlockOriginatingDeviceSequence
+300A0744 SQ InterlockCodeSequence
+300A0745 SQ InterlockResolutionCodeSequence
+300A0746 SQ InterlockResolutionUserSequence
+300A0760 DT OverrideDateTime D LC
+300A0761 SQ TreatmentToleranceViolationTypeCodeSequence
+300A0762 SQ TreatmentToleranceViolationCauseCodeSequence
+300A0772 SQ MeasuredMetersetToDoseMappingSequence
+300A0773 US ReferencedExpectedInVivoMeasurementValueIndex
+300A0774 SQ DoseMeasurementDeviceCodeSequence
+300A0780 SQ AdditionalParameterRecordingInstanceSequence
+300A0782 US Retired
+300A0783 ST InterlockOriginDescription D CC
+300A0784 SQ RTPatientPositionScopeSequence
+300A0785 UI ReferencedTreatmentPositionGroupUID U UK
+300A0786 US RadiationOrderIndex
+300A0787 SQ OmittedRadiationSequence
+300A0788 SQ ReasonForOmissionCodeSequence
+300A0789 SQ RTDeliveryStartPatientPositionSequence
+300A078A SQ RTTreatmentPreparationPatientPositionSequence
+300A078B SQ ReferencedRTTreatmentPreparationSequence
+300A078C SQ ReferencedPatientSetupPhotoSequence
+300A078D SQ PatientTreatmentPreparationMethodCodeSequence
+300A078E LT PatientTreatmentPreparationProcedureParameterDescription X CC
+300A078F SQ PatientTreatmentPreparationDeviceSequence
+300A0790 SQ PatientTreatmentPreparationProcedureSequence
+300A0791 SQ PatientTreatmentPreparationProcedureCodeSequence
+300A0792 LT PatientTreatmentPreparationMethodDescription X CC
+300A0793 SQ PatientTreatmentPreparationProcedureParameterSequence
+300A0794 LT PatientSetupPhotoDescription X CC
+300A0795 US PatientTreatmentPreparationProcedureIndex
+300A0796 US ReferencedPatientSetupProcedureIndex
+300A0797 SQ RTRadiationTaskSequence
+300A0798 SQ RTPatientPositionDisplacementSequence
+300A0799 SQ RTPatientPositionSequence
+300A079A LO DisplacementReferenceLabel X CC
+300A079B FD DisplacementMatrix
+300A079C SQ PatientSupportDisplacementSequence
+300A079D SQ DisplacementReferenceLocationCodeSequence
+300A079E CS RTRadiationSetDeliveryUsage
+300A079F SQ PatientTreatmentPreparationSequence
+300A07A0 SQ PatientToEquipmentRelationshipSequence
+300A07A1 SQ ImagingEquipmentToTreatmentDeliveryDeviceRelationshipSequence
+300C0002 SQ ReferencedRTPlanSequence
+300C0004 SQ ReferencedBeamSequence
+300C0006 IS ReferencedBeamNumber
+300C0007 IS ReferencedReferenceImageNumber
+300C0008 DS StartCumulativeMetersetWeight
+300C0009 DS EndCumulativeMetersetWeight
+300C000A SQ ReferencedBrachyApplicationSetupSequence
+300C000C IS ReferencedBrachyApplicationSetupNumber
+300C000E IS ReferencedSourceNumber
+300C0020 SQ ReferencedFractionGroupSequence
+300C0022 IS ReferencedFractionGroupNumber
+300C0040 SQ ReferencedVerificationImageSequence
+300C0042 SQ ReferencedReferenceImageSequence
+300C0050 SQ ReferencedDoseReferenceSequence
+300C0051 IS ReferencedDoseReferenceNumber
+300C0055 SQ BrachyReferencedDoseReferenceSequence
+300C0060 SQ ReferencedStructureSetSequence
+300C006A IS ReferencedPatientSetupNumber
+300C0080 SQ ReferencedDoseSequence
+300C00A0 IS ReferencedToleranceTableNumber
+300C00B0 SQ ReferencedBolusSequence
+300C00C0 IS ReferencedWedgeNumber
+300C00D0 IS ReferencedCompensatorNumber
+300C00E0 IS ReferencedBlockNumber
+300C00F0 IS ReferencedControlPointIndex
+300C00F2 SQ ReferencedControlPointSequence
+300C00F4 IS ReferencedStartControlPointIndex
+300C00F6 IS ReferencedStopControlPointIndex
+300C0100 IS ReferencedRangeShifterNumber
+300C0102 IS ReferencedLateralSpreadingDeviceNumber
+300C0104 IS ReferencedRangeModulatorNumber
+300C0111 SQ OmittedBeamTaskSequence
+300C0112 CS ReasonForOmission
+300C0113 LO ReasonForOmissionDescription X CC
+300C0114 SQ PrescriptionOverviewSequence
+300C0115 FL TotalPrescriptionDose
+300C0116 SQ PlanOverviewSequence
+300C0117 US PlanOverviewIndex
+300C0118 US ReferencedPlanOverviewIndex
+300C0119 US NumberOfFractionsIncluded
+300C0120 SQ DoseCalibrationConditionsSequence
+300C0121 FD AbsorbedDoseToMetersetRatio
+300C0122 FD DelineatedRadiationFieldSize
+300C0123 CS DoseCalibrationConditionsVerifiedFlag
+300C0124 FD CalibrationReferencePointDepth
+300C0125 SQ GatingBeamHoldTransitionSequence
+300C0126 CS BeamHoldTransition
+300C0127 DT BeamHoldTransitionDateTime D DKLC
+300C0128 SQ BeamHoldOriginatingDeviceSequence
+300C0129 CS BeamHoldTransitionTriggerSource
+300E0002 CS ApprovalStatus
+300E0004 DA ReviewDate Z LC
+300E0005 TM ReviewTime Z LC
+300E0008 PN ReviewerName X/Z
+30100001 SQ RadiobiologicalDoseEffectSequence
+30100002 CS RadiobiologicalDoseEffectFlag
+30100003 SQ EffectiveDoseCalculationMethodCategoryCodeSequence
+30100004 SQ EffectiveDoseCalculationMethodCodeSequence
+30100005 LO EffectiveDoseCalculationMethodDescription
+30100006 UI ConceptualVolumeUID U UK
+30100007 SQ OriginatingSOPInstanceReferenceSequence
+30100008 SQ ConceptualVolumeConstituentSequence
+30100009 SQ EquivalentConceptualVolumeInstanceReferenceSequence
+3010000A SQ EquivalentConceptualVolumesSequence
+3010000B UI ReferencedConceptualVolumeUID U UK
+3010000C UT ConceptualVolumeCombinationExpression
+3010000D US ConceptualVolumeConstituentIndex
+3010000E CS ConceptualVolumeCombinationFlag
+3010000F ST ConceptualVolumeCombinationDescription Z CC
+30100010 CS ConceptualVolumeSegmentationDefinedFlag
+30100011 SQ ConceptualVolumeSegmentationReferenceSequence
+30100012 SQ ConceptualVolumeConstituentSegmentationReferenceSequence
+30100013 UI ConstituentConceptualVolumeUID U UK
+30100014 SQ DerivationConceptualVolumeSequence
+30100015 UI SourceConceptualVolumeUID U UK
+30100016 SQ ConceptualVolumeDerivationAlgorithmSequence
+30100017 ST ConceptualVolumeDescription Z CC
+30100018 SQ SourceConceptualVolumeSequence
+30100019 SQ AuthorIdentificationSequence
+3010001A LO ManufacturerModelVersion
+3010001B UC DeviceAlternateIdentifier Z
+3010001C CS DeviceAlternateIdentifierType
+3010001D LT DeviceAlternateIdentifierFormat
+3010001E LO SegmentationCreationTemplateLabel
+3010001F UI SegmentationTemplateUID
+30100020 US ReferencedSegmentReferenceIndex
+30100021 SQ SegmentReferenceSequence
+30100022 US SegmentReferenceIndex
+30100023 SQ DirectSegmentReferenceSequence
+30100024 SQ CombinationSegmentReferenceSequence
+30100025 SQ ConceptualVolumeSequence
+30100026 SQ SegmentedRTAccessoryDeviceSequence
+30100027 SQ SegmentCharacteristicsSequence
+30100028 SQ RelatedSegmentCharacteristicsSequence
+30100029 US SegmentCharacteristicsPrecedence
+3010002A SQ RTSegmentAnnotationSequence
+3010002B SQ SegmentAnnotationCategoryCodeSequence
+3010002C SQ SegmentAnnotationTypeCodeSequence
+3010002D LO DeviceLabel D DK
+3010002E SQ DeviceTypeCodeSequence
+3010002F SQ SegmentAnnotationTypeModifierCodeSequence
+30100030 SQ PatientEquipmentRelationshipCodeSequence
+30100031 UI ReferencedFiducialsUID U UK
+30100032 SQ PatientTreatmentOrientationSequence
+30100033 SH UserContentLabel D CC
+30100034 LO UserContentLongLabel D CC
+30100035 SH EntityLabel D CC
+30100036 LO EntityName X CC
+30100037 ST EntityDescription X CC
+30100038 LO EntityLongLabel D CC
+30100039 US DeviceIndex
+3010003A US RTTreatmentPhaseIndex
+3010003B UI RTTreatmentPhaseUID U UK
+3010003C US RTPrescriptionIndex
+3010003D US RTSegmentAnnotationIndex
+3010003E US BasisRTTreatmentPhaseIndex
+3010003F US RelatedRTTreatmentPhaseIndex
+30100040 US ReferencedRTTreatmentPhaseIndex
+30100041 US ReferencedRTPrescriptionIndex
+30100042 US ReferencedParentRTPrescriptionIndex
+30100043 ST ManufacturerDeviceIdentifier Z DK
+30100044 SQ InstanceLevelReferencedPerformedProcedureStepSequence
+30100045 CS RTTreatmentPhaseIntentPresenceFlag
+30100046 CS RadiotherapyTreatmentType
+30100047 CS TeletherapyRadiationType
+30100048 CS BrachytherapySourceType
+30100049 SQ ReferencedRTTreatmentPhaseSequence
+3010004A SQ ReferencedDirectSegmentInstanceSequence
+3010004B SQ IntendedRTTreatmentPhaseSequence
+3010004C DA IntendedPhaseStartDate X/D LC
+3010004D DA IntendedPhaseEndDate X/D LC
+3010004E SQ RTTreatmentPhaseIntervalSequence
+3010004F CS TemporalRelationshipIntervalAnchor
+30100050 FD MinimumNumberOfIntervalDays
+30100051 FD MaximumNumberOfIntervalDays
+30100052 UI PertinentSOPClassesInStudy
+30100053 UI PertinentSOPClassesInSeries
+30100054 LO RTPrescriptionLabel D CC
+30100055 SQ RTPhysicianIntentPredecessorSequence
+30100056 LO RTTreatmentApproachLabel X/D CC
+30100057 SQ RTPhysicianIntentSequence
+30100058 US RTPhysicianIntentIndex
+30100059 CS RTTreatmentIntentType
+3010005A UT RTPhysicianIntentNarrative Z CC
+3010005B SQ RTProtocolCodeSequence
+3010005C ST ReasonForSuperseding Z CC
+3010005D SQ RTDiagnosisCodeSequence
+3010005E US ReferencedRTPhysicianIntentIndex
+3010005F SQ RTPhysicianIntentInputInstanceSequence
+30100060 SQ RTAnatomicPrescriptionSequence
+30100061 UT PriorTreatmentDoseDescription X CC
+30100062 SQ PriorTreatmentReferenceSequence
+30100063 CS DosimetricObjectiveEvaluationScope
+30100064 SQ TherapeuticRoleCategoryCodeSequence
+30100065 SQ TherapeuticRoleTypeCodeSequence
+30100066 US ConceptualVolumeOptimizationPrecedence
+30100067 SQ ConceptualVolumeCategoryCodeSequence
+30100068 CS ConceptualVolumeBlockingConstraint
+30100069 SQ ConceptualVolumeTypeCodeSequence
+3010006A SQ ConceptualVolumeTypeModifierCodeSequence
+3010006B SQ RTPrescriptionSequence
+3010006C SQ DosimetricObjectiveSequence
+3010006D SQ DosimetricObjectiveTypeCodeSequence
+3010006E UI DosimetricObjectiveUID U UK
+3010006F UI ReferencedDosimetricObjectiveUID U UK
+30100070 SQ DosimetricObjectiveParameterSequence
+30100071 SQ ReferencedDosimetricObjectivesSequence
+30100073 CS AbsoluteDosimetricObjectiveFlag
+30100074 FD DosimetricObjectiveWeight
+30100075 CS DosimetricObjectivePurpose
+30100076 SQ PlanningInputInformationSequence
+30100077 LO TreatmentSite X/D CC
+30100078 SQ TreatmentSiteCodeSequence
+30100079 SQ FractionPatternSequence
+3010007A UT TreatmentTechniqueNotes Z CC
+3010007B UT PrescriptionNotes Z CC
+3010007C IS NumberOfIntervalFractions
+3010007D US NumberOfFractions
+3010007E US IntendedDeliveryDuration
+3010007F UT FractionationNotes Z CC
+30100080 SQ RTTreatmentTechniqueCodeSequence
+30100081 SQ PrescriptionNotesSequence Z CC
+30100082 SQ FractionBasedRelationshipSequence
+30100083 CS FractionBasedRelationshipIntervalAnchor
+30100084 FD MinimumHoursBetweenFractions
+30100085 TM IntendedFractionStartTime X LC
+30100086 LT IntendedStartDayOfWeek
+30100087 SQ WeekdayFractionPatternSequence
+30100088 SQ DeliveryTimeStructureCodeSequence
+30100089 SQ TreatmentSiteModifierCodeSequence
+30100090 CS RoboticBaseLocationIndicator
+30100091 SQ RoboticPathNodeSetCodeSequence
+30100092 UL RoboticNodeIdentifier
+30100093 FD RTTreatmentSourceCoordinates
+30100094 FD RadiationSourceCoordinateSystemYawAngle
+30100095 FD RadiationSourceCoordinateSystemRollAngle
+30100096 FD RadiationSourceCoordinateSystemPitchAngle
+30100097 SQ RoboticPathControlPointSequence
+30100098 SQ TomotherapeuticControlPointSequence
+30100099 FD TomotherapeuticLeafOpenDurations
+3010009A FD TomotherapeuticLeafInitialClosedDurations
+301000A0 SQ ConceptualVolumeIdentificationSequence
+40000010 LT Arbitrary X
+40004000 LT TextComments X
+40080040 SH ResultsID X
+40080042 LO ResultsIDIssuer X
+40080050 SQ ReferencedInterpretationSequence
+400800FF CS ReportProductionStatusTrial
+40080100 DA InterpretationRecordedDate X LC
+40080101 TM InterpretationRecordedTime X LC
+40080102 PN InterpretationRecorder X
+40080103 LO ReferenceToRecordedSound
+40080108 DA InterpretationTranscriptionDate X LC
+40080109 TM InterpretationTranscriptionTime X LC
+4008010A PN InterpretationTranscriber X
+4008010B ST InterpretationText X CC
+4008010C PN InterpretationAuthor X
+40080111 SQ InterpretationApproverSequence X
+40080112 DA InterpretationApprovalDate X LC
+40080113 TM InterpretationApprovalTime X LC
+40080114 PN PhysicianApprovingInterpretation X
+40080115 LT InterpretationDiagnosisDescription X CC
+40080117 SQ InterpretationDiagnosisCodeSequence
+40080118 SQ ResultsDistributionListSequence X
+40080119 PN DistributionName X
+4008011A LO DistributionAddress X
+40080200 SH InterpretationID X
+40080202 LO InterpretationIDIssuer X
+40080210 CS InterpretationTypeID
+40080212 CS InterpretationStatusID
+40080300 ST Impressions X CC
+40084000 ST ResultsComments X CC
+40100001 CS LowEnergyDetectors
+40100002 CS HighEnergyDetectors
+40100004 SQ DetectorGeometrySequence
+40101001 SQ ThreatROIVoxelSequence
+40101004 FL ThreatROIBase
+40101005 FL ThreatROIExtents
+40101006 OB ThreatROIBitmap
+40101007 SH RouteSegmentID
+40101008 CS GantryType
+40101009 CS OOIOwnerType
+4010100A SQ RouteSegmentSequence
+40101010 US PotentialThreatObjectID
+40101011 SQ ThreatSequence
+40101012 CS ThreatCategory
+40101013 LT ThreatCategoryDescription
+40101014 CS ATDAbilityAssessment
+40101015 CS ATDAssessmentFlag
+40101016 FL ATDAssessmentProbability
+40101017 FL Mass
+40101018 FL Density
+40101019 FL ZEffective
+4010101A SH BoardingPassID
+4010101B FL CenterOfMass
+4010101C FL CenterOfPTO
+4010101D FL BoundingPolygon
+4010101E SH RouteSegmentStartLocationID
+4010101F SH RouteSegmentEndLocationID
+40101020 CS RouteSegmentLocationIDType
+40101021 CS AbortReason
+40101023 FL VolumeOfPTO
+40101024 CS AbortFlag
+40101025 DT RouteSegmentStartTime
+40101026 DT RouteSegmentEndTime
+40101027 CS TDRType
+40101028 CS InternationalRouteSegment
+40101029 LO ThreatDetectionAlgorithmAndVersion
+4010102A SH AssignedLocation
+4010102B DT AlarmDecisionTime
+40101031 CS AlarmDecision
+40101033 US NumberOfTotalObjects
+40101034 US NumberOfAlarmObjects
+40101037 SQ PTORepresentationSequence
+40101038 SQ ATDAssessmentSequence
+40101039 CS TIPType
+4010103A CS DICOSVersion
+40101041 DT OOIOwnerCreationTime
+40101042 CS OOIType
+40101043 FL OOISize
+40101044 CS AcquisitionStatus
+40101045 SQ BasisMaterialsCodeSequence
+40101046 CS PhantomType
+40101047 SQ OOIOwnerSequence
+40101048 CS ScanType
+40101051 LO ItineraryID
+40101052 SH ItineraryIDType
+40101053 LO ItineraryIDAssigningAuthority
+40101054 SH RouteID
+40101055 SH RouteIDAssigningAuthority
+40101056 CS InboundArrivalType
+40101058 SH CarrierID
+40101059 CS CarrierIDAssigningAuthority
+40101060 FL SourceOrientation
+40101061 FL SourcePosition
+40101062 FL BeltHeight
+40101064 SQ AlgorithmRoutingCodeSequence
+40101067 CS TransportClassification
+40101068 LT OOITypeDescriptor
+40101069 FL TotalProcessingTime
+4010106C OB DetectorCalibrationData
+4010106D CS AdditionalScreeningPerformed
+4010106E CS AdditionalInspectionSelectionCriteria
+4010106F SQ AdditionalInspectionMethodSequence
+40101070 CS AITDeviceType
+40101071 SQ QRMeasurementsSequence
+40101072 SQ TargetMaterialSequence
+40101073 FD SNRThreshold
+40101075 DS ImageScaleRepresentation
+40101076 SQ ReferencedPTOSequence
+40101077 SQ ReferencedTDRInstanceSequence
+40101078 ST PTOLocationDescription
+40101079 SQ AnomalyLocatorIndicatorSequence
+4010107A FL AnomalyLocatorIndicator
+4010107B SQ PTORegionSequence
+4010107C CS InspectionSelectionCriteria
+4010107D SQ SecondaryInspectionMethodSequence
+4010107E DS PRCSToRCSOrientation
+4FFE0001 SQ MACParametersSequence
+52009229 SQ SharedFunctionalGroupsSequence
+52009230 SQ PerFrameFunctionalGroupsSequence
+54000100 SQ WaveformSequence
+54000110 OB/OW ChannelMinimumValue
+54000112 OB/OW ChannelMaximumValue
+54001004 US WaveformBitsAllocated
+54001006 CS WaveformSampleInterpretation
+5400100A OB/OW WaveformPaddingValue
+54001010 OB/OW WaveformData
+56000010 OF FirstOrderPhaseCorrectionAngle
+56000020 OF SpectroscopyData
+7FE00001 OV ExtendedOffsetTable
+7FE00002 OV ExtendedOffsetTableLengths
+7FE00003 UV EncapsulatedPixelDataValueTotalLength
+7FE00008 OF FloatPixelData
+7FE00009 OD DoubleFloatPixelData
+7FE00010 OB/OW PixelData
+7FE00020 OW CoefficientsSDVN
+7FE00030 OW CoefficientsSDHN
+7FE00040 OW CoefficientsSDDN
+FFFAFFFA SQ DigitalSignaturesSequence X
+FFFCFFFC OB DataSetTrailingPadding X`;
