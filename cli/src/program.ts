@@ -10,6 +10,7 @@ import { registerExport } from './commands/export.js';
 import { registerFuse } from './commands/fuse.js';
 import { registerGenerator } from './commands/generator.js';
 import { registerIngest } from './commands/ingest.js';
+import { registerModels } from './commands/models.js';
 import { registerReport } from './commands/report.js';
 import { registerReproduce } from './commands/reproduce.js';
 import { registerRuns } from './commands/runs.js';
@@ -58,6 +59,7 @@ ${EXIT_CODE_HELP}`,
     registerFuse,
     registerGenerator,
     registerEncode,
+    registerModels,
     registerAttend,
     registerExport,
     registerBenchmark,

@@ -41,6 +41,7 @@ export function registerAttend(program: Command, bind: WithContext): void {
           image: { $case: 'file', value: { name: basename(file), content } },
           modality: options.modality,
           bodyPart: options.bodyPart,
+          model: '',
           layers: options.maps === undefined ? [] : options.layers,
         });
         await writeFile(options.output, await heatToPng(answer));

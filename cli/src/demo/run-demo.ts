@@ -51,7 +51,7 @@ export async function runDemo(context: Context, planFile: string, page: string):
   const served = checkpoints.get(plan.runs[0]!.key)!;
   await loadModel(context, served);
   const { file, modality, bodyPart } = plan.encode;
-  const answer = await encodeFile(context, file, modality, bodyPart);
+  const answer = await encodeFile(context, file, { modality, bodyPart });
   terminal.note(indent(describeEmbedding(answer)));
   terminal.note(repeatWithGrpcurl(file, modality, bodyPart));
 

@@ -11,7 +11,6 @@ import { type CodeNames, type CodeRows, rowsOfCodes } from './model.js';
 /** What a model computes of pixels in [0, 1] and the one-hot rows of their codes: `[batch, ...shape]` to `[batch, columns]`. */
 export type CodedForward = (pixels: tf.Tensor, codes: CodeRows) => tf.Tensor;
 
-/** Shapes of batch whose recording is kept: the ones used last. */
 const KEPT = 32;
 
 /**
@@ -27,6 +26,8 @@ export class RecordedForward {
   constructor(
     private readonly codes: CodeKeys,
     private readonly forward: CodedForward,
+    /** Shapes of batch whose recording is kept: the ones used last. */
+    private readonly kept = KEPT,
   ) {}
 
   /** `[batch, columns]` of pixels in [0, 1], which stay the caller's; so is the result. */
@@ -68,7 +69,7 @@ export class RecordedForward {
   }
 
   private record(inputs: tf.Tensor[]): ForwardFunction {
-    if (this.functions.size >= KEPT) {
+    if (this.functions.size >= this.kept) {
       const [oldest, least] = this.functions.entries().next().value!;
       least.dispose();
       this.functions.delete(oldest);

@@ -37,7 +37,7 @@ const start = async (...flags: string[]) => {
   const client = new EncoderServiceClient(`127.0.0.1:${port}`, credentials.createInsecure());
   const encodeFor = (ms: number) =>
     new Promise<number>((resolve) => {
-      const request = { image: undefined, modality: String(ms), bodyPart: '' };
+      const request = { image: undefined, modality: String(ms), bodyPart: '', model: '', priority: 0 };
       client.encode(request, (error) => resolve(error?.code ?? status.OK));
     });
   return { child, client, encodeFor };

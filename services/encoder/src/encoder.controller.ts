@@ -1,49 +1,86 @@
-import { DataType, type Tensor } from '@medformer/gen/common';
+import { status } from '@grpc/grpc-js';
+import { DataType } from '@medformer/gen/common';
 import {
   type AttendRequest,
   type AttendResponse,
-  type EncodeRequest,
+  EncodeRequest,
   type EncodeResponse,
   EncoderServiceService,
+  type EncodeStreamRequest,
+  type EncodeStreamResponse,
   type GetModelRequest,
   type GetModelResponse,
+  type ListModelsRequest,
+  type ListModelsResponse,
   type LoadModelRequest,
   type LoadModelResponse,
   type Model,
+  type RollBackRequest,
+  type RollBackResponse,
+  type SetDefaultModelRequest,
+  type SetDefaultModelResponse,
+  type UnloadModelRequest,
+  type UnloadModelResponse,
 } from '@medformer/gen/encoder';
 import { type CallContext, RpcController } from '@medformer/rpc';
-import { badInput, ContentHash, ImageShape, parseRecord } from '@medformer/schema';
+import { ContentHash, MedformerError, parseRecord, toMedformerError } from '@medformer/schema';
 import { Controller, Inject } from '@nestjs/common';
-import type { EncodingImage, ModelDescription } from './encoding-calls.js';
-import { ServingModel } from './serving-model.js';
+import { z } from 'zod';
+import { answersInOrder } from './answers-in-order.js';
+import type { ModelDescription } from './encoding-calls.js';
+import { type EncodedImage, type EncodeOptions, ImageEncoder } from './image-encoder.js';
+import { imageOf, levelOf } from './request-images.js';
+import { ServingModels } from './serving-models.js';
+
+/** Images of one stream that are under way or wait for its reader. */
+const STREAM_WINDOW = 64;
+
+/** A name that is no checkpoint's. */
+const Alias = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/);
 
 @RpcController(EncoderServiceService)
 @Controller()
 export class EncoderController {
-  constructor(@Inject(ServingModel) private readonly serving: ServingModel) {}
+  constructor(
+    @Inject(ImageEncoder) private readonly images: ImageEncoder,
+    @Inject(ServingModels) private readonly serving: ServingModels,
+  ) {}
 
-  async encode(
-    { image, modality, bodyPart }: EncodeRequest,
-    { signal }: CallContext,
-  ): Promise<EncodeResponse> {
-    const began = performance.now();
-    const input = { image: encodingImage(image), modality, bodyPart };
-    const { embedding, notes, decodeMs, inferMs, description } = await this.serving.encode(input, signal);
-    const queueMs = Math.max(0, performance.now() - began - decodeMs - inferMs);
-    return {
-      embedding: [...embedding],
-      lineage: lineageOf(description),
-      timing: { queueMs, decodeMs, inferMs },
-      notes,
-    };
+  async encode(request: EncodeRequest, { signal, deadline }: CallContext): Promise<EncodeResponse> {
+    return this.answer(request, { signal, deadlineMs: deadline?.getTime() });
+  }
+
+  encodeStream(
+    requests: AsyncIterable<EncodeStreamRequest>,
+    { signal, deadline }: CallContext,
+  ): AsyncIterable<EncodeStreamResponse> {
+    return answersInOrder(requests, STREAM_WINDOW, async ({ id, request, timeoutMs }, onAdmitted) => {
+      const limits =
+        timeoutMs > 0 ? { end: Date.now() + timeoutMs, timer: AbortSignal.timeout(timeoutMs) } : undefined;
+      try {
+        const response = await this.answer(request ?? EncodeRequest.create(), {
+          signal: limits ? AbortSignal.any([signal, limits.timer]) : signal,
+          deadlineMs: Math.min(
+            deadline?.getTime() ?? Number.POSITIVE_INFINITY,
+            limits?.end ?? Number.POSITIVE_INFINITY,
+          ),
+          patient: true,
+          onAdmitted,
+        });
+        return { id, outcome: { $case: 'response', value: response } };
+      } catch (thrown) {
+        signal.throwIfAborted();
+        return { id, outcome: { $case: 'error', value: imageErrorOf(thrown) } };
+      }
+    });
   }
 
   async attend(
-    { image, modality, bodyPart, layers }: AttendRequest,
+    { image, modality, bodyPart, layers, model }: AttendRequest,
     { signal }: CallContext,
   ): Promise<AttendResponse> {
-    const request = { image: encodingImage(image), modality, bodyPart };
-    const found = await this.serving.attend(request, layers, signal);
+    const request = { image: imageOf(image), modality, bodyPart, model };
+    const found = await this.images.attend(request, layers, signal);
     return {
       grid: found.grid,
       heat: [...found.heat],
@@ -69,51 +106,60 @@ export class EncoderController {
   }
 
   getModel(_: GetModelRequest): GetModelResponse {
-    return { model: modelOf(this.serving.description) };
+    return { model: modelOf(this.serving.find().description) };
   }
 
-  async loadModel({ checkpoint }: LoadModelRequest): Promise<LoadModelResponse> {
-    return { model: modelOf(await this.serving.load(parseRecord(ContentHash, checkpoint, 'checkpoint'))) };
+  async loadModel({ checkpoint, standby, alias }: LoadModelRequest): Promise<LoadModelResponse> {
+    const address = parseRecord(ContentHash, checkpoint, 'checkpoint');
+    if (alias !== '') parseRecord(Alias, alias, 'alias');
+    return { model: modelOf(await this.serving.load(address, { standby, alias })) };
+  }
+
+  async unloadModel({ model }: UnloadModelRequest): Promise<UnloadModelResponse> {
+    await this.serving.unload(model);
+    return {};
+  }
+
+  listModels(_: ListModelsRequest): ListModelsResponse {
+    return {
+      models: this.serving
+        .list()
+        .map(({ description, ...place }) => ({ model: modelOf(description), ...place })),
+    };
+  }
+
+  async setDefaultModel({ model }: SetDefaultModelRequest): Promise<SetDefaultModelResponse> {
+    return { model: modelOf(await this.serving.setDefault(model)) };
+  }
+
+  async rollBack(_: RollBackRequest): Promise<RollBackResponse> {
+    return { model: modelOf(await this.serving.rollBack()) };
+  }
+
+  private async answer(
+    { image, modality, bodyPart, model, priority }: EncodeRequest,
+    options: Omit<EncodeOptions, 'level'>,
+  ): Promise<EncodeResponse> {
+    const request = { image: imageOf(image), modality, bodyPart, model };
+    return responseOf(await this.images.encode(request, { ...options, level: levelOf(priority) }));
   }
 }
 
-function encodingImage(image: EncodeRequest['image']): EncodingImage {
-  if (image?.$case === 'file') return { kind: 'file', name: image.value.name, content: image.value.content };
-  if (image?.$case === 'tensor') return { kind: 'pixels', ...pixelsOf(image.value) };
-  throw badInput({ file: 'request', field: 'image', expected: 'a tensor or a file', found: 'neither' });
+function responseOf({ embedding, description, notes, ...times }: EncodedImage): EncodeResponse {
+  const { queueMs, decodeMs, inferMs, batchImages } = times;
+  return {
+    embedding: Array.from(embedding),
+    lineage: lineageOf(description),
+    timing: { queueMs, decodeMs, inferMs, batchImages },
+    notes,
+  };
 }
 
-const BYTES: Partial<Record<DataType, number>> = {
-  [DataType.DATA_TYPE_UINT8]: 1,
-  [DataType.DATA_TYPE_UINT16]: 2,
-  [DataType.DATA_TYPE_FLOAT32]: 4,
-};
-
-/** The tensor's pixels, copied so that they are aligned. */
-function pixelsOf({ dataType, shape, data }: Tensor) {
-  const size = BYTES[dataType];
-  if (!size) {
-    throw badInput({
-      file: 'request',
-      field: 'tensor.data_type',
-      expected: 'uint8, uint16 or float32',
-      found: DataType[dataType] ?? String(dataType),
-    });
-  }
-  parseRecord(ImageShape, shape, 'tensor.shape');
-  const expected = shape.reduce((product, edge) => product * edge, size);
-  if (data.length !== expected) {
-    throw badInput({
-      file: 'request',
-      field: 'tensor.data',
-      expected: `${expected} bytes for [${shape}]`,
-      found: `${data.length} bytes`,
-    });
-  }
-  const { buffer } = Uint8Array.from(data);
-  const pixels =
-    size === 1 ? new Uint8Array(buffer) : size === 2 ? new Uint16Array(buffer) : new Float32Array(buffer);
-  return { shape, pixels };
+function imageErrorOf(thrown: unknown): { code: number; message: string } {
+  const { code, message } = toMedformerError(thrown);
+  // What went wrong on this side is in its log, as for a call of one image.
+  const hidden = code === 'INTERNAL' && !(thrown instanceof MedformerError);
+  return { code: status[code], message: hidden ? 'internal error' : message };
 }
 
 function lineageOf({ checkpoint, run, dataset, codeVersion }: ModelDescription) {

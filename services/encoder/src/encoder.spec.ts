@@ -7,9 +7,9 @@ import { credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { isReferred, writeCheckpoint } from '@medformer/checkpoint';
 import { DataType } from '@medformer/gen/common';
 import {
-  type AttendRequest,
+  AttendRequest,
   type AttendResponse,
-  type EncodeRequest,
+  EncodeRequest,
   type EncodeResponse,
   EncoderServiceClient,
   type Model,
@@ -310,15 +310,19 @@ describe('a loaded model', () => {
     expect((await encode(pixels([8, 8, 1]))).lineage).toEqual(lineageOf(second));
   });
 
-  it('is kept from being pruned as long as it serves', async () => {
+  it('is kept from being pruned as long as it serves or can be rolled back to', async () => {
     const referred = () =>
       Promise.all([first, second].map(({ checkpoint }) => isReferred(store, checkpoint)));
     await load(first.checkpoint);
+    await unload(second.checkpoint).catch(() => undefined);
     expect(await referred()).toEqual([true, false]);
     await load(second.checkpoint);
+    // The one before can be rolled back to.
+    expect(await referred()).toEqual([true, true]);
+    await unload(first.checkpoint);
     expect(await referred()).toEqual([false, true]);
     await serve({ encoderCheckpoint: first.checkpoint });
-    expect(await referred()).toEqual([true, false]);
+    expect(await referred()).toEqual([true, true]);
     await serve();
     await expect(load(sha256('nothing'))).rejects.toMatchObject({ code: status.NOT_FOUND });
     expect(await isReferred(store, sha256('nothing'))).toBe(false);
@@ -358,17 +362,30 @@ async function stop(): Promise<void> {
   await service.close();
 }
 
-function encode(image: EncodeRequest['image'], modality = '', bodyPart = ''): Promise<EncodeResponse> {
+function encode(
+  image: EncodeRequest['image'],
+  modality = '',
+  bodyPart = '',
+  more: Partial<EncodeRequest> = {},
+): Promise<EncodeResponse> {
   return new Promise((resolve, reject) =>
-    client.encode({ image, modality, bodyPart }, (error, response) =>
+    client.encode(EncodeRequest.create({ image, modality, bodyPart, ...more }), (error, response) =>
       error ? reject(error) : resolve(response),
     ),
   );
 }
 
-function load(checkpoint: string): Promise<Model> {
+function load(checkpoint: string, more: { standby?: boolean; alias?: string } = {}): Promise<Model> {
   return new Promise((resolve, reject) =>
-    client.loadModel({ checkpoint }, (error, response) => (error ? reject(error) : resolve(response.model!))),
+    client.loadModel({ checkpoint, standby: false, alias: '', ...more }, (error, response) =>
+      error ? reject(error) : resolve(response.model!),
+    ),
+  );
+}
+
+function unload(model: string): Promise<unknown> {
+  return new Promise((resolve, reject) =>
+    client.unloadModel({ model }, (error, response) => (error ? reject(error) : resolve(response))),
   );
 }
 
@@ -386,9 +403,11 @@ function floats(shape: number[], values: number[]) {
   return tensor(shape, DataType.DATA_TYPE_FLOAT32, Buffer.from(Float32Array.from(values).buffer));
 }
 
-function attention(request: AttendRequest): Promise<AttendResponse> {
+function attention(request: Partial<AttendRequest>): Promise<AttendResponse> {
   return new Promise((resolve, reject) =>
-    client.attend(request, (error, response) => (error ? reject(error) : resolve(response))),
+    client.attend(AttendRequest.create(request), (error, response) =>
+      error ? reject(error) : resolve(response),
+    ),
   );
 }
 

@@ -1,4 +1,5 @@
 import type { ObjectStoreConfig } from '@medformer/object-store';
+import type { ErrorCode } from '@medformer/schema';
 
 /** What a loaded model says of itself. */
 export interface ModelDescription {
@@ -14,17 +15,34 @@ export interface ModelDescription {
   bodyParts: string[];
 }
 
-/** An image as a caller sends it: decoded pixels, or a file that the encoding process decodes. */
-export type EncodingImage =
-  | { kind: 'pixels'; shape: number[]; pixels: Uint8Array | Uint16Array | Float32Array }
-  | { kind: 'file'; name: string; content: Uint8Array };
+/** A decoded image: values in [0, 1] as floats or over the whole range of their integers, and the names of its codes. */
+export interface CodedImage {
+  /** `[...spatial, channels]` */
+  shape: number[];
+  pixels: Uint8Array | Uint16Array | Float32Array;
+  modality: string;
+  bodyPart: string;
+}
 
-export interface Encoding {
-  /** [width] */
-  embedding: Float32Array;
-  notes: string[];
-  decodeMs: number;
+/** Images of one shape, to be computed as a batch of `size`. */
+export interface EncodingBatch {
+  images: CodedImage[];
+  size: number;
+}
+
+/** One image's answer. */
+export type Encoding = { notes: string[] } & (
+  | { embedding: Float32Array }
+  | { failure: { code: ErrorCode; message: string } }
+);
+
+export interface EncodedBatch {
+  /** In the order of the batch. */
+  encodings: Encoding[];
+  /** Converting the pixels; the pass itself; handing out the embeddings. */
+  inputMs: number;
   inferMs: number;
+  outputMs: number;
 }
 
 /** What an embedding is read from; see the proto's AttendResponse. */
@@ -47,23 +65,36 @@ export interface AttentionMap {
   weights: Float32Array;
 }
 
-/** An image and the names of its codes. */
-export interface EncodingRequest {
-  image: EncodingImage;
-  modality: string;
-  bodyPart: string;
-}
-
 /** A checkpoint and where it is: what an encoding process needs to load it, also after it was started again. */
 export interface ModelSource {
   store: ObjectStoreConfig;
   checkpoint: string;
   threads?: number;
+  /** Sizes of batch and shapes of image that are recorded before the model is ready. */
+  warmUp: { sizes: number[]; shapes: number[][] };
 }
 
 /** What the encoding process answers. */
 export type EncodingCalls = {
   load: { input: ModelSource; output: ModelDescription };
-  encode: { input: EncodingRequest & { model: ModelSource }; output: Encoding };
-  attend: { input: EncodingRequest & { model: ModelSource; layers: string[] }; output: Attention };
+  encode: { input: { model: ModelSource; batch: EncodingBatch }; output: EncodedBatch };
+  attend: { input: { model: ModelSource; image: CodedImage; layers: string[] }; output: Attention };
 };
+
+/** What a decoding process answers. */
+export type DecodingCalls = {
+  decode: { input: { file: ImageFile; modality: string; maxPixels: number }; output: DecodedFile };
+};
+
+export interface ImageFile {
+  name: string;
+  content: Uint8Array;
+}
+
+/** As `readImageFile` gives it; a body part only where the file names one. */
+export interface DecodedFile {
+  shape: number[];
+  pixels: Uint8Array | Uint16Array;
+  modality: string;
+  bodyPart?: string;
+}

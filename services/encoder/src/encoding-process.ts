@@ -9,11 +9,11 @@ serveCompute<EncodingCalls>({
   async load(source) {
     return (await load(source)).description;
   },
-  async encode({ model, ...input }) {
-    return (await current(model)).encode(input);
+  async encode({ model, batch }) {
+    return (await current(model)).encode(batch);
   },
-  async attend({ model, layers, ...input }) {
-    return (await current(model)).attend(input, layers);
+  async attend({ model, image, layers }) {
+    return (await current(model)).attend(image, layers);
   },
 });
 

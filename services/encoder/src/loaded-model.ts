@@ -1,40 +1,44 @@
 import { loadCheckpoint } from '@medformer/checkpoint';
-import { readImageFile } from '@medformer/imaging';
 import { attend, attentionRollout, codeRows, Medformer, RecordedForward } from '@medformer/medformer';
 import { openObjectStore } from '@medformer/object-store';
-import { badInput, MedformerError } from '@medformer/schema';
+import { badInput, MedformerError, toMedformerError } from '@medformer/schema';
 import { tf, useBackend } from '@medformer/tensorflow';
 import type {
   Attention,
   AttentionMap,
+  CodedImage,
+  EncodedBatch,
   Encoding,
-  EncodingImage,
-  EncodingRequest,
+  EncodingBatch,
   ModelDescription,
   ModelSource,
 } from './encoding-calls.js';
+import { writePixels } from './pixels.js';
 
-/** Shapes every model answers once before it is called ready: the first run of a shape allocates and is slow. */
-const WARM_UP_SHAPES = [
-  [1, 28, 28, 1],
-  [1, 28, 28, 28, 1],
-];
+/** Shapes of image, beside those warmed up, whose recordings stay at every size of batch. */
+const OTHER_SHAPES = 6;
 
 /** A checkpoint in memory, ready to encode. */
 export class LoadedModel {
+  /** Batches are computed one after the other: each has all threads, and the next is converted meanwhile. */
+  private computing: Promise<unknown> = Promise.resolve();
+
   private constructor(
     private readonly model: Medformer,
     private readonly embed: RecordedForward,
     readonly description: ModelDescription,
   ) {}
 
-  static async load({ store: storeConfig, checkpoint, threads }: ModelSource): Promise<LoadedModel> {
+  static async load({ store: storeConfig, checkpoint, threads, warmUp }: ModelSource): Promise<LoadedModel> {
     const store = await openObjectStore(storeConfig);
     const { record, weights } = await loadCheckpoint(store, checkpoint);
     await useBackend(threads ? { threads } : {});
     const model = Medformer.fromCheckpoint(record, weights);
-    const embed = new RecordedForward(model.codes, (pixels, rows) => model.embed(pixels, rows));
-    for (const shape of WARM_UP_SHAPES) await embed.warmUp(shape);
+    const kept = warmUp.sizes.length * (warmUp.shapes.length + OTHER_SHAPES);
+    const embed = new RecordedForward(model.codes, (pixels, rows) => model.embed(pixels, rows), kept);
+    for (const shape of warmUp.shapes) {
+      for (const size of warmUp.sizes) await embed.warmUp([size, ...shape]);
+    }
     return new LoadedModel(model, embed, {
       checkpoint,
       run: record.run,
@@ -49,21 +53,37 @@ export class LoadedModel {
     });
   }
 
-  async encode({ image, ...named }: EncodingRequest): Promise<Encoding> {
+  /** Images that are refused leave their place of the batch empty: the others' answers do not depend on them. */
+  async encode({ images, size }: EncodingBatch): Promise<EncodedBatch> {
     const began = performance.now();
-    const { shape, pixels, modality, bodyPart } = await pixelsOf(image, named);
-    const decoded = performance.now();
-    const notes = this.notesOn(shape, modality, bodyPart);
-    const input = tf.tensor(pixels, [1, ...shape]);
-    const output = await this.embed.run(input, { modality: [modality], bodyPart: [bodyPart] });
-    const embedding = Float32Array.from(output.dataSync());
-    tf.dispose([input, output]);
-    return { embedding, notes, decodeMs: decoded - began, inferMs: performance.now() - decoded };
+    const { shape } = images[0]!;
+    const length = shape.reduce((product, edge) => product * edge, 1);
+    const pixels = new Float32Array(size * length);
+    const failures = images.map((image, at) =>
+      this.place(image, pixels.subarray(at * length, (at + 1) * length)),
+    );
+    const names = (of: 'modality' | 'bodyPart') =>
+      Array.from({ length: size }, (_, at) => (failures[at] ? '' : (images[at]?.[of] ?? '')));
+    const input = tf.tensor(pixels, [size, ...shape]);
+    const codes = { modality: names('modality'), bodyPart: names('bodyPart') };
+    const inputMs = performance.now() - began;
+    const { embeddings, inferMs } = await this.infer(input, codes);
+    const computed = performance.now();
+    const { width } = this.description;
+    const encodings = images.map(({ modality, bodyPart }, at): Encoding => {
+      const failure = failures[at];
+      if (failure) return { failure, notes: [] };
+      const notes = this.notesOn(shape, modality, bodyPart);
+      return { embedding: embeddings.slice(at * width, (at + 1) * width), notes };
+    });
+    return { encodings, inputMs, inferMs, outputMs: performance.now() - computed };
   }
 
   /** An embedding's attention: op by op, beside what serves. */
-  async attend({ image, ...named }: EncodingRequest, layers: string[]): Promise<Attention> {
-    const { shape, pixels, modality, bodyPart } = await pixelsOf(image, named);
+  async attend(image: CodedImage, layers: string[]): Promise<Attention> {
+    const { shape, modality, bodyPart } = image;
+    const pixels = new Float32Array(image.pixels.length);
+    writePixels(image.pixels, pixels);
     const input = tf.tensor(pixels, [1, ...shape]);
     const { embedding, maps, ...places } = attend(this.model, input, {
       modality: [modality],
@@ -84,6 +104,33 @@ export class LoadedModel {
     }
   }
 
+  private infer(input: tf.Tensor, codes: { modality: string[]; bodyPart: string[] }) {
+    const done = this.computing.then(async () => {
+      const began = performance.now();
+      const output = await this.embed.run(input, codes);
+      const embeddings = output.dataSync();
+      output.dispose();
+      return { embeddings: embeddings as Float32Array, inferMs: performance.now() - began };
+    });
+    this.computing = done.catch(() => undefined).then(() => input.dispose());
+    return done;
+  }
+
+  /** Writes one image into the batch; what is wrong with it, if anything, and then zeros. */
+  private place(
+    image: CodedImage,
+    place: Float32Array,
+  ): { code: MedformerError['code']; message: string } | undefined {
+    try {
+      writePixels(image.pixels, place);
+      return undefined;
+    } catch (thrown) {
+      place.fill(0);
+      const { code, message } = toMedformerError(thrown);
+      return { code, message };
+    }
+  }
+
   private notesOn(shape: number[], modality: string, bodyPart: string): string[] {
     return [
       ...missingCode('modality', modality, this.model.codes.modalities),
@@ -91,21 +138,6 @@ export class LoadedModel {
       ...unseenShape(shape.slice(0, -1), this.model),
     ];
   }
-}
-
-/** Pixels in [0, 1]; what a file says of itself goes before what the caller says. */
-async function pixelsOf(image: EncodingImage, named: { modality: string; bodyPart: string }) {
-  const read = image.kind === 'file' ? await readImageFile(image.content, image.name, named.modality) : image;
-  const scale = read.pixels instanceof Uint8Array ? 255 : read.pixels instanceof Uint16Array ? 65_535 : 1;
-  const pixels = Float32Array.from(read.pixels, (value) => value / scale);
-  const outside = pixels.findIndex((value) => !(value >= 0 && value <= 1));
-  if (outside >= 0) {
-    throw new MedformerError(
-      'INVALID_ARGUMENT',
-      `image: pixel ${outside}: expected a number in [0, 1], found ${pixels[outside]}`,
-    );
-  }
-  return { ...named, ...read, pixels };
 }
 
 /** More than this no message takes, with room for the image. */

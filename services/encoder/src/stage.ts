@@ -1,16 +1,17 @@
 import { EncoderServiceService } from '@medformer/gen/encoder';
+import { GRPCInferenceServiceService } from '@medformer/gen/inference';
 import { defineStage } from '@medformer/rpc';
 import { encoderConfig } from './config.js';
 import { EncoderModule } from './encoder.module.js';
-import { ServingModel } from './serving-model.js';
+import { ServingModels } from './serving-models.js';
 
 export const encoder = defineStage({
   name: 'encoder',
   defaultPort: 50055,
-  definitions: [EncoderServiceService],
+  definitions: [EncoderServiceService, GRPCInferenceServiceService],
   config: encoderConfig,
   module: EncoderModule.with,
   async ready(app) {
-    app.get(ServingModel, { strict: false }).ready();
+    app.get(ServingModels, { strict: false }).ready();
   },
 });
