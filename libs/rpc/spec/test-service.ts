@@ -93,7 +93,13 @@ export async function stopTestServices(): Promise<void> {
   await Promise.all(running.splice(0).map((stop) => stop()));
 }
 
-export const encodeRequest: EncodeRequest = { image: undefined, modality: 'ct', bodyPart: 'chest', model: '', priority: 0 };
+export const encodeRequest: EncodeRequest = {
+  image: undefined,
+  modality: 'ct',
+  bodyPart: 'chest',
+  model: '',
+  priority: 0,
+};
 
 export const viewsRequest: DrawViewsRequest = {
   dataset: 'x',

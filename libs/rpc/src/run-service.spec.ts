@@ -134,7 +134,13 @@ const start = async (overrides: Record<string, unknown> = {}) => {
   return service;
 };
 
-const request: EncodeRequest = { image: undefined, modality: 'ct', bodyPart: 'chest', model: '', priority: 0 };
+const request: EncodeRequest = {
+  image: undefined,
+  modality: 'ct',
+  bodyPart: 'chest',
+  model: '',
+  priority: 0,
+};
 const viewsRequest: DrawViewsRequest = {
   dataset: 'x',
   method: 'simclr',
