@@ -60,6 +60,10 @@ native: install ## Fetch TensorFlow and build its binding (cached)
 flow-map: install ## Draw docs/data-flow.md from the services' packages
 	@node tools/flow-map/main.mjs
 
+.PHONY: charts
+charts: install ## Make the chart's schema and README of its values.yaml
+	@node tools/charts/main.mjs
+
 .PHONY: clean
 clean: ## Remove everything compiled; data stays
 	rm -rf libs/*/dist services/*/dist cli/dist e2e/dist libs/gen/src libs/gen/descriptor.binpb test-results
@@ -86,13 +90,15 @@ check: build ## Lint, types of the specs, import table, flow map, protos
 	tsc -p tsconfig.spec.json
 	node tools/check-imports/main.mjs
 	node tools/flow-map/main.mjs --check
+	node tools/charts/main.mjs --check
 	buf lint proto
 	tools/proto-breaking.sh
 
 .PHONY: test-tools
-test-tools: install native ## What tests need besides packages: TensorFlow, Chromium, MinIO
+test-tools: install native ## What tests need besides packages: TensorFlow, Chromium, MinIO, Helm
 	@tools/chromium.sh
 	tools/minio.sh
+	tools/charts/install.sh
 
 .cache/bench-venv/installed: tools/bench/requirements.txt
 	python3 -m venv .cache/bench-venv

@@ -17,7 +17,7 @@ ${values.map(section).join('\n')}`;
 
 function section(value) {
   const rows = leaves(value).map(
-    ({ path, fallback, meaning }) => `| \`${path}\` | ${code(fallback)} | ${escape(meaning)} |`,
+    ({ path, fallback, meaning }) => `| \`${path}\` | ${code(fallback)} | ${inCell(meaning)} |`,
   );
   const intro = value.children.length > 0 ? `${value.meaning}${inherited(value)}\n` : `${inherited(value)}\n`;
   const table = rows.length > 0 ? `\n| value | default | meaning |\n|---|---|---|\n${rows.join('\n')}\n` : '';
@@ -37,9 +37,9 @@ function leaves(value) {
 
 function code(fallback) {
   const text = JSON.stringify(fallback);
-  return fallback === '' ? '' : `\`${escape(text.length > 160 ? '(see values.yaml)' : text)}\``;
+  return fallback === '' ? '' : `\`${inCell(text.length > 160 ? '(see values.yaml)' : text)}\``;
 }
 
-function escape(text) {
+function inCell(text) {
   return text.replaceAll('|', '\\|');
 }

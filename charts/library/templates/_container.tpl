@@ -1,6 +1,6 @@
 {{/* The component's own image where it has one, else the release's; a digest beats the tag. */}}
 {{- define "library.image" -}}
-{{- $image := mergeOverwrite (deepCopy .root.Values.image) (.values.image | default dict) }}
+{{- $image := mergeOverwrite (deepCopy .root.Values.image) (.values.image | default dict) -}}
 image: {{ printf "%s%s" (ternary "" (printf "%s/" $image.registry) (empty $image.registry)) $image.repository -}}
 {{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default .root.Chart.AppVersion }}{{ end }}
 imagePullPolicy: {{ $image.pullPolicy }}
@@ -25,13 +25,13 @@ livenessProbe:
 {{- end }}
 
 {{- define "library.resources" -}}
-{{- $resources := deepCopy .values.resources }}
+{{- $resources := deepCopy .values.resources -}}
 {{- if .values.gpu.count }}
 {{- $limits := $resources.limits | default dict }}
 {{- $_ := set $limits .values.gpu.resource (toString .values.gpu.count) }}
 {{- $_ := set $resources "limits" $limits }}
 {{- end }}
-{{- with $resources }}
+{{- with $resources -}}
 resources:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -44,7 +44,7 @@ resources:
   valueFrom:
     resourceFieldRef: {resource: requests.cpu, divisor: "1"}
 {{- end }}
-{{ include "library.objectStoreEnv" .root }}
+{{ include "library.objectStoreEnv" .root | trim }}
 {{- with .values.env }}
 {{ toYaml . }}
 {{- end }}

@@ -1,5 +1,5 @@
 {{- define "library.deployment" -}}
-{{- $extra := include "library.extra" . | fromYaml }}
+{{- $extra := include "library.extra" . | fromYaml -}}
 apiVersion: apps/v1
 kind: Deployment
 {{ include "library.metadata" . }}
@@ -19,7 +19,7 @@ spec:
   template:
     metadata:
       labels:
-        {{- include "library.labels" . | nindent 8 }}
+        {{- include "library.podLabels" . | nindent 8 }}
         {{- with .values.podLabels }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -38,7 +38,7 @@ spec:
           {{- include "library.containerSecurity" . | nindent 10 }}
           env:
             - {name: MEDFORMER_CONFIG, value: /etc/medformer/config.yaml}
-            {{- include "library.env" . | nindent 12 }}
+            {{- include "library.env" . | trim | nindent 12 }}
             {{- with $extra.env }}
             {{- toYaml . | nindent 12 }}
             {{- end }}

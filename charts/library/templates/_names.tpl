@@ -39,6 +39,13 @@ app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
 {{- end }}
 
+{{/* Without the chart's version: what is the same in a new chart keeps running. */}}
+{{- define "library.podLabels" -}}
+{{ include "library.selectorLabels" . }}
+app.kubernetes.io/part-of: medformer
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+{{- end }}
+
 {{- define "library.metadata" -}}
 metadata:
   name: {{ include "library.name" . }}

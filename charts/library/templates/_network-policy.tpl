@@ -17,11 +17,16 @@ lets in, what the caller lets out.
 {{- define "library.networkPolicies" -}}
 {{- $components := include "library.components" . | fromJsonArray }}
 {{- $peers := .Values.networkPolicy.peers }}
+{{- if not (has "trainer-job" $components) }}{{ $peers = omit $peers "kubernetes-api" }}{{ end }}
+{{- $names := concat (list "ingestion" "augmentation" "trainer" "evaluation" "encoder" "trainer-job" "object-store" "test") (keys .Values.networkPolicy.peers) }}
 {{- range $caller, $callees := .Values.networkPolicy.allow }}
 {{- range $callee, $port := $callees }}
 {{- $known := true }}
 {{- range $end := list $caller $callee }}
-{{- if not (or (has $end $components) (get $peers $end)) }}{{ $known = false }}{{ end }}
+{{- if not (has $end $names) }}
+{{- fail (printf "networkPolicy.allow.%s.%s: %s is neither a component nor one of networkPolicy.peers" $caller $callee $end) }}
+{{- end }}
+{{- if not (or (has $end $components) (hasKey $peers $end)) }}{{ $known = false }}{{ end }}
 {{- end }}
 {{- if and $known $port }}
 {{- $ports := get $.Values.networkPolicy.ports $port | required (printf "networkPolicy.ports has no %s, which networkPolicy.allow.%s.%s names" $port $caller $callee) }}
