@@ -15,7 +15,14 @@ import {
 } from '@medformer/schema';
 import { forgetLoose, noteLoose, removeLoose } from './loose-blobs.js';
 import { isReferred } from './references.js';
-import { deleteCheckpointPointer, listCheckpoints, putCheckpointPointer } from './run-store.js';
+import type { RunClaim } from './run-claim.js';
+import {
+  type CheckpointPointer,
+  deleteCheckpointPointer,
+  listCheckpoints,
+  putCheckpointPointer,
+  sortedPointers,
+} from './run-store.js';
 import { encodeTensors, getTensors } from './tensor-blobs.js';
 
 /** What a run hands over to be kept. */
@@ -42,7 +49,9 @@ const LOOSE_LIFETIME_MS = 60 * 60 * 1000;
 /**
  * Writes a checkpoint: weights and optimiser first, then the record that names them, then the run's pointer. Killed in
  * between, the run still has its checkpoint before, and what was written is noted to be removed.
+ * @param claim under which the run is trained; without one, nobody else may write the run
  * @returns the record's content address; the same state gives the same address
+ * @throws ClaimLost when the run is another process's by now: then the checkpoint does not count
  */
 export async function writeCheckpoint(
   store: ObjectStore,
@@ -50,7 +59,9 @@ export async function writeCheckpoint(
   codes: CheckpointRecord['codes'],
   input: CheckpointRecord['input'],
   { step, weights, optimiser, heads, untrained, history, expectedLoss, runtime }: CheckpointContent,
+  claim?: RunClaim,
 ): Promise<string> {
+  await claim?.check();
   const run = runId(spec);
   const metadata = { format: 'medformer', run, step: String(step) };
   const names = [...weights.keys()].sort();
@@ -79,7 +90,10 @@ export async function writeCheckpoint(
   await noteLoose(store, run, checkpoint, blobsOf(checkpoint, record));
   for (const bytes of [...files.weights, ...files.optimiser]) await putBlob(store, bytes);
   await putRecord(store, record);
-  await putCheckpointPointer(store, run, { step, checkpoint });
+  await claim?.check();
+  await putCheckpointPointer(store, run, { step, checkpoint, epoch: claim?.epoch ?? 0 });
+  // Whoever claimed the run before this was written may have missed it.
+  await claim?.check();
   await forgetLoose(store, run, checkpoint);
   return checkpoint;
 }
@@ -120,23 +134,36 @@ export async function pruneCheckpoints(
   history: readonly HistoryEntry[],
   { looseLifetimeMs = LOOSE_LIFETIME_MS } = {},
 ): Promise<void> {
-  const pointers = await listCheckpoints(store, run);
-  const steps = pointers.map(({ step }) => step);
+  const { counting, stale } = await sortedPointers(store, run);
+  const steps = counting.map(({ step }) => step);
   const kept = keptSteps(steps, history, keep);
-  for (const { step, checkpoint } of pointers) {
-    if (kept.has(step) || (await isReferred(store, checkpoint))) continue;
-    const blobs = blobsOf(checkpoint, await getCheckpointRecord(store, checkpoint));
-    await noteLoose(store, run, checkpoint, blobs);
-    await deleteCheckpointPointer(store, run, step);
+  const pruned: CheckpointPointer[] = [];
+  for (const pointer of counting)
+    if (!kept.has(pointer.step) && !(await isReferred(store, pointer.checkpoint))) pruned.push(pointer);
+  const stay = counting.filter((pointer) => !pruned.includes(pointer));
+  // Two processes that wrote the same step wrote the same tensors, as a rule.
+  const shared = stale.length > 0 ? await usedBy(store, stay) : new Set<string>();
+  for (const pointer of [...stale, ...pruned]) {
+    const { checkpoint } = pointer;
+    const referred = shared.has(checkpoint) || (await isReferred(store, checkpoint));
+    const there = !referred && (await store.head(blobKey(checkpoint))) !== undefined;
+    const record = there ? await getCheckpointRecord(store, checkpoint) : undefined;
+    const blobs = record ? blobsOf(checkpoint, record).filter((blob) => !shared.has(blob)) : [];
+    if (record) await noteLoose(store, run, checkpoint, blobs);
+    await deleteCheckpointPointer(store, run, pointer);
     for (const blob of blobs) await store.delete(blobKey(blob));
-    await forgetLoose(store, run, checkpoint);
+    if (record) await forgetLoose(store, run, checkpoint);
   }
-  await removeLoose(store, run, looseLifetimeMs, async () => {
-    const used = new Set<string>();
-    for (const { checkpoint } of await listCheckpoints(store, run))
-      for (const blob of blobsOf(checkpoint, await getCheckpointRecord(store, checkpoint))) used.add(blob);
-    return used;
-  });
+  await removeLoose(store, run, looseLifetimeMs, async () =>
+    usedBy(store, await listCheckpoints(store, run)),
+  );
+}
+
+async function usedBy(store: ObjectStore, pointers: readonly CheckpointPointer[]): Promise<Set<string>> {
+  const used = new Set<string>();
+  for (const { checkpoint } of pointers)
+    for (const blob of blobsOf(checkpoint, await getCheckpointRecord(store, checkpoint))) used.add(blob);
+  return used;
 }
 
 /** The record first: while it is there, so is what it names. */

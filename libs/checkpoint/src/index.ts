@@ -25,12 +25,24 @@ export {
   writeGenerator,
 } from './generator-store.js';
 export { isReferred, refer, referFor, release } from './references.js';
+export { ClaimLost, claimRun, type RunClaim } from './run-claim.js';
+export {
+  endRunProgress,
+  getRunProgress,
+  pruneRunProgress,
+  putRunProgress,
+  readRunProgress,
+} from './run-progress.js';
 export {
   type CheckpointPointer,
+  forgetCancelled,
   getLoadReport,
   getRunSpec,
+  isCancelled,
+  type ListedRun,
   listCheckpoints,
   listRuns,
+  markCancelled,
   putLoadReport,
   putRunSpec,
 } from './run-store.js';

@@ -9,9 +9,10 @@ import {
   runId,
 } from '@medformer/schema';
 import { z } from 'zod';
+import { lastStepOf } from './run-claim.js';
 
 const PREFIX = 'runs/';
-const SPEC_KEY = /^runs\/([0-9a-f]{64})\/spec\.json$/;
+const RUN_KEY = /^runs\/([0-9a-f]{64})\/(.*)$/;
 
 /** Remembers what a run computes and keeps, under the run's id; what it keeps is what was said last. */
 export async function putRunSpec(store: ObjectStore, spec: RunSpec): Promise<string> {
@@ -50,14 +51,41 @@ export async function getLoadReport(store: ObjectStore, run: string): Promise<Lo
 
 const loadReportKey = (run: string) => `${PREFIX}${run}/loaded.json`;
 
-/** Ids of all runs that were ever started, in id order. */
-export async function listRuns(store: ObjectStore): Promise<string[]> {
-  const runs: string[] = [];
+export interface ListedRun {
+  run: string;
+  /** Key of what its newest claimant last said. */
+  progress?: string;
+  cancelled: boolean;
+}
+
+/** All runs that were ever started, in id order, from one listing. */
+export async function listRuns(store: ObjectStore): Promise<ListedRun[]> {
+  const runs = new Map<string, ListedRun & { known?: true }>();
   for await (const { key } of store.list(PREFIX)) {
-    const [, run] = SPEC_KEY.exec(key) ?? [];
-    if (run) runs.push(run);
+    const [, run, file] = RUN_KEY.exec(key) ?? [];
+    if (run === undefined || file === undefined) continue;
+    const listed = runs.get(run) ?? { run, cancelled: false };
+    if (file === 'spec.json') listed.known = true;
+    else if (file === 'cancelled.json') listed.cancelled = true;
+    else if (file.startsWith('progress/')) listed.progress = key;
+    runs.set(run, listed);
   }
-  return runs;
+  return [...runs.values()].flatMap(({ known, ...listed }) => (known ? [listed] : []));
+}
+
+const cancelledKey = (run: string) => `${PREFIX}${run}/cancelled.json`;
+
+/** Remembers that somebody asked for the run to stop, until it is started again. */
+export async function markCancelled(store: ObjectStore, run: string): Promise<void> {
+  await store.put(cancelledKey(run), Buffer.from('{}'), { contentType: 'application/json' });
+}
+
+export async function forgetCancelled(store: ObjectStore, run: string): Promise<void> {
+  await store.delete(cancelledKey(run));
+}
+
+export async function isCancelled(store: ObjectStore, run: string): Promise<boolean> {
+  return (await store.head(cancelledKey(run))) !== undefined;
 }
 
 const Pointer = z.object({ checkpoint: ContentHash });
@@ -66,10 +94,15 @@ export interface CheckpointPointer {
   step: number;
   /** Content address of the CheckpointRecord. */
   checkpoint: string;
+  /** The claim under which it was written; 0: none. */
+  epoch: number;
 }
 
-const pointerKey = (run: string, step: number) =>
-  `${PREFIX}${run}/checkpoints/${String(step).padStart(9, '0')}.json`;
+const pointersOf = (run: string) => `${PREFIX}${run}/checkpoints/`;
+const POINTER_NAME = /^(\d{9,})(?:-(\d{6,}))?\.json$/;
+
+const pointerKey = (run: string, { step, epoch }: Pick<CheckpointPointer, 'step' | 'epoch'>) =>
+  `${pointersOf(run)}${String(step).padStart(9, '0')}${epoch > 0 ? `-${String(epoch).padStart(6, '0')}` : ''}.json`;
 
 /** Makes a checkpoint one of the run's; the run resumes from the last one so named. */
 export async function putCheckpointPointer(
@@ -78,21 +111,49 @@ export async function putCheckpointPointer(
   pointer: CheckpointPointer,
 ): Promise<void> {
   const bytes = Buffer.from(canonicalJson({ checkpoint: pointer.checkpoint }));
-  await store.put(pointerKey(run, pointer.step), bytes, { contentType: 'application/json' });
+  await store.put(pointerKey(run, pointer), bytes, { contentType: 'application/json' });
 }
 
-export async function deleteCheckpointPointer(store: ObjectStore, run: string, step: number): Promise<void> {
-  await store.delete(pointerKey(run, step));
+export async function deleteCheckpointPointer(
+  store: ObjectStore,
+  run: string,
+  pointer: CheckpointPointer,
+): Promise<void> {
+  await store.delete(pointerKey(run, pointer));
 }
 
 /** The run's checkpoints, in step order. */
 export async function listCheckpoints(store: ObjectStore, run: string): Promise<CheckpointPointer[]> {
-  const prefix = `${PREFIX}${run}/checkpoints/`;
-  const pointers: CheckpointPointer[] = [];
-  for await (const { key } of store.list(prefix)) {
-    const step = Number(key.slice(prefix.length, -'.json'.length));
+  return (await sortedPointers(store, run)).counting;
+}
+
+/**
+ * Those that count, and those that do not: written late by a process whose run was another's by then, or written again
+ * since, at the same step, by the process that went on.
+ */
+export async function sortedPointers(
+  store: ObjectStore,
+  run: string,
+): Promise<Record<'counting' | 'stale', CheckpointPointer[]>> {
+  const all: CheckpointPointer[] = [];
+  for await (const { key } of store.list(pointersOf(run))) {
+    const [, step, epoch = '0'] = POINTER_NAME.exec(key.slice(pointersOf(run).length)) ?? [];
+    if (step === undefined) continue;
     const { checkpoint } = parseRecord(Pointer, JSON.parse((await store.get(key)).toString('utf8')), key);
-    pointers.push({ step, checkpoint });
+    all.push({ step: Number(step), epoch: Number(epoch), checkpoint });
   }
-  return pointers;
+  if (all.length === 0) return { counting: [], stale: [] };
+  const lastStep = await lastStepOf(store, run, Math.min(...all.map(({ epoch }) => epoch)));
+  const stale: CheckpointPointer[] = [];
+  const bySteps = new Map<number, CheckpointPointer>();
+  for (const pointer of all.sort((x, y) => x.step - y.step || x.epoch - y.epoch)) {
+    const { step, epoch } = pointer;
+    if (step > lastStep(epoch)) stale.push(pointer);
+    else {
+      const before = bySteps.get(step);
+      if (before) stale.push(before);
+      bySteps.set(step, pointer);
+    }
+  }
+  return { counting: [...bySteps.values()], stale };
 }

@@ -116,7 +116,7 @@ export class TrainingRuns {
 
   async list(): Promise<Run[]> {
     const runs: Run[] = [];
-    for (const id of await listRuns(this.store)) runs.push((await this.get(id)).run);
+    for (const { run } of await listRuns(this.store)) runs.push((await this.get(run)).run);
     return runs;
   }
 
