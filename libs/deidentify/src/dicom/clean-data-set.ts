@@ -1,44 +1,15 @@
-import { cleanDescription, isImagingWord, wordsOf } from '../clean-text.js';
-import { capAge, checkZone, shiftTemporal } from '../dates.js';
-import { pseudonym, remapUid } from '../keyed.js';
-import { type Action, actionFor, type Profile } from '../profile.js';
+import { isImagingWord, wordsOf } from '../clean-text.js';
+import { pseudonym } from '../keyed.js';
+import { type Action, actionFor } from '../profile.js';
 import { type Attribute, attributeOf } from '../table/attribute-table.js';
-import type { Tally } from '../tally.js';
+import { cleanValue, isBulk, keepValue, remapUids } from './clean-value.js';
+import type { Cleaning } from './cleaning.js';
 import { dummyValue } from './dummy-value.js';
-import { type Encoding, encodeElements, encodeItems, type OutputElement } from './encoding.js';
-import { bytesOf, type DataSet, type Element, tagOf, textOf } from './read-data-set.js';
+import { encodeElements, encodeItems, type OutputElement } from './encoding.js';
+import { type DataSet, type Element, tagOf, textOf } from './read-data-set.js';
 
-/** What holds for all of a file while its data set is cleaned. */
-export interface Cleaning {
-  profile: Profile;
-  sopClass: string;
-  encoding: Encoding;
-  shiftDays: number;
-  /** Words of values that identify, in lower case. */
-  identifying: ReadonlySet<string>;
-  tally: Tally;
-  nested: boolean;
-  /** Of a sequence that is to be a dummy: every text becomes one. */
-  dummy: boolean;
-}
-
-const TEXT_VRS = new Set(['LO', 'SH', 'LT', 'ST', 'UT', 'UC', 'CS', 'AE', 'PN', 'UR', 'AS', 'DS', 'IS']);
-const NUMBER_VRS = new Set(['US', 'SS', 'UL', 'SL', 'FL', 'FD', 'SV', 'UV', 'AT']);
-const TEMPORAL_VRS = new Set(['DA', 'DT', 'TM']);
-/** Groups in which bulk binary values are pixels, look-up tables, meshes and spectra. */
-const BULK_GROUPS = new Set(['0028', '5600', '7FE0', '0066']);
-const ICC_PROFILE = '00282000';
-/** Chosen from a list at some consoles and typed at others. */
-const BODY_PART = '00180015';
 const PATIENT_NAME = '00100010';
 const PATIENT_ID = '00100020';
-/** Identifiers of DICOM itself, which name classes and syntaxes. */
-const STANDARD_UID = /^1\.2\.840\.10008\.[0-9.]+$/;
-const VALID: Readonly<Record<string, RegExp>> = {
-  CS: /^[A-Z0-9_ \\]*$/,
-  DS: /^[-+0-9.eE \\]*$/,
-  IS: /^[-+0-9 \\]*$/,
-};
 
 /** The elements that stay of a data set, cleaned; what PS3.6 does not know does not stay. */
 export function cleanDataSet(data: DataSet, cleaning: Cleaning): OutputElement[] {
@@ -142,7 +113,7 @@ function apply(
       return { action, output: output(dummyValue(vr, data, element, profile.key)) };
     case 'U':
       if (vr !== 'UI') return again('X');
-      return { action, output: output(remapAll(textOf(data, element), profile.key)) };
+      return { action, output: output(remapUids(textOf(data, element), profile.key)) };
     case 'U*':
       return vr === 'SQ' ? { action, output: sequence(element, tag, cleaning) } : { action: 'X' };
     case 'C': {
@@ -173,84 +144,10 @@ function sequence(element: Element, tag: string, cleaning: Cleaning): OutputElem
   return { tag, vr: 'SQ', value: encodeItems(items, cleaning.encoding) };
 }
 
-/** What action C makes of a value; undefined where there is no way to clean it. */
-function cleanValue(
-  data: DataSet,
-  element: Element,
-  vr: string,
-  { shiftDays, identifying }: Cleaning,
-): string | undefined {
-  const values = textOf(data, element).split('\\');
-  if (TEMPORAL_VRS.has(vr)) {
-    const shifted = values.map((value) =>
-      value.trim() === '' ? '' : shiftTemporal(vr, value.trim(), shiftDays),
-    );
-    return shifted.includes(undefined) ? undefined : shifted.join('\\');
-  }
-  if (tagOf(element) === '00080201') return checkZone(values.join('\\').trim());
-  if (!['LO', 'SH', 'LT', 'ST', 'UT', 'UC', 'CS'].includes(vr)) return undefined;
-  const cleaned = values.map((value) => cleanDescription(value, identifying)).join('\\');
-  return vr === 'SH' || vr === 'CS' ? cleaned.slice(0, 16).toUpperCase() : cleaned.slice(0, 64);
-}
-
-/** A value that is to stay, as far as it is what its representation says and names nobody. */
-function keepValue(
-  data: DataSet,
-  element: Element,
-  { tag, vrs, action }: Attribute,
-  vr: string,
-  cleaning: Cleaning,
-): { value: Uint8Array; changed: boolean } | undefined {
-  const bytes = bytesOf(data, element);
-  const kept = { value: bytes, changed: false };
-  if (NUMBER_VRS.has(vr)) return vrs.includes(vr) ? kept : undefined;
-  if (vr.startsWith('O')) {
-    return BULK_GROUPS.has(tag.slice(0, 4)) && tag !== ICC_PROFILE && bulk(vrs) ? kept : undefined;
-  }
-  const text = textOf(data, element);
-  const changedTo = (value: string) => ({ value: Buffer.from(value, 'latin1'), changed: value !== text });
-  if (vr === 'UI') {
-    if (action !== undefined) return kept;
-    return changedTo(remapAll(text, cleaning.profile.key));
-  }
-  if (TEMPORAL_VRS.has(vr)) {
-    if (!cleaning.profile.options.includes('retain-longitudinal-modified-dates')) return undefined;
-    const shifted = cleanValue(data, element, vr, cleaning);
-    return shifted === undefined ? undefined : changedTo(shifted);
-  }
-  if (vr === 'AS') {
-    const capped = text === '' ? '' : capAge(text.trim());
-    return capped === undefined ? undefined : changedTo(capped);
-  }
-  if (tag === BODY_PART)
-    return changedTo(cleanDescription(text, cleaning.identifying).toUpperCase().slice(0, 16));
-  // Prose, names and addresses stay only where the table says so; elsewhere nothing but short terms does.
-  const prose = ['LT', 'ST', 'UT', 'UC', 'UR', 'PN', 'AE'].includes(vr) && action === undefined;
-  if (prose || !TEXT_VRS.has(vr)) return undefined;
-  const valid = VALID[vr];
-  if (valid && !valid.test(text)) return undefined;
-  if (tag === '00080005') return kept;
-  if (vr !== 'DS' && vr !== 'IS' && wordsOf(text).some((word) => cleaning.identifying.has(word)))
-    return undefined;
-  return kept;
-}
-
-function bulk(vrs: readonly string[]): boolean {
-  return vrs.some((vr) => vr.startsWith('O'));
-}
-
-function remapAll(text: string, key: string): string {
-  return text
-    .split('\\')
-    .map((uid) => uid.replace(/[\0 ]+$/, '').trim())
-    .map((uid) => (uid === '' || STANDARD_UID.test(uid) ? uid : remapUid(key, uid)))
-    .join('\\');
-}
-
 /** As the file says, unless the dictionary knows another: what contradicts it is handled as the dictionary's. */
 function vrOf({ vr, items }: Element, attribute: Attribute | undefined): string {
   const known = attribute?.vrs ?? [];
   if (items && known.includes('SQ')) return 'SQ';
-  if (vr !== undefined && (known.includes(vr) || (vr.startsWith('O') && bulk(known)))) return vr;
+  if (vr !== undefined && (known.includes(vr) || (vr.startsWith('O') && isBulk(known)))) return vr;
   return known[0] || 'UN';
 }

@@ -8,6 +8,8 @@ export type { DataSet, Element };
 /** No deflated data set grows beyond it. */
 const MAX_INFLATED_BYTES = 2 ** 30;
 const MAX_DEPTH = 32;
+/** The group with which a data set without a file's header begins. */
+const IDENTIFYING_GROUP = 0x0008;
 
 export interface DicomFile {
   transferSyntax: string;
@@ -24,13 +26,14 @@ export function hasDicomMark(bytes: Uint8Array): boolean {
 export function readDicomFile(bytes: Uint8Array, file: string): DicomFile {
   const refuse = (found: string, cause?: unknown) =>
     badInput({ file, field: 'data set', expected: 'a whole DICOM file', found }, { cause });
-  if (!hasDicomMark(bytes)) throw refuse('no mark DICM at byte 128');
+  const whole = hasDicomMark(bytes) ? bytes : withHeader(bytes);
+  if (!whole) throw refuse('other bytes');
   try {
-    const data = dicomParser.parseDicom(bytes, {
+    const transferSyntax = dicomParser.readPart10Header(whole).string('x00020010')?.trim() ?? '';
+    const data = dicomParser.parseDicom(whole, {
       vrCallback: vrOf,
       inflater: inflate,
     } as dicomParser.ParseDicomOptions);
-    const transferSyntax = data.string('x00020010')?.trim() ?? '';
     for (const tag of Object.keys(data.elements)) if (tag.startsWith('x0002')) delete data.elements[tag];
     refuseTooDeep(data, 0, refuse);
     return { transferSyntax, data };
@@ -63,9 +66,22 @@ function vrOf(tag: string): string | undefined {
   return attributeOf(tag.slice(1).toUpperCase())?.vrs[0];
 }
 
+/**
+ * The data set alone: dicom-parser reads what an inflater gives from its first byte on, and would take a preamble with
+ * text for elements.
+ */
 function inflate(bytes: Uint8Array, position: number): Uint8Array {
-  const inflated = inflateRawSync(bytes.subarray(position), { maxOutputLength: MAX_INFLATED_BYTES });
-  return Buffer.concat([bytes.subarray(0, position), inflated]);
+  return inflateRawSync(bytes.subarray(position), { maxOutputLength: MAX_INFLATED_BYTES });
+}
+
+/** Old archives hold data sets without the file's header, in little-endian order, implicit or explicit (PS3.5 10.1). */
+function withHeader(bytes: Uint8Array): Uint8Array | undefined {
+  const start = Buffer.from(bytes.subarray(0, 8));
+  if (start.length < 8 || start.readUInt16LE(0) !== IDENTIFYING_GROUP) return undefined;
+  const explicit = /^[A-Z]{2}$/.test(start.toString('latin1', 4, 6));
+  const uid = Buffer.from(explicit ? '1.2.840.10008.1.2.1\0' : '1.2.840.10008.1.2\0');
+  const mark = Buffer.from('DICM\x02\0\x10\0UI', 'latin1');
+  return Buffer.concat([Buffer.alloc(128), mark, Buffer.from([uid.length, 0]), uid, bytes]);
 }
 
 function refuseTooDeep(data: DataSet, depth: number, refuse: (found: string) => MedformerError): void {
