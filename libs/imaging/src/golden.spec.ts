@@ -50,7 +50,7 @@ describe('decodeDicom', () => {
   it.each(golden.dicom.map((one) => [one.file, one] as const))(
     '%s equals pydicom with the rescale',
     async (file, one) => {
-      expectEqual(decodeDicom(await readFile(urlOf(file)), file), one);
+      expectEqual(await decodeDicom(await readFile(urlOf(file)), file), one);
     },
   );
 });

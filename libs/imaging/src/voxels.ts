@@ -18,6 +18,8 @@ export interface Voxels {
   values: VoxelValues;
   /** Millimetres along the spatial axes of `shape`; absent when the file does not say. */
   spacingMm?: number[];
+  /** Lowest and highest value that stand for no tissue at all. */
+  padding?: [number, number];
 }
 
 /** The most bytes that one decoded image may take. */

@@ -1,8 +1,9 @@
 import { badInput, type NormalisationRule } from '@medformer/schema';
+import { isDicom } from '../dicom/data-set.js';
+import { decodeDicom } from '../dicom/decode-dicom.js';
+import { decodeNifti } from '../nifti/decode-nifti.js';
 import { normalise, ruleFor } from '../normalise.js';
 import type { Voxels } from '../voxels.js';
-import { decodeDicom, isDicom } from './dicom.js';
-import { decodeNifti } from './nifti.js';
 import { decodeRaster } from './raster.js';
 
 export type ImageFormat = 'raster' | 'nifti' | 'dicom';

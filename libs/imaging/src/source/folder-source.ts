@@ -9,7 +9,8 @@ import {
   imageFormatOf,
   RASTER_RULE,
 } from '../decode/decode-image.js';
-import { isDicom, readDicomIdentity } from '../decode/dicom.js';
+import { isDicom } from '../dicom/data-set.js';
+import { readDicomIdentity } from '../dicom/identity.js';
 import { normalise, ruleFor } from '../normalise.js';
 import { MAX_IMAGE_BYTES } from '../voxels.js';
 import {
