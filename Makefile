@@ -96,9 +96,16 @@ check: build ## Lint, types of the specs, import table, flow map, protos
 
 .PHONY: test-tools
 test-tools: install native ## What tests need besides packages: TensorFlow, Chromium, MinIO, Helm
-	@tools/chromium.sh
+	@tools/format-samples.sh
+	tools/chromium.sh
 	tools/minio.sh
 	tools/charts/install.sh
+
+.PHONY: e2e-cluster
+e2e-cluster: build ## The chart on a real Kubernetes control plane with played GPU nodes; builds it once, 25 min of one core
+	@tools/charts/install.sh
+	tools/cluster/build.sh
+	vitest run --config e2e/cluster/vitest.config.ts --root .
 
 .cache/bench-venv/installed: tools/bench/requirements.txt
 	python3 -m venv .cache/bench-venv
