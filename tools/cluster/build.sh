@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds what `make e2e-cluster` starts, once, into .cache/cluster: Kubernetes with etcd as one binary
-# (hyperkube/), and KWOK with its stages, which plays nodes and pods. Needs Go; 25 minutes of one core.
+# What `make e2e-cluster` starts, once, into .cache/cluster: Kubernetes with etcd as one binary (hyperkube/), KWOK with
+# its stages, which plays nodes and pods, and the definitions of the custom resources that the chart makes. Needs Go;
+# 25 minutes of one core, or CLUSTER_BUILD_CPUS=2.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -8,6 +9,10 @@ cache=$(cd "$here/../.." && pwd)/.cache/cluster
 go=$(command -v go || echo /usr/local/go/bin/go)
 cpus=${CLUSTER_BUILD_CPUS:-1}
 kwok=v0.8.0
+definitions="
+github.com/cert-manager/cert-manager@v1.19.1 deploy/crds
+github.com/prometheus-operator/prometheus-operator@v0.85.0 example/prometheus-operator-crd
+github.com/kedacore/keda/v2@v2.18.1 config/crd/bases"
 kubernetes=$(sed -n 's#^\tk8s.io/kubernetes v##p' "$here/hyperkube/go.mod")
 
 if [[ ! -x $go ]]; then
@@ -41,5 +46,22 @@ fake_nodes() {
   chmod -R u+w "$cache/kwok-stages"
 }
 
+# Go modules carry them, checked by their sums; only the YAML files are taken.
+custom_resources() {
+  rm -rf "$cache/crds"
+  mkdir -p "$cache/crds"
+  while read -r module folder; do
+    [[ -n $module ]] || continue
+    local dir
+    dir=$(cd /tmp && "$go" mod download -json "$module" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+    install -m 0644 "$dir/$folder"/*.yaml "$cache/crds/"
+  done <<<"$definitions"
+  rm -f "$cache/crds/kustomization.yaml"
+}
+
+if [[ $(cat "$cache/crds.version" 2>/dev/null) != "$definitions" ]]; then
+  custom_resources
+  echo "$definitions" >"$cache/crds.version"
+fi
 build kwok "$kwok" fake_nodes
 build hyperkube "$kubernetes $(cat "$here"/hyperkube/{main.go,go.mod,go.sum} | sha256sum | cut -c1-16)" kube
