@@ -3,8 +3,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { onStoreOperation, type StoreOperation } from '@medformer/object-store';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type ComputeProcess, type ComputeProcessOptions, startComputeProcess } from './compute-process.js';
+import { computeLosses, computeStates } from './compute-states.js';
 
 type TestCalls = {
   double: { input: Float32Array; output: Float32Array };
@@ -17,6 +19,7 @@ type TestCalls = {
   work: { input: null; output: never };
   finishAfterCancel: { input: null; output: string };
   ignoreCancel: { input: null; output: never; progress: string };
+  pingStore: { input: null; output: undefined };
   block: { input: { ms: number }; output: undefined; progress: string };
 };
 
@@ -175,6 +178,54 @@ describe('stop', () => {
     await child.stop();
     expect(await ignoring).toMatchObject({ code: 'UNAVAILABLE' });
     expect(isRunning(pid)).toBe(false);
+  });
+});
+
+describe('what the parent shows', () => {
+  const stateOf = (child: ComputeProcess<TestCalls>) => computeStates().find(({ pid }) => pid === child.pid);
+  const told = async (child: ComputeProcess<TestCalls>) => {
+    while (!stateOf(child)?.vitals) await sleep(20);
+    return stateOf(child)!;
+  };
+
+  it('is how a child does, from its start until it is stopped', async () => {
+    const child = start();
+    const before = computeStates().length;
+    const { name, calls, vitals } = await told(child);
+    expect({ name, calls }).toEqual({ name: 'test process', calls: 0 });
+    expect(vitals).toMatchObject({ tensors: 3, bytes: 12 });
+    expect(vitals!.residentBytes).toBeGreaterThan(vitals!.heapBytes);
+    const working = child.call('work', null).catch(() => undefined);
+    await child.call('pid', null);
+    expect(stateOf(child)).toMatchObject({ calls: 1 });
+    await child.stop();
+    await working;
+    expect(computeStates()).toHaveLength(before - 1);
+  });
+
+  it('is how often a child was lost, but not that it was stopped', async () => {
+    const lost = () => ({ ...computeLosses().get('lost process') });
+    const child = start({ name: 'lost process' });
+    await child.call('pid', null);
+    expect(lost()).toEqual({ crashed: 0, cancelled: 0, 'not-ready': 0 });
+    await child.call('exit', { code: 7 }).catch(() => undefined);
+    const controller = new AbortController();
+    await child
+      .call('ignoreCancel', null, { signal: controller.signal, onProgress: () => controller.abort() })
+      .catch(() => undefined);
+    await child.call('pid', null);
+    await child.stop();
+    expect(lost()).toEqual({ crashed: 1, cancelled: 1, 'not-ready': 0 });
+  });
+
+  it("is a child's store operations as its own", async () => {
+    const operations: StoreOperation[] = [];
+    const stop = onStoreOperation((operation) => operations.push(operation));
+    const child = start();
+    await child.call('pingStore', null);
+    while (operations.length === 0) await sleep(20);
+    stop();
+    expect(operations).toMatchObject([{ operation: 'ping', outcome: 'ok' }]);
   });
 });
 

@@ -1,8 +1,11 @@
 import { fileURLToPath } from 'node:url';
+import { publishStoreOperation } from '@medformer/object-store';
 import { type ErrorCode, MedformerError, toMedformerError } from '@medformer/schema';
 import { execaNode } from 'execa';
 import type { ComputeCalls, ProgressOf } from './calls.js';
+import { countLoss, type LossCause, type Shown, shown } from './compute-states.js';
 import type { ToChild, ToParent } from './messages.js';
+import type { Vitals } from './vitals.js';
 
 export interface ComputeProcess<Calls extends ComputeCalls> {
   /** Of the child that runs now; undefined between a death and the next call. */
@@ -36,6 +39,8 @@ export interface ComputeProcessOptions {
   startTimeoutMs?: number;
   /** Scheduling niceness of the child, 0 to 19. Default 5. */
   niceness?: number;
+  /** Given what the child writes to its stderr, as it comes. */
+  onStderr?(chunk: Buffer): void;
 }
 
 /**
@@ -50,7 +55,7 @@ export function startComputeProcess<Calls extends ComputeCalls>(
   return new RestartingProcess(entry, options) as ComputeProcess<Calls>;
 }
 
-class RestartingProcess {
+class RestartingProcess implements Shown {
   private child: Child | undefined;
   private stopped = false;
 
@@ -59,10 +64,23 @@ class RestartingProcess {
     private readonly options: ComputeProcessOptions,
   ) {
     this.child = new Child(entry, options);
+    shown.add(this);
+  }
+
+  get name(): string {
+    return nameOf(this.options);
   }
 
   get pid(): number | undefined {
     return this.child?.alive ? this.child.pid : undefined;
+  }
+
+  get calls(): number {
+    return this.child?.calls ?? 0;
+  }
+
+  get vitals(): Vitals | undefined {
+    return this.child?.alive ? this.child.vitals : undefined;
   }
 
   async call(name: string, input: unknown, options: CallOptions = {}): Promise<unknown> {
@@ -75,6 +93,7 @@ class RestartingProcess {
   async stop(): Promise<void> {
     this.stopped = true;
     await this.child?.stop();
+    shown.delete(this);
   }
 }
 
@@ -94,6 +113,7 @@ const STDERR_TAIL_CHARACTERS = 2000;
 /** One life of the process. */
 class Child {
   alive = true;
+  vitals: Vitals | undefined;
   private readonly process: ReturnType<typeof spawn>;
   private readonly ready: Promise<void>;
   private readonly exited: Promise<void>;
@@ -103,6 +123,8 @@ class Child {
   private stderrTail = '';
   private exitText = 'running';
   private killedBecause: string | undefined;
+  private lossCause: LossCause = 'crashed';
+  private stopping = false;
 
   constructor(
     entry: URL,
@@ -111,6 +133,7 @@ class Child {
     this.graceMs = options.gracePeriodMs ?? 5000;
     this.process = spawn(entry, options, this.graceMs);
     this.process.stderr?.on('data', (chunk: Buffer) => {
+      options.onStderr?.(chunk);
       this.stderrTail = (this.stderrTail + chunk.toString()).slice(-STDERR_TAIL_CHARACTERS);
     });
     this.exited = this.settleOnExit();
@@ -122,6 +145,10 @@ class Child {
 
   get pid(): number | undefined {
     return this.process.pid;
+  }
+
+  get calls(): number {
+    return this.pending.size;
   }
 
   async call(name: string, input: unknown, { signal, onProgress }: CallOptions): Promise<unknown> {
@@ -150,6 +177,7 @@ class Child {
   }
 
   async stop(): Promise<void> {
+    this.stopping = true;
     if (this.alive) this.process.kill('SIGTERM');
     await this.exited;
   }
@@ -161,6 +189,11 @@ class Child {
 
   private receive(message: ToParent): void {
     if (message.type === 'ready') return;
+    if (message.type === 'vitals') {
+      this.vitals = message.vitals;
+      message.storeOperations.forEach(publishStoreOperation);
+      return;
+    }
     const call = this.pending.get(message.id);
     if (message.type === 'progress') call?.onProgress?.(message.event as never);
     else if (message.type === 'output') call?.resolve(message.output);
@@ -170,6 +203,7 @@ class Child {
   /** The cancelled call did not end in time: its caller gets its own reason, the others learn what happened. */
   private kill(id: number, code: ErrorCode, message: string, name: string): void {
     this.pending.get(id)?.reject(new MedformerError(code, message));
+    this.lossCause = 'cancelled';
     this.killedBecause = `killed: the cancelled call ${name} did not end within ${this.graceMs} ms`;
     this.process.kill('SIGKILL');
     this.alive = false;
@@ -180,6 +214,7 @@ class Child {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((_, reject) => {
       timer = setTimeout(() => {
+        this.lossCause = 'not-ready';
         this.killedBecause = `killed: not ready within ${timeoutMs} ms`;
         this.process.kill('SIGKILL');
         reject(this.death('not ready'));
@@ -195,6 +230,7 @@ class Child {
   private async settleOnExit(): Promise<void> {
     const { exitCode, signal, originalMessage } = await this.process;
     this.alive = false;
+    if (!this.stopping) countLoss(nameOf(this.options), this.lossCause);
     this.exitText = signal
       ? `died by ${signal}`
       : exitCode === undefined

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { MedformerError, toMedformerError } from '@medformer/schema';
 import type { ComputeCalls, ProgressOf } from './calls.js';
 import type { ToChild, ToParent } from './messages.js';
+import { reportVitals, type TensorMemory } from './vitals.js';
 
 export interface CallContext<Progress> {
   /** Fires when the caller cancels, its deadline passes, or the process is told to stop; its reason is a MedformerError. */
@@ -22,9 +23,13 @@ export type ComputeHandlers<Calls extends ComputeCalls> = {
  *
  * TensorFlow's kernels run on the calling thread, so a handler sees its signal only between awaits: long work
  * yields once per step (`await setImmediate()` of node:timers/promises) and then checks `signal.throwIfAborted()`.
- * The process leaves when its parent does, however either of them is occupied.
+ * The process leaves when its parent does, however either of them is occupied. `tensors` says what this process holds;
+ * the parent shows it as a metric.
  */
-export function serveCompute<Calls extends ComputeCalls>(handlers: ComputeHandlers<Calls>): void {
+export function serveCompute<Calls extends ComputeCalls>(
+  handlers: ComputeHandlers<Calls>,
+  options: { tensors?: () => TensorMemory } = {},
+): void {
   const send = process.send?.bind(process) as ((message: ToParent) => boolean) | undefined;
   if (!send) throw new Error('a compute process is started by startComputeProcess, not by hand');
   const running = new Map<number, AbortController>();
@@ -69,6 +74,7 @@ export function serveCompute<Calls extends ComputeCalls>(handlers: ComputeHandle
   setPriority(Number(process.env.MEDFORMER_COMPUTE_NICENESS ?? 5));
   watchParent(graceMs);
   answer({ type: 'ready' });
+  reportVitals(answer, options.tensors);
 }
 
 /** A native kernel can occupy the main thread for long; this thread still sees the parent die. */

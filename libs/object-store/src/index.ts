@@ -4,3 +4,10 @@ export { findIndexed, putIndexEntry, putIndexed } from './indexed-record.js';
 export * from './object-store.js';
 export * from './open-object-store.js';
 export { openS3Store, type S3StoreOptions } from './s3-store.js';
+export {
+  onStoreOperation,
+  publishStoreOperation,
+  type StoreOperation,
+  type StoreOperationName,
+  type StoreOutcome,
+} from './store-operations.js';

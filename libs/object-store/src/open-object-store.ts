@@ -3,6 +3,7 @@ import { MedformerError } from '@medformer/schema';
 import { openFilesystemStore } from './filesystem-store.js';
 import type { ObjectStore } from './object-store.js';
 import { openS3Store } from './s3-store.js';
+import { observedStore } from './store-operations.js';
 
 export interface ObjectStoreConfig {
   /** `file:///folder` or `s3://bucket?endpoint=http://host:9000&region=us-east-1`. */
@@ -12,10 +13,13 @@ export interface ObjectStoreConfig {
   secretKey?: string | undefined;
 }
 
-/** @throws MedformerError INVALID_ARGUMENT naming what the URL lacks. */
+/**
+ * A store whose operations `onStoreOperation` tells.
+ * @throws MedformerError INVALID_ARGUMENT naming what the URL lacks.
+ */
 export async function openObjectStore(config: ObjectStoreConfig): Promise<ObjectStore> {
   const url = URL.canParse(config.url) ? new URL(config.url) : undefined;
-  if (url?.protocol === 'file:') return openFilesystemStore(fileURLToPath(url));
+  if (url?.protocol === 'file:') return observedStore(await openFilesystemStore(fileURLToPath(url)));
   if (url?.protocol !== 's3:') throw refuse(config.url, 'file:///folder or s3://bucket?endpoint=…');
   const endpoint = url.searchParams.get('endpoint');
   if (!endpoint || !URL.canParse(endpoint))
@@ -24,13 +28,16 @@ export async function openObjectStore(config: ObjectStoreConfig): Promise<Object
   if (!config.accessKey || !config.secretKey)
     throw refuse(config.url, 'an access key and a secret key beside it');
   const region = url.searchParams.get('region');
-  return openS3Store({
-    endpoint,
-    bucket: url.hostname,
-    accessKey: config.accessKey,
-    secretKey: config.secretKey,
-    ...(region ? { region } : {}),
-  });
+  const { accessKey, secretKey } = config;
+  return observedStore(
+    openS3Store({
+      endpoint,
+      bucket: url.hostname,
+      accessKey,
+      secretKey,
+      ...(region ? { region } : {}),
+    }),
+  );
 }
 
 function refuse(url: string, expected: string): MedformerError {

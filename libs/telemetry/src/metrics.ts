@@ -1,5 +1,7 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { codeVersion } from './code-version.js';
+import { startComputeMetrics } from './compute-metrics.js';
+import { startStoreMetrics } from './store-metrics.js';
 
 export { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
@@ -11,11 +13,13 @@ export const metrics = new Registry();
 
 let started = false;
 
-/** Process, event-loop and garbage-collection metrics and `medformer_build_info`, once per process. */
+/** Process, event-loop, garbage-collection, compute-process and store metrics and `medformer_build_info`, once. */
 export function startProcessMetrics(): void {
   if (started) return;
   started = true;
   collectDefaultMetrics({ register: metrics, prefix: 'medformer_' });
+  startComputeMetrics(metrics);
+  startStoreMetrics(metrics);
   new Gauge({
     name: 'medformer_build_info',
     help: 'Always 1; the labels say what runs.',

@@ -1,10 +1,16 @@
 import { execFileSync } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { startComputeProcess } from '@medformer/compute';
+import { openObjectStore } from '@medformer/object-store';
 import { MedformerError } from '@medformer/schema';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   createLogger,
+  metrics,
   newTraceId,
   type OperationsServer,
   startOperationsServer,
@@ -120,5 +126,30 @@ describe('the code version', () => {
 
   it('can be set from outside', () => {
     expect(versionIn({ MEDFORMER_CODE_VERSION: '9.9.9+image' })).toBe('9.9.9+image');
+  });
+});
+
+describe('the metrics of a process', () => {
+  it('show its store and what its compute processes hold and lost', async () => {
+    startProcessMetrics();
+    const folder = await mkdtemp(join(tmpdir(), 'medformer-telemetry-'));
+    const store = await openObjectStore({ url: pathToFileURL(folder).href });
+    await store.get('no/such').catch(() => undefined);
+    const entry = new URL('../../compute/spec/child.mjs', import.meta.url);
+    const child = startComputeProcess<{ exit: { input: { code: number }; output: never } }>(entry, {
+      name: 'telemetry test process',
+    });
+    await child.call('exit', { code: 3 }).catch(() => undefined);
+    void child.call('exit', { code: 0 }).catch(() => undefined);
+    const shown = async () => (await metrics.metrics()).split('\n');
+    while (!(await shown()).includes('medformer_compute_tensors{process="telemetry-test"} 3'))
+      await sleep(20);
+    const lines = await shown();
+    expect(lines).toContain('medformer_compute_losses_total{process="telemetry-test",cause="crashed"} 1');
+    expect(lines).toContain('medformer_compute_losses_total{process="telemetry-test",cause="not-ready"} 0');
+    expect(lines).toContain('medformer_store_operation_seconds_count{operation="get",outcome="not-found"} 1');
+    await child.stop();
+    await rm(folder, { recursive: true });
+    expect((await shown()).some((line) => line.startsWith('medformer_compute_tensors{'))).toBe(false);
   });
 });

@@ -18,4 +18,5 @@ export { halvingConvolution, type Precision, product } from './products.js';
 export * from './recorded-step.js';
 export * from './saved-model.js';
 export * from './symmetric-eigenvalues.js';
+export * from './tensor-memory.js';
 export * from './tf.js';

@@ -1,4 +1,5 @@
 import { serveCompute } from '@medformer/compute';
+import { tensorMemory } from '@medformer/tensorflow';
 import { fuseDataset } from './fuse-dataset.js';
 import type { FusionCalls } from './fusion-calls.js';
 import { FusionMaker } from './fusion-maker.js';
@@ -14,19 +15,22 @@ interface Kept {
 /** The last data set stays in memory: calls that stream fusions come one after the other. */
 let kept: Kept | undefined;
 
-serveCompute<FusionCalls>({
-  fuse: ({ first, count, imageIds, withSources, ...request }, { signal }) =>
-    withMaker(
-      JSON.stringify([request.dataset, request.spec]),
-      () => FusionMaker.open(request, signal),
-      async (maker) => {
-        if (imageIds.length > 0) return [maker.fuse(imageIds, first, withSources)];
-        return maker.make(first, count, withSources, signal);
-      },
-    ),
-  measureFusions: (input, { signal, progress }) => measureFusions(input, { signal, onProgress: progress }),
-  fuseDataset: (input, { signal, progress }) => fuseDataset(input, { signal, onProgress: progress }),
-});
+serveCompute<FusionCalls>(
+  {
+    fuse: ({ first, count, imageIds, withSources, ...request }, { signal }) =>
+      withMaker(
+        JSON.stringify([request.dataset, request.spec]),
+        () => FusionMaker.open(request, signal),
+        async (maker) => {
+          if (imageIds.length > 0) return [maker.fuse(imageIds, first, withSources)];
+          return maker.make(first, count, withSources, signal);
+        },
+      ),
+    measureFusions: (input, { signal, progress }) => measureFusions(input, { signal, onProgress: progress }),
+    fuseDataset: (input, { signal, progress }) => fuseDataset(input, { signal, onProgress: progress }),
+  },
+  { tensors: tensorMemory },
+);
 
 async function withMaker<Result>(
   key: string,

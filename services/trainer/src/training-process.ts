@@ -1,6 +1,7 @@
 import { serveCompute } from '@medformer/compute';
+import { tensorMemory } from '@medformer/tensorflow';
+import { trainClaimed } from './claimed-training.js';
 import { replay } from './replay.js';
-import { train } from './train.js';
 import type { TrainingCalls } from './training-calls.js';
 
-serveCompute<TrainingCalls>({ train, replay });
+serveCompute<TrainingCalls>({ train: trainClaimed, replay }, { tensors: tensorMemory });
