@@ -4,11 +4,13 @@ import type { ObjectStoreConfig } from '@medformer/object-store';
 import { LOG_LEVELS } from '@medformer/telemetry';
 import { z } from 'zod';
 import { secret } from './config-source.js';
+import { checkSecurity, securityShape } from './security/security-config.js';
+import { tracingShape } from './tracing/call-tracer.js';
 
 const port = z.int().min(0).max(65_535);
 
 /** What every service is configured by; a stage adds its own keys. Each key is also a variable and a flag. */
-export const baseConfig = z.object({
+const shape = {
   data: z.string().min(1).default('.medformer').describe('folder for local state'),
   store: z
     .string()
@@ -41,7 +43,18 @@ export const baseConfig = z.object({
     .nonnegative()
     .default(20_000)
     .describe('how long calls under way may finish on shutdown'),
-});
+  ...securityShape,
+  ...tracingShape,
+};
+
+/** BaseConfig with more settings beside it; what contradicts itself is refused. */
+export function configOf<Shape extends z.ZodRawShape>(more: Shape) {
+  return z
+    .object({ ...shape, ...more })
+    .superRefine((config, context) => checkSecurity(config as never, context));
+}
+
+export const baseConfig = configOf({});
 
 export type BaseConfig = z.output<typeof baseConfig>;
 

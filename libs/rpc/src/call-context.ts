@@ -7,6 +7,8 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** 32 hex digits, taken from the caller's `traceparent` or drawn here; also in every log line and in `x-trace-id`. */
   readonly traceId: string;
+  /** Who calls, as the operator's file of callers, the token or the certificate says; else `anonymous`. */
+  readonly caller: string;
   /** Address of the caller. */
   readonly peer: string;
   readonly deadline: Date | undefined;

@@ -17,7 +17,11 @@ import { type Logger, newTraceId, traceIdOf, withTraceId } from '@medformer/tele
 import { isObservable, lastValueFrom } from 'rxjs';
 import type { CallContext } from './call-context.js';
 import { measureCall } from './call-metrics.js';
+import { type AuditLog, resourcesOf } from './security/audit-log.js';
+import type { Guard } from './security/guard.js';
+import { changesState } from './security/rpc-scopes.js';
 import { isFault, statusOf, traceMetadata } from './status.js';
+import type { CallTracer } from './tracing/call-tracer.js';
 
 type Method = MethodDefinition<unknown, unknown>;
 type UnaryCall = ServerUnaryCall<unknown, unknown>;
@@ -41,7 +45,12 @@ const TURNS_UNTIL_RESET = 5;
 export class CallRunner {
   private readonly active = new Set<ActiveCall>();
 
-  constructor(private readonly logger: Logger) {}
+  constructor(
+    private readonly logger: Logger,
+    private readonly guard: Pick<Guard, 'callerOf'>,
+    private readonly audit?: AuditLog | undefined,
+    private readonly tracer?: CallTracer | undefined,
+  ) {}
 
   get activeCalls(): number {
     return this.active.size;
@@ -76,9 +85,10 @@ export class CallRunner {
     await this.track(
       method,
       call,
-      async ({ context }) => {
-        const request = 'request' in call ? call.request : requestsOf(call, context.signal);
-        const response = await settle(handler(request, context));
+      async (active) => {
+        const { context } = active;
+        const request = 'request' in call ? active.seen(call.request) : requestsOf(call, active);
+        const response = active.seen(await settle(handler(request, context)));
         respond(null, response, traceMetadata(context.traceId));
       },
       (failure) => respond(failure),
@@ -96,9 +106,9 @@ export class CallRunner {
       async (active) => {
         const { context } = active;
         call.sendMetadata(traceMetadata(context.traceId));
-        const request = 'request' in call ? call.request : requestsOf(call, context.signal);
+        const request = 'request' in call ? active.seen(call.request) : requestsOf(call, active);
         const responses = await settle(handler(request, context));
-        await writeAll(call, responses as AsyncIterable<unknown>, context.signal);
+        await writeAll(call, responses as AsyncIterable<unknown>, active);
         active.end();
         call.end(traceMetadata(context.traceId));
         // The call counts as under way until its last message is handed over, unless the peer is gone.
@@ -114,8 +124,12 @@ export class CallRunner {
     work: (active: ActiveCall) => Promise<void>,
     fail: (failure: StatusObject) => unknown,
   ): Promise<void> {
-    const active = new ActiveCall(call);
-    const { traceId, peer, signal } = active.context;
+    const traceparent = call.metadata.get('traceparent')[0]?.toString();
+    const span = this.tracer?.startCall(method, traceparent);
+    const traceId = span?.traceId ?? traceIdOf(traceparent) ?? newTraceId();
+    const caller = this.guard.callerOf(call.metadata).name;
+    const active = new ActiveCall(call, traceId, caller);
+    const { peer, signal } = active.context;
     const measured = measureCall(method);
     this.active.add(active);
     await withTraceId(traceId, async () => {
@@ -135,6 +149,11 @@ export class CallRunner {
         active.end();
         this.active.delete(active);
         measured(code);
+        span?.end(code);
+        if (this.audit && changesState(method.path)) {
+          const resources = resourcesOf(active.first, active.last);
+          this.audit.write({ caller, rpc: method.path, code, peer, traceId, resources });
+        }
       }
     });
   }
@@ -142,16 +161,19 @@ export class CallRunner {
 
 class ActiveCall {
   readonly context: CallContext;
+  /** Messages of the call, for what it was about. */
+  first: unknown;
+  last: unknown;
   private readonly controller = new AbortController();
   private ended = false;
 
-  constructor(call: AnyCall) {
+  constructor(call: AnyCall, traceId: string, caller: string) {
     const deadline = call.getDeadline();
     const deadlineMs = deadline instanceof Date ? deadline.getTime() : deadline;
-    const [traceparent] = call.metadata.get('traceparent');
     this.context = {
       signal: this.controller.signal,
-      traceId: traceIdOf(traceparent?.toString()) ?? newTraceId(),
+      traceId,
+      caller,
       peer: call.getPeer(),
       deadline: Number.isFinite(deadlineMs) ? new Date(deadlineMs) : undefined,
     };
@@ -166,6 +188,12 @@ class ActiveCall {
     // grpc-js emits `cancelled` at the end of every call, also of a good one.
     (call as EventEmitter).on('cancelled', cancel);
     if (call.cancelled) cancel();
+  }
+
+  seen<Message>(message: Message): Message {
+    this.first ??= message;
+    this.last = message;
+    return message;
   }
 
   abort(reason: MedformerError): void {
@@ -187,7 +215,8 @@ async function settle(answer: unknown): Promise<unknown> {
  * Reads the next message only when the handler asks for one. Not the stream's own iterator: that destroys the stream
  * when the handler leaves its loop or the call fails, and with it, where both sides stream, the way to the caller.
  */
-async function* requestsOf(call: ClientStreamCall | DuplexCall, signal: AbortSignal): AsyncIterable<unknown> {
+async function* requestsOf(call: ClientStreamCall | DuplexCall, active: ActiveCall): AsyncIterable<unknown> {
+  const { signal } = active.context;
   let wake = () => {};
   const notify = () => wake();
   for (const event of ['readable', 'end', 'close']) (call as EventEmitter).on(event, notify);
@@ -198,7 +227,7 @@ async function* requestsOf(call: ClientStreamCall | DuplexCall, signal: AbortSig
       signal.throwIfAborted();
       if (call.destroyed) throw new MedformerError('CANCELLED', 'the call is over');
       const message = call.read();
-      if (message !== null) yield message;
+      if (message !== null) yield active.seen(message);
       else {
         await new Promise<void>((resolve) => {
           wake = resolve;
@@ -218,11 +247,12 @@ async function* requestsOf(call: ClientStreamCall | DuplexCall, signal: AbortSig
 async function writeAll(
   call: ServerStreamCall | DuplexCall,
   responses: AsyncIterable<unknown>,
-  signal: AbortSignal,
+  active: ActiveCall,
 ) {
+  const { signal } = active.context;
   for await (const response of responses) {
     signal.throwIfAborted();
-    if (!call.write(response)) await once(call, 'drain', { signal });
+    if (!call.write(active.seen(response))) await once(call, 'drain', { signal });
   }
   signal.throwIfAborted();
 }

@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { Server as GrpcServer, ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
 import { MedformerError } from '@medformer/schema';
 import type { Logger } from '@medformer/telemetry';
@@ -6,6 +7,8 @@ import { HealthImplementation } from 'grpc-health-check';
 import { CallRunner, type Handler } from './call-runner.js';
 import { addReflection } from './reflection.js';
 import { patternOf, serviceNameOf } from './rpc-controller.js';
+import type { Security } from './security/security.js';
+import type { CallTracer } from './tracing/call-tracer.js';
 
 export interface GrpcTransportOptions {
   host: string;
@@ -15,6 +18,8 @@ export interface GrpcTransportOptions {
   probePort?: number | undefined;
   definitions: readonly object[];
   logger: Logger;
+  security: Security;
+  tracer: CallTracer | undefined;
   maxMessageBytes: number;
   maxConnectionAgeMs: number;
   keepaliveTimeMs: number;
@@ -22,6 +27,8 @@ export interface GrpcTransportOptions {
 }
 
 const KEEPALIVE_TIMEOUT_MS = 10_000;
+/** On one connection. Each holds its messages in memory until its handler takes them. */
+const MAX_CONCURRENT_STREAMS = 1000;
 /** How long handlers may take to end once their signals fired in a drain that has run out of time. */
 const ABORT_TIMEOUT_MS = 2000;
 /** How long the last bytes of finished calls may take to leave. */
@@ -44,7 +51,8 @@ export class GrpcTransport extends Server {
   constructor(private readonly settings: GrpcTransportOptions) {
     super();
     this.serviceNames = settings.definitions.map(serviceNameOf);
-    this.calls = new CallRunner(settings.logger);
+    const { guard, audit } = settings.security;
+    this.calls = new CallRunner(settings.logger, guard, audit, settings.tracer);
     this.server = new GrpcServer({
       'grpc.max_receive_message_length': settings.maxMessageBytes,
       'grpc.max_send_message_length': settings.maxMessageBytes,
@@ -53,6 +61,8 @@ export class GrpcTransport extends Server {
       // A peer whose machine is gone says nothing: its calls would go on for ever.
       'grpc.keepalive_time_ms': settings.keepaliveTimeMs,
       'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+      'grpc.max_concurrent_streams': MAX_CONCURRENT_STREAMS,
+      interceptors: [guard.interceptor],
     });
     const statuses = Object.fromEntries(
       ['', ...this.serviceNames].map((name) => [name, 'NOT_SERVING' as const]),
@@ -74,13 +84,23 @@ export class GrpcTransport extends Server {
   /** Health starts before the modules do, so that probes see a slow start as not serving instead of as dead. */
   async listenForProbes(): Promise<void> {
     if (this.settings.probePort === undefined) return;
-    this.ports.probePort = await bind(this.probeServer, this.settings.host, this.settings.probePort);
+    this.ports.probePort = await bind(
+      this.probeServer,
+      this.settings.host,
+      this.settings.probePort,
+      ServerCredentials.createInsecure(),
+    );
   }
 
   async listen(callback: (error?: unknown) => void): Promise<void> {
     try {
       for (const definition of this.settings.definitions) this.addService(definition as ServiceDefinition);
-      this.ports.port = await bind(this.server, this.settings.host, this.settings.port);
+      this.ports.port = await bind(
+        this.server,
+        this.settings.host,
+        this.settings.port,
+        this.settings.security.credentials,
+      );
       callback();
     } catch (error) {
       callback(error);
@@ -132,11 +152,17 @@ export class GrpcTransport extends Server {
   }
 }
 
-async function bind(server: GrpcServer, host: string, port: number): Promise<number> {
+async function bind(
+  server: GrpcServer,
+  host: string,
+  port: number,
+  credentials: ServerCredentials,
+): Promise<number> {
+  const address = isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
   return new Promise((resolve, reject) => {
-    server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
+    server.bindAsync(address, credentials, (error, bound) => {
       if (error) {
-        reject(new MedformerError('UNAVAILABLE', `cannot listen on ${host}:${port}`, { cause: error }));
+        reject(new MedformerError('UNAVAILABLE', `cannot listen on ${address}`, { cause: error }));
       } else resolve(bound);
     });
   });

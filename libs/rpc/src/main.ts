@@ -1,7 +1,7 @@
 import { toMedformerError } from '@medformer/schema';
 import { createLogger } from '@medformer/telemetry';
-import { z } from 'zod';
-import { type BaseConfig, baseConfig } from './base-config.js';
+import type { z } from 'zod';
+import { type BaseConfig, baseConfig, configOf } from './base-config.js';
 import { type ConfigSchema, describeConfig, loadConfig, printConfig } from './config-source.js';
 import { runService } from './run-service.js';
 import type { Stage } from './stage.js';
@@ -66,14 +66,14 @@ export async function serveMain(name: string, stages: readonly Stage[]): Promise
 
 /** BaseConfig and the settings of all stages; a stage alone has its own default port. */
 export function configSchemaOf(stages: readonly Stage[]): ConfigSchema {
-  const shape = Object.assign({}, baseConfig.shape, ...stages.map((stage) => stage.config)) as z.ZodRawShape;
+  const shape = Object.assign({}, ...stages.map((stage) => stage.config)) as z.ZodRawShape;
   const [only, ...others] = stages;
-  if (!only || others.length > 0) return z.object(shape);
+  if (!only || others.length > 0) return configOf(shape);
   const port = baseConfig.shape.port
     .unwrap()
     .default(only.defaultPort)
     .describe(baseConfig.shape.port.description!);
-  return z.object({ ...shape, port });
+  return configOf({ ...shape, port });
 }
 
 function usage(name: string, schema: ConfigSchema): string {

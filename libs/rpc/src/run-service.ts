@@ -7,7 +7,9 @@ import { throwError } from 'rxjs';
 import { type BaseConfig, objectStoreConfig } from './base-config.js';
 import { GrpcTransport } from './grpc-transport.js';
 import { serviceNameOf } from './rpc-controller.js';
+import { openSecurity } from './security/security.js';
 import { LOGGER, OBJECT_STORE, type Stage } from './stage.js';
+import { openTracer } from './tracing/call-tracer.js';
 
 export interface RunningService {
   /** The ports that are listened on, also where 0 was asked for. */
@@ -35,9 +37,11 @@ export async function runService(
   startProcessMetrics();
   const store = await openObjectStore(objectStoreConfig(config));
   const definitions = stages.flatMap((stage) => stage.definitions);
-  const transport = new GrpcTransport({ ...config, definitions, logger });
+  const security = await openSecurity(name, config, logger);
+  const tracer = await openTracer(name, config);
+  const transport = new GrpcTransport({ ...config, definitions, logger, security, tracer });
   const readiness = new Readiness(stages, store, transport);
-  const opened: { close(): Promise<void> }[] = [];
+  const opened: { close(): Promise<void> }[] = [security, ...(tracer ? [tracer] : [])];
   const closeAll = async () => {
     for (const each of opened.splice(0).reverse()) await each.close();
   };

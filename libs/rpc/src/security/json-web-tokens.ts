@@ -1,0 +1,95 @@
+import { MedformerError } from '@medformer/schema';
+import type { Logger } from '@medformer/telemetry';
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  errors,
+  type JSONWebKeySet,
+  type JWTVerifyGetKey,
+  jwtVerify,
+} from 'jose';
+import { CallRefused } from './call-refused.js';
+import { WatchedFiles } from './watched-files.js';
+
+/** Signatures by keys that are public; a shared secret or `none` is never one of them. */
+const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
+/** What jose throws when the issuer does not answer, or not with 200. */
+const UNREACHABLE = ['ERR_JWKS_TIMEOUT', 'ERR_JOSE_GENERIC'];
+const CLOCK_TOLERANCE_S = 30;
+
+export interface TokenClaims {
+  subject: string;
+  /** Of `scope` (RFC 8693, section 4.2) or `scp`. */
+  scopes: readonly string[];
+}
+
+/** Checks JSON Web Tokens (RFC 7519): signature, issuer, audience, times. */
+export class JsonWebTokens {
+  private constructor(
+    private readonly keys: () => JWTVerifyGetKey,
+    private readonly expected: { issuer: string; audience: string },
+    readonly close: () => void,
+  ) {}
+
+  static async open(
+    source: { file: string } | { url: string },
+    expected: { issuer: string; audience: string },
+    options: { intervalMs: number; logger: Logger },
+  ): Promise<JsonWebTokens> {
+    if ('url' in source) {
+      // Fetched at the first token, kept for ten minutes, fetched again for an unknown key.
+      const keys = createRemoteJWKSet(new URL(source.url));
+      return new JsonWebTokens(
+        () => keys,
+        expected,
+        () => undefined,
+      );
+    }
+    const watched = await WatchedFiles.open(
+      [source.file],
+      ([bytes]) => keySetOf(source.file, bytes!),
+      options,
+    );
+    return new JsonWebTokens(
+      () => watched.value,
+      expected,
+      () => watched.close(),
+    );
+  }
+
+  /** @throws CallRefused UNAUTHENTICATED for a token that does not hold; UNAVAILABLE while the keys cannot be had. */
+  async verify(token: string): Promise<TokenClaims> {
+    try {
+      const { payload } = await jwtVerify(token, this.keys(), {
+        ...this.expected,
+        algorithms: ALGORITHMS,
+        clockTolerance: CLOCK_TOLERANCE_S,
+        requiredClaims: ['exp', 'sub'],
+      });
+      return { subject: payload.sub!, scopes: scopesOf(payload.scope ?? payload.scp) };
+    } catch (cause) {
+      const unreachable = !(cause instanceof errors.JOSEError) || UNREACHABLE.includes(cause.code);
+      throw unreachable
+        ? new CallRefused(
+            'keys_unavailable',
+            'UNAVAILABLE',
+            'the keys of the token issuer cannot be had now',
+            { cause },
+          )
+        : new CallRefused('invalid_credentials', 'UNAUTHENTICATED', 'the token is not valid', { cause });
+    }
+  }
+}
+
+function keySetOf(file: string, bytes: Buffer): JWTVerifyGetKey {
+  try {
+    return createLocalJWKSet(JSON.parse(bytes.toString('utf8')) as JSONWebKeySet);
+  } catch (cause) {
+    throw new MedformerError('INVALID_ARGUMENT', `${file}: expected a JWK Set`, { cause });
+  }
+}
+
+function scopesOf(claim: unknown): string[] {
+  if (typeof claim === 'string') return claim.split(' ');
+  return Array.isArray(claim) ? claim.filter((each) => typeof each === 'string') : [];
+}
