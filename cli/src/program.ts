@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { registerAttend } from './commands/attend.js';
 import { registerBenchmark } from './commands/benchmark.js';
 import { registerDatasets } from './commands/datasets.js';
+import { registerDeidentify } from './commands/deidentify.js';
 import { registerDemo } from './commands/demo.js';
 import { registerDoctor } from './commands/doctor.js';
 import { registerEncode } from './commands/encode.js';
@@ -31,6 +32,11 @@ export function buildProgram(signal: AbortSignal): Command {
       '--address <host:port>',
       `all services (MEDFORMER_ADDRESS, default ${DEFAULT_ADDRESS}; MEDFORMER_ENCODER_ADDRESS etc. for one)`,
     )
+    .option('--tls-ca <file>', 'use TLS, with certificates that these sign (MEDFORMER_TLS_CA_FILE)')
+    .option('--tls-cert <file>', 'own certificate, where services ask for one (MEDFORMER_TLS_CERT_FILE)')
+    .option('--tls-key <file>', 'key of the own certificate (MEDFORMER_TLS_KEY_FILE)')
+    .option('--token-file <file>', 'token that says who calls (MEDFORMER_TOKEN_FILE)')
+    .option('--allow-insecure', 'send the token without TLS to another machine (MEDFORMER_ALLOW_INSECURE)')
     .option('--json', 'print the result as one JSON document on stdout')
     .option('--timeout <seconds>', 'deadline of every call (default: 30 s, none for streams)', parseSeconds)
     .addHelpText(
@@ -49,6 +55,7 @@ ${EXIT_CODE_HELP}`,
   for (const register of [
     registerDemo,
     registerDoctor,
+    registerDeidentify,
     registerIngest,
     registerDatasets,
     registerTrain,

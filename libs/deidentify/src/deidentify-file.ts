@@ -2,7 +2,7 @@ import { badInput, type DeidentificationOutcome } from '@medformer/schema';
 import { deidentifyDicom } from './dicom/deidentify-dicom.js';
 import { hasDicomMark } from './dicom/read-data-set.js';
 import { cleanJpeg } from './formats/clean-jpeg.js';
-import { cleanNifti } from './formats/clean-nifti.js';
+import { cleanNifti, cleanNiftiPair } from './formats/clean-nifti.js';
 import { cleanPng } from './formats/clean-png.js';
 import { cleanTiff } from './formats/clean-tiff.js';
 import { opaqueName } from './keyed.js';
@@ -48,6 +48,31 @@ export function deidentifyFile(bytes: Uint8Array, path: string, profile: Profile
     bytes: CLEANERS[format](bytes, tally, path),
     path: opaquePath(profile.key, path),
     outcome: { format, actions: tally.actions(), codes: [], notes: [] },
+  };
+}
+
+/**
+ * A NIfTI header and its voxels in a file of their own.
+ * @param path of the header
+ * @throws MedformerError INVALID_ARGUMENT
+ */
+export function deidentifyNiftiPair(
+  hdr: Uint8Array,
+  img: Uint8Array,
+  path: string,
+  profile: Profile,
+): {
+  hdr: Pick<CleanFile, 'bytes' | 'path'>;
+  img: Pick<CleanFile, 'bytes' | 'path'>;
+  outcome: DeidentificationOutcome;
+} {
+  const tally = new Tally();
+  const clean = cleanNiftiPair(hdr, img, tally, path);
+  const name = opaquePath(profile.key, path).replace(EXTENSION, '');
+  return {
+    hdr: { bytes: clean.hdr, path: `${name}.hdr` },
+    img: { bytes: clean.img, path: `${name}.img` },
+    outcome: { format: 'nifti', actions: tally.actions(), codes: [], notes: [] },
   };
 }
 

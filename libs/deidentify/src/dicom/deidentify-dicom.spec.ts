@@ -44,8 +44,8 @@ function isRetained({ tag, vr, where }: Planted): boolean {
 const shiftDays = shiftDaysOf(KEY, parse(golden('planted-explicit-le.dcm')).string('x00100020')!);
 const moved = new Set(
   planted
-    .filter(({ vr }) => vr === 'DA')
-    .map(({ hex }) => shiftTemporal('DA', Buffer.from(hex, 'hex').toString(), shiftDays)!)
+    .filter(({ vr }) => vr === 'DA' || vr === 'DT')
+    .map(({ hex }) => shiftTemporal('DA', Buffer.from(hex, 'hex').toString().slice(0, 8), shiftDays)!)
     .map((date) => Buffer.from(date).toString('hex')),
 );
 

@@ -1,4 +1,6 @@
 import { badInput, type MedformerError } from '@medformer/schema';
+import dicomParser from 'dicom-parser';
+import { hasDicomMark } from './read-data-set.js';
 
 const STORAGE = '1.2.840.10008.5.1.4.1.1.';
 
@@ -20,7 +22,7 @@ const REFUSED: readonly (readonly [pattern: RegExp, what: string])[] = [
 
 /**
  * Refuses objects that cannot be cleaned attribute by attribute.
- * @throws MedformerError UNIMPLEMENTED-like INVALID_ARGUMENT naming the SOP class
+ * @throws MedformerError INVALID_ARGUMENT naming the SOP class
  */
 export function refuseUncleanable(sopClass: string, file: string): void {
   const refuse = (found: string): MedformerError =>
@@ -36,5 +38,14 @@ export function refuseUncleanable(sopClass: string, file: string): void {
   for (const [pattern, what] of REFUSED) if (pattern.test(own)) throw refuse(`${what} (${sopClass})`);
 }
 
-/** The directory of a medium, which names files and patients and is made anew for other files. */
-export const MEDIA_DIRECTORY = '1.2.840.10008.1.3.10';
+/** True for the directory of a medium (DICOMDIR), which names files and patients and is made anew for other files. */
+export function isMediaDirectory(bytes: Uint8Array): boolean {
+  if (!hasDicomMark(bytes)) return false;
+  try {
+    return dicomParser.readPart10Header(bytes).string('x00020002')?.trim() === MEDIA_DIRECTORY;
+  } catch {
+    return false;
+  }
+}
+
+const MEDIA_DIRECTORY = '1.2.840.10008.1.3.10';
