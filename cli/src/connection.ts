@@ -1,11 +1,5 @@
-import {
-  type CallOptions,
-  type ChannelOptions,
-  Client,
-  credentials,
-  Metadata,
-  type ServiceError,
-} from '@grpc/grpc-js';
+import { type CallOptions, type Client, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { type ChannelSettings, openChannel } from './channel.js';
 import { fromServiceError } from './failure.js';
 
 export const STAGES = ['ingestion', 'augmentation', 'trainer', 'evaluation', 'encoder'] as const;
@@ -25,13 +19,11 @@ export interface ConnectionOptions {
   /** Deadline of every call, streams included. */
   timeoutMs?: number | undefined;
   signal?: AbortSignal | undefined;
+  channel?: ChannelSettings | undefined;
 }
 
 /** Deadline of a unary call when the caller names none. Streams run until they are done. */
 const UNARY_TIMEOUT_MS = 30_000;
-
-/** Reports with many embedding maps pass the 4 MiB that grpc-js receives by default. */
-const CHANNEL_OPTIONS: ChannelOptions = { 'grpc.max_receive_message_length': 64 * 1024 * 1024 };
 
 /** `MEDFORMER_ADDRESS` for all stages; `MEDFORMER_<STAGE>_ADDRESS` for one; `explicit` beats the former. */
 export function addressesFromEnv(explicit: string | undefined, env: NodeJS.ProcessEnv): Addresses {
@@ -55,7 +47,7 @@ export class Connection {
 
   /** The same addresses without the caller's signal: for the calls that clean up after an interrupt. */
   afterInterrupt(): Connection {
-    return new Connection(this.addresses, { timeoutMs: UNARY_TIMEOUT_MS });
+    return new Connection(this.addresses, { timeoutMs: UNARY_TIMEOUT_MS, channel: this.options.channel });
   }
 
   unary<Request, Response>(
@@ -156,11 +148,7 @@ export class Connection {
     const address = this.addresses[stage];
     const known = this.#clients.get(address);
     if (known !== undefined) return known;
-    const client = new Client(address, credentials.createInsecure(), {
-      ...CHANNEL_OPTIONS,
-      // A proxy is never on the way to this machine itself.
-      ...(isLoopback(address) ? { 'grpc.enable_http_proxy': 0 } : {}),
-    });
+    const client = openChannel(address, this.options.channel ?? {});
     this.#clients.set(address, client);
     return client;
   }
@@ -185,8 +173,4 @@ function onAbort(signal: AbortSignal | undefined, cancel: () => void): () => voi
   if (signal.aborted) cancel();
   signal.addEventListener('abort', cancel, { once: true });
   return () => signal.removeEventListener('abort', cancel);
-}
-
-function isLoopback(address: string): boolean {
-  return /^(localhost|127\.|\[::1\])/.test(address);
 }

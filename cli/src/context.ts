@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { type ChannelSettings, channelSettings } from './channel.js';
 import { addressesFromEnv, Connection } from './connection.js';
 import { Terminal } from './terminal.js';
 
@@ -9,7 +10,7 @@ export interface Context {
   signal: AbortSignal;
 }
 
-export interface GlobalOptions {
+export interface GlobalOptions extends ChannelSettings {
   address?: string;
   json?: boolean;
   timeout?: number;
@@ -26,6 +27,7 @@ export function withContext(signal: AbortSignal) {
       const connection = new Connection(addressesFromEnv(options.address, process.env), {
         timeoutMs: options.timeout === undefined ? undefined : options.timeout * 1000,
         signal,
+        channel: channelSettings(options, process.env),
       });
       const context = { connection, terminal: new Terminal(options.json ?? false), signal };
       try {

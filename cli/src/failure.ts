@@ -12,7 +12,8 @@ export function fromServiceError(error: ServiceError, address: string): Medforme
       { cause: error },
     );
   }
-  return new MedformerError(code, error.details || error.message, { cause: error });
+  const hint = code === 'UNAUTHENTICATED' ? '; give --token-file, or --tls-cert and --tls-key' : '';
+  return new MedformerError(code, `${error.details || error.message}${hint}`, { cause: error });
 }
 
 /** Any failure as one readable line; strangers keep their message, never their stack. */
