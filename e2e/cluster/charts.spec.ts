@@ -155,6 +155,28 @@ describe('a release for a GPU cluster', () => {
     await cluster.kubectl(['delete', 'job', 'second', ...IN]);
   });
 
+  it("lets a job's pods alone reach its collective port, for as long as the job is there", async () => {
+    await makeJob('distributed', 2);
+    const policy = (await cluster.list('networkpolicies', IN)).find(
+      ({ metadata }) => metadata.name === 'distributed',
+    );
+    const selected = policy!.spec.podSelector.matchLabels;
+    expect(policy!.spec.ingress[0].from).toEqual([{ podSelector: { matchLabels: selected } }]);
+    const pods = await until('both pods', async () => {
+      const labels = Object.entries(selected).map(([label, value]) => `${label}=${value}`);
+      const found = await cluster.list('pods', [...IN, '--selector', labels.join(',')]);
+      return found.length === 2 ? found : undefined;
+    });
+    expect(pods.map(({ spec }) => `${spec.hostname}.${spec.subdomain}`).sort()).toEqual(
+      [0, 1].map((index) => `distributed-${index}.${RELEASE}-medformer-trainer-job`),
+    );
+    await cluster.kubectl(['delete', 'job', 'distributed', ...IN]);
+    await until('its policy to go with it', async () => {
+      const names = (await cluster.list('networkpolicies', IN)).map(({ metadata }) => metadata.name);
+      return names.includes('distributed') ? undefined : true;
+    });
+  });
+
   it('keeps encoding while a node is drained: one pod at a time', async () => {
     const budget = find(await cluster.list('poddisruptionbudgets', IN), 'PodDisruptionBudget', 'encoder');
     expect(budget.status.disruptionsAllowed).toBe(1);
@@ -312,16 +334,23 @@ async function running(job: string): Promise<string[]> {
   return pods.map(({ spec }) => spec.nodeName);
 }
 
-/** Makes a job of the release's template as trainer control does: with its account, admitted at once. */
+/** Makes a job and its policy of the release's templates as trainer control does: with its account, admitted at once. */
 async function makeJob(name: string, pods: number): Promise<void> {
-  const template = jobsIn(find(await cluster.list('configmaps', IN), 'ConfigMap', 'trainer-job'))[0];
-  const job = {
-    ...template,
-    metadata: { ...template.metadata, name },
-    spec: { ...template.spec, completions: pods, parallelism: pods, suspend: false },
+  const [job, policy] = jobsIn(find(await cluster.list('configmaps', IN), 'ConfigMap', 'trainer-job'));
+  const account = `--as=system:serviceaccount:${NAMESPACE}:${RELEASE}-medformer-trainer`;
+  const create = async (manifest: Manifest) => {
+    const args = ['create', account, '--output', 'json', '--filename', '-'];
+    return JSON.parse((await cluster.kubectl(args, manifest)).stdout);
   };
-  const account = `system:serviceaccount:${NAMESPACE}:${RELEASE}-medformer-trainer`;
-  await cluster.kubectl(['create', `--as=${account}`, '--filename', '-'], job);
+  const { metadata } = await create({
+    ...job,
+    metadata: { ...job.metadata, name },
+    spec: { ...job.spec, completions: pods, parallelism: pods, suspend: false },
+  });
+  policy.metadata.name = name;
+  policy.metadata.ownerReferences = [{ apiVersion: 'batch/v1', kind: 'Job', name, uid: metadata.uid }];
+  policy.spec.podSelector.matchLabels['batch.kubernetes.io/job-name'] = name;
+  await create(policy);
 }
 
 async function canI(
