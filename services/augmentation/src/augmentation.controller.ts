@@ -21,6 +21,7 @@ import type { ObjectStore } from '@medformer/object-store';
 import { type CallContext, OBJECT_STORE, RpcController } from '@medformer/rpc';
 import { badInput } from '@medformer/schema';
 import { Controller, Inject } from '@nestjs/common';
+import { countViews } from './augmentation-metrics.js';
 import { drawViews } from './draw-views.js';
 import { fusionMessage, pixelTensor } from './fusion-messages.js';
 import { countOf, Fusions } from './fusions.js';
@@ -75,6 +76,7 @@ export class AugmentationController {
           parameters: { ...parameters },
         })),
       };
+      countViews(viewed.views.length);
     }
   }
 

@@ -3,6 +3,7 @@ import { type ComputeProcess, progressEvents, startComputeProcess } from '@medfo
 import { resolveDataset } from '@medformer/dataset';
 import type { ObjectStore, ObjectStoreConfig } from '@medformer/object-store';
 import { badInput, FusionQualitySpec, FusionSpec, GeneratorSpec, parseRecord, Slug } from '@medformer/schema';
+import { countFusing, countGeneratorStep } from './augmentation-metrics.js';
 import type {
   FuseProgress,
   FusionCalls,
@@ -48,7 +49,12 @@ export class Fusions {
     part: { first: number; count: number; imageIds: string[]; withSources: boolean },
     signal: AbortSignal,
   ): Promise<MadeFusion[]> {
-    return this.process.call('fuse', { ...(await this.request(dataset, spec)), ...part }, { signal });
+    return countFusing(async (made) => {
+      const request = await this.request(dataset, spec);
+      const fusions = await this.process.call('fuse', { ...request, ...part }, { signal });
+      made(fusions.length);
+      return fusions;
+    });
   }
 
   async *fuseDataset(
@@ -63,7 +69,15 @@ export class Fusions {
       codeVersion: this.settings.codeVersion,
     };
     yield* progressEvents<FuseProgress, FusionCalls['fuseDataset']['output']>((emit) =>
-      this.process.call('fuseDataset', input, { signal, onProgress: emit }),
+      countFusing((made) => {
+        let before = 0;
+        const onProgress = (progress: FuseProgress) => {
+          made(progress.fusions - before);
+          before = progress.fusions;
+          emit(progress);
+        };
+        return this.process.call('fuseDataset', input, { signal, onProgress });
+      }),
     );
   }
 
@@ -102,9 +116,13 @@ export class Fusions {
     });
     this.training.set(run, under);
     try {
-      yield* progressEvents<GeneratorProgress, { generator: string }>((emit) =>
-        this.generators.call('trainGenerator', input, { signal, onProgress: emit }),
-      );
+      yield* progressEvents<GeneratorProgress, { generator: string }>((emit) => {
+        const onProgress = (progress: GeneratorProgress) => {
+          countGeneratorStep(progress);
+          emit(progress);
+        };
+        return this.generators.call('trainGenerator', input, { signal, onProgress });
+      });
     } finally {
       done();
       if (this.training.get(run) === under) this.training.delete(run);

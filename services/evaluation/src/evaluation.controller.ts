@@ -32,6 +32,7 @@ import {
 } from '@medformer/schema';
 import { Controller, Inject } from '@nestjs/common';
 import type { EvaluationCalls, EvaluationProgress } from './evaluation-calls.js';
+import { countEvaluation, countFound, showScores } from './evaluation-metrics.js';
 import { EVALUATION_PROCESS, EVALUATION_SETTINGS, type EvaluationSettings } from './evaluation-settings.js';
 import { medmnistFiles, safetensorsFiles } from './export-scores.js';
 import { findReport, getReport, listReports, type StoredReport } from './report-store.js';
@@ -51,13 +52,23 @@ export class EvaluationController {
   async *evaluate(request: EvaluateRequest, { signal }: CallContext): AsyncIterable<EvaluateResponse> {
     const spec = await this.specOf(request);
     const known = await findReport(this.store, spec, this.settings.codeVersion);
-    if (known) return yield finished(known);
+    if (known) {
+      countFound();
+      showScores(known.report);
+      return yield finished(known);
+    }
     const work = progressEvents<EvaluationProgress, { report: string }>((emit) =>
-      this.process.call('evaluate', { spec, ...this.settings }, { signal, onProgress: emit }),
+      countEvaluation(() =>
+        this.process.call('evaluate', { spec, ...this.settings }, { signal, onProgress: emit }),
+      ),
     );
     for await (const part of work) {
       if ('event' in part) yield { event: { $case: 'progress', value: part.event } };
-      else yield finished(await getReport(this.store, part.output.report));
+      else {
+        const stored = await getReport(this.store, part.output.report);
+        showScores(stored.report);
+        yield finished(stored);
+      }
     }
   }
 

@@ -1,15 +1,22 @@
 import { type ComputeProcess, startComputeProcess } from '@medformer/compute';
-import { storeUrl } from '@medformer/rpc';
-import { codeVersion } from '@medformer/telemetry';
-import { type DynamicModule, Inject, Module, type OnModuleDestroy } from '@nestjs/common';
+import type { ObjectStore } from '@medformer/object-store';
+import { LOGGER, OBJECT_STORE, storeUrl } from '@medformer/rpc';
+import { codeVersion, type Logger } from '@medformer/telemetry';
+import { type DynamicModule, Inject, Module, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import type { EvaluationConfig } from './config.js';
 import { EvaluationController } from './evaluation.controller.js';
 import type { EvaluationCalls } from './evaluation-calls.js';
+import { MOST_DATASETS, showScores } from './evaluation-metrics.js';
 import { EVALUATION_PROCESS, EVALUATION_SETTINGS, type EvaluationSettings } from './evaluation-settings.js';
+import { listReports } from './report-store.js';
 
 @Module({})
-export class EvaluationModule implements OnModuleDestroy {
-  constructor(@Inject(EVALUATION_PROCESS) private readonly process: ComputeProcess<EvaluationCalls>) {}
+export class EvaluationModule implements OnModuleInit, OnModuleDestroy {
+  constructor(
+    @Inject(OBJECT_STORE) private readonly store: ObjectStore,
+    @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(EVALUATION_PROCESS) private readonly process: ComputeProcess<EvaluationCalls>,
+  ) {}
 
   static with(this: void, config: EvaluationConfig): DynamicModule {
     return {
@@ -20,6 +27,15 @@ export class EvaluationModule implements OnModuleDestroy {
         { provide: EVALUATION_PROCESS, useFactory: startEvaluationProcess },
       ],
     };
+  }
+
+  /** Shows the scores of before this start; serving does not wait for them. */
+  onModuleInit(): void {
+    listReports(this.store, MOST_DATASETS)
+      .then((stored) => {
+        for (const { report } of stored.reverse()) showScores(report);
+      })
+      .catch((err) => this.logger.warn({ err }, 'cannot show the scores of stored reports'));
   }
 
   async onModuleDestroy(): Promise<void> {

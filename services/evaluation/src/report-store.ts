@@ -59,8 +59,11 @@ export async function findReport(
   return hash === undefined ? undefined : getReport(store, hash);
 }
 
-/** Every report, newest first. */
-export async function listReports(store: ObjectStore): Promise<StoredReport[]> {
+/** The newest reports, newest first; all without a limit. */
+export async function listReports(
+  store: ObjectStore,
+  limit = Number.POSITIVE_INFINITY,
+): Promise<StoredReport[]> {
   const found: { hash: string; written: number }[] = [];
   for await (const { key, lastModified } of store.list(REPORTS)) {
     const hash = key.slice(REPORTS.length).replace(/\.json$/, '');
@@ -68,7 +71,7 @@ export async function listReports(store: ObjectStore): Promise<StoredReport[]> {
   }
   found.sort((x, y) => y.written - x.written || (x.hash < y.hash ? -1 : 1));
   const reports: StoredReport[] = [];
-  for (const { hash } of found) reports.push(await getReport(store, hash));
+  for (const { hash } of found.slice(0, limit)) reports.push(await getReport(store, hash));
   return reports;
 }
 

@@ -11,6 +11,12 @@ export const ingestionConfig = {
       .optional()
       .describe('key of the hash that replaces patient ids; default: drawn once, in DATA/pseudonym.key'),
   ),
+  deidentificationFile: z
+    .string()
+    .optional()
+    .describe(
+      'YAML: options, pixelRegions and acceptUnstatedPixels of the de-identification of DICOM; default: its basic profile',
+    ),
   maxArchiveBytes: z
     .int()
     .positive()

@@ -1,6 +1,12 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
-import { type DatasetDescription, type DatasetImage, findIngested, writeDataset } from '@medformer/dataset';
+import {
+  type DatasetDescription,
+  type DatasetImage,
+  findIngested,
+  putDeidentificationAudits,
+  writeDataset,
+} from '@medformer/dataset';
 import {
   type ImageSource,
   openSource,
@@ -11,6 +17,7 @@ import {
 import { openObjectStore } from '@medformer/object-store';
 import { writeCohort } from '@medformer/phantom';
 import { type DatasetManifest, MedformerError, sha256 } from '@medformer/schema';
+import { DicomDeidentification } from './dicom-deidentification.js';
 import type { IngestionEvent, IngestionInput, IngestionOutput, IngestionSource } from './ingestion-calls.js';
 import { StageClock } from './stage-clock.js';
 
@@ -28,7 +35,9 @@ export async function ingest(input: IngestionInput, context: Context): Promise<I
   const { name, description, codeVersion } = input;
   const store = await openObjectStore(input.store);
   const { folder, files } = await collect(input.source, context);
-  const options = sourceOptions(input);
+  const deidentification =
+    input.source.kind === 'upload' ? new DicomDeidentification(input.deidentification) : undefined;
+  const options = { ...sourceOptions(input), ...(deidentification ? { deidentification } : {}) };
   const digest = sourceDigest(files, options);
   const known = await findIngested(store, { name, description, digest, codeVersion });
   if (known) return output(known.hash, known.manifest, true);
@@ -36,7 +45,12 @@ export async function ingest(input: IngestionInput, context: Context): Promise<I
   const source = await openSource(folder, files, options, (refusal) =>
     context.progress({ type: 'refused', refusal }),
   );
-  const written = await writeDataset(store, describe(input, source, digest), counted(source, context), {
+  const described = describe(input, source, digest);
+  if (deidentification) {
+    const audits = await putDeidentificationAudits(store, digest, deidentification.audits());
+    described.deidentification = deidentification.describe(described.deidentification, audits);
+  }
+  const written = await writeDataset(store, described, counted(source, context), {
     signal: context.signal,
     maxShardBytes: input.maxShardBytes,
   });

@@ -1,3 +1,4 @@
+import type { Profile } from '@medformer/deidentify';
 import type { Refusal, SourceFile } from '@medformer/imaging';
 import type { ObjectStoreConfig } from '@medformer/object-store';
 import type { CohortSpec } from '@medformer/phantom';
@@ -22,6 +23,8 @@ export interface IngestionInput {
     allowMd5Mismatch: boolean;
   };
   pseudonymKey: string;
+  /** How DICOM files of an upload are cleaned. */
+  deidentification: Profile;
   maxArchiveBytes: number;
   maxShardBytes: number;
   codeVersion: string;

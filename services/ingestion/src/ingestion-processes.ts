@@ -1,6 +1,7 @@
 import { type ComputeProcess, startComputeProcess } from '@medformer/compute';
 import { MedformerError } from '@medformer/schema';
 import type { IngestionCalls, IngestionEvent, IngestionInput, IngestionOutput } from './ingestion-calls.js';
+import { countIngest } from './ingestion-metrics.js';
 
 const MAX_INGESTS = 4;
 
@@ -14,6 +15,25 @@ export class IngestionProcesses {
 
   /** @throws MedformerError RESOURCE_EXHAUSTED while as many ingests as allowed are under way; as `ingest` throws. */
   async ingest(
+    input: IngestionInput,
+    { signal, onProgress }: { signal: AbortSignal; onProgress: (event: IngestionEvent) => void },
+  ): Promise<IngestionOutput> {
+    return countIngest((count) =>
+      this.run(input, {
+        signal,
+        onProgress: (event) => {
+          count(event);
+          onProgress(event);
+        },
+      }),
+    );
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.idle, ...this.running].map((process) => process?.stop()));
+  }
+
+  private async run(
     input: IngestionInput,
     options: { signal: AbortSignal; onProgress: (event: IngestionEvent) => void },
   ): Promise<IngestionOutput> {
@@ -30,10 +50,6 @@ export class IngestionProcesses {
       if (this.idle || options.signal.aborted) await process.stop();
       else this.idle = process;
     }
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all([this.idle, ...this.running].map((process) => process?.stop()));
   }
 }
 

@@ -4,7 +4,7 @@ import type { IngestionInput } from './ingestion-calls.js';
 export interface IngestionSettings
   extends Pick<
     IngestionInput,
-    'store' | 'pseudonymKey' | 'maxArchiveBytes' | 'maxShardBytes' | 'codeVersion'
+    'store' | 'pseudonymKey' | 'deidentification' | 'maxArchiveBytes' | 'maxShardBytes' | 'codeVersion'
   > {
   data: string;
 }

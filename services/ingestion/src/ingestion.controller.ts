@@ -18,7 +18,9 @@ import type { ObjectStore } from '@medformer/object-store';
 import { type CallContext, OBJECT_STORE, RpcController } from '@medformer/rpc';
 import { badInput, MedformerError } from '@medformer/schema';
 import { Controller, Inject } from '@nestjs/common';
+import { DatasetCensus } from './dataset-census.js';
 import type { IngestionEvent, IngestionOutput, IngestionSource } from './ingestion-calls.js';
+import { countUploaded } from './ingestion-metrics.js';
 import { IngestionProcesses } from './ingestion-processes.js';
 import { parseIngestRequest, phantomSource } from './ingestion-request.js';
 import { INGESTION_SETTINGS, type IngestionSettings } from './ingestion-settings.js';
@@ -34,6 +36,7 @@ export class IngestionController {
     @Inject(INGESTION_SETTINGS) private readonly settings: IngestionSettings,
     @Inject(UploadSpool) private readonly spool: UploadSpool,
     @Inject(IngestionProcesses) private readonly processes: IngestionProcesses,
+    @Inject(DatasetCensus) private readonly census: DatasetCensus,
   ) {}
 
   async beginUpload({ files }: BeginUploadRequest): Promise<BeginUploadResponse> {
@@ -65,7 +68,10 @@ export class IngestionController {
     const work = progressEvents<IngestionEvent, IngestionOutput>((emit) =>
       this.processes.ingest({ ...asked, ...this.settings, source }, { signal, onProgress: emit }),
     );
-    for await (const part of work) yield 'event' in part ? toEvent(part.event) : toDataset(part.output);
+    for await (const part of work) {
+      if ('output' in part) await this.census.take();
+      yield 'event' in part ? toEvent(part.event) : toDataset(part.output);
+    }
   }
 
   async listDatasets(_: ListDatasetsRequest): Promise<ListDatasetsResponse> {
@@ -103,7 +109,10 @@ async function* chunksOf(
 }
 
 function checked({ chunk }: UploadFileRequest): Uint8Array {
-  if (chunk.length <= MAX_CHUNK_BYTES) return chunk;
+  if (chunk.length <= MAX_CHUNK_BYTES) {
+    countUploaded(chunk.length);
+    return chunk;
+  }
   const expected = `at most ${MAX_CHUNK_BYTES} bytes`;
   throw badInput({ file: 'request', field: 'chunk', expected, found: `${chunk.length} bytes` });
 }

@@ -3,10 +3,12 @@ import { storeUrl } from '@medformer/rpc';
 import { codeVersion } from '@medformer/telemetry';
 import { type DynamicModule, Inject, Module, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import type { IngestionConfig } from './config.js';
+import { DatasetCensus } from './dataset-census.js';
 import { IngestionController } from './ingestion.controller.js';
 import { IngestionProcesses } from './ingestion-processes.js';
 import { INGESTION_SETTINGS, type IngestionSettings } from './ingestion-settings.js';
 import { pseudonymKey } from './pseudonym-key.js';
+import { readDeidentification } from './read-deidentification.js';
 import { UploadSpool } from './upload-spool.js';
 
 const UPLOAD_LIFETIME_MS = 7 * 24 * 60 * 60 * 1000;
@@ -17,6 +19,7 @@ export class IngestionModule implements OnModuleInit, OnModuleDestroy {
   constructor(
     @Inject(IngestionProcesses) private readonly processes: IngestionProcesses,
     @Inject(UploadSpool) private readonly spool: UploadSpool,
+    @Inject(DatasetCensus) private readonly census: DatasetCensus,
   ) {}
 
   static with(config: IngestionConfig): DynamicModule {
@@ -27,6 +30,7 @@ export class IngestionModule implements OnModuleInit, OnModuleDestroy {
       providers: [
         { provide: UploadSpool, useValue: new UploadSpool(join(data, 'uploads')) },
         { provide: INGESTION_SETTINGS, useFactory: () => settingsOf(config, data) },
+        DatasetCensus,
         { provide: IngestionProcesses, useFactory: () => new IngestionProcesses() },
       ],
     };
@@ -34,18 +38,22 @@ export class IngestionModule implements OnModuleInit, OnModuleDestroy {
 
   async onModuleInit(): Promise<void> {
     await this.spool.removeOlderThan(UPLOAD_LIFETIME_MS);
+    void this.census.keepTaking();
   }
 
   async onModuleDestroy(): Promise<void> {
+    this.census.stop();
     await this.processes.stop();
   }
 }
 
 async function settingsOf(config: IngestionConfig, data: string): Promise<IngestionSettings> {
+  const key = await pseudonymKey(config.pseudonymKey, data);
   return {
     data,
     store: { url: storeUrl(config), accessKey: config.storeAccessKey, secretKey: config.storeSecretKey },
-    pseudonymKey: await pseudonymKey(config.pseudonymKey, data),
+    pseudonymKey: key,
+    deidentification: await readDeidentification(config.deidentificationFile, key),
     maxArchiveBytes: config.maxArchiveBytes,
     maxShardBytes: config.maxShardBytes,
     codeVersion: codeVersion(),
