@@ -99,6 +99,7 @@ test-tools: install native ## What tests need besides packages: TensorFlow, Chro
 	@tools/format-samples.sh
 	tools/chromium.sh
 	tools/minio.sh
+	tools/prometheus.sh
 	tools/charts/install.sh
 
 .PHONY: e2e-cluster
