@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { status } from '@grpc/grpc-js';
 import { DataType } from '@medformer/gen/common';
 import {
@@ -27,6 +28,7 @@ import { ContentHash, MedformerError, parseRecord, toMedformerError } from '@med
 import { Controller, Inject } from '@nestjs/common';
 import { z } from 'zod';
 import { answersInOrder } from './answers-in-order.js';
+import { limitedTo } from './call-limits.js';
 import type { ModelDescription } from './encoding-calls.js';
 import { type EncodedImage, type EncodeOptions, ImageEncoder } from './image-encoder.js';
 import { imageOf, levelOf } from './request-images.js';
@@ -47,26 +49,19 @@ export class EncoderController {
   ) {}
 
   async encode(request: EncodeRequest, { signal, deadline }: CallContext): Promise<EncodeResponse> {
-    return this.answer(request, { signal, deadlineMs: deadline?.getTime() });
+    return this.answer(request, limitedTo(0, { signal, deadline }));
   }
 
   encodeStream(
     requests: AsyncIterable<EncodeStreamRequest>,
     { signal, deadline }: CallContext,
   ): AsyncIterable<EncodeStreamResponse> {
+    // Each image of the window listens to it.
+    setMaxListeners(0, signal);
     return answersInOrder(requests, STREAM_WINDOW, async ({ id, request, timeoutMs }, onAdmitted) => {
-      const limits =
-        timeoutMs > 0 ? { end: Date.now() + timeoutMs, timer: AbortSignal.timeout(timeoutMs) } : undefined;
       try {
-        const response = await this.answer(request ?? EncodeRequest.create(), {
-          signal: limits ? AbortSignal.any([signal, limits.timer]) : signal,
-          deadlineMs: Math.min(
-            deadline?.getTime() ?? Number.POSITIVE_INFINITY,
-            limits?.end ?? Number.POSITIVE_INFINITY,
-          ),
-          patient: true,
-          onAdmitted,
-        });
+        const options = { ...limitedTo(timeoutMs, { signal, deadline }), patient: true, onAdmitted };
+        const response = await this.answer(request ?? EncodeRequest.create(), options);
         return { id, outcome: { $case: 'response', value: response } };
       } catch (thrown) {
         signal.throwIfAborted();

@@ -1,71 +1,54 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { credentials, type ServiceError, status } from '@grpc/grpc-js';
-import { isReferred, writeCheckpoint } from '@medformer/checkpoint';
+import { readFile } from 'node:fs/promises';
+import { status } from '@grpc/grpc-js';
+import { isReferred } from '@medformer/checkpoint';
 import { DataType } from '@medformer/gen/common';
-import {
-  AttendRequest,
-  type AttendResponse,
-  EncodeRequest,
-  type EncodeResponse,
-  EncoderServiceClient,
-  type Model,
-} from '@medformer/gen/encoder';
+import type { EncodeRequest } from '@medformer/gen/encoder';
 import { encodePng, readImageFile } from '@medformer/imaging';
-import { attend, attentionRollout, INPUT_STATISTICS, Medformer } from '@medformer/medformer';
-import { type ObjectStore, openObjectStore } from '@medformer/object-store';
-import { baseConfig, type RunningService, runService } from '@medformer/rpc';
-import { Rng, RunSpec, runId, sha256 } from '@medformer/schema';
-import { tf, useBackend } from '@medformer/tensorflow';
+import { attend, attentionRollout, type Medformer } from '@medformer/medformer';
+import { runId, sha256 } from '@medformer/schema';
+import { tf } from '@medformer/tensorflow';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { encoderConfig } from './config.js';
-import { encoder } from './index.js';
+import {
+  EncoderUnderTest,
+  encodingProcesses,
+  floats,
+  pixels,
+  tensor,
+  type Untrained,
+} from '../spec/encoder-service.js';
 
-const CODES = { modalities: ['ct', 'mri'], bodyParts: ['head'], tasks: [] };
-
-let folder: string;
-let url: string;
-let store: ObjectStore;
-let service: RunningService;
-let client: EncoderServiceClient;
+let under: EncoderUnderTest;
 /** Two checkpoints and, in this process, the models they hold. */
-let first: { checkpoint: string; spec: RunSpec; model: Medformer };
-let second: typeof first;
+let first: Untrained;
+let second: Untrained;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'encoder-'));
-  url = pathToFileURL(folder).href;
-  store = await openObjectStore({ url });
-  await useBackend();
-  first = await untrained(1);
-  second = await untrained(2);
-  await serve();
+  under = await EncoderUnderTest.create();
+  first = await under.untrained(1);
+  second = await under.untrained(2);
+  await under.serve();
 });
 afterAll(async () => {
   first.model.dispose();
   second.model.dispose();
-  await stop();
-  await rm(folder, { recursive: true });
+  await under.close();
 });
 
 describe('before a model is loaded', () => {
   it('embeddings are refused, with the remedy', async () => {
-    await expect(encode(pixels([8, 8, 1]))).rejects.toMatchObject({
+    await expect(under.encode(pixels([8, 8, 1]))).rejects.toMatchObject({
       code: status.FAILED_PRECONDITION,
       details: 'no model is loaded: call LoadModel with a checkpoint first',
     });
-    await expect(getModel()).rejects.toMatchObject({ code: status.FAILED_PRECONDITION });
+    await expect(under.getModel()).rejects.toMatchObject({ code: status.FAILED_PRECONDITION });
   });
 
   it('a checkpoint that is none is refused', async () => {
-    await expect(load('abc')).rejects.toMatchObject({
+    await expect(under.load('abc')).rejects.toMatchObject({
       code: status.INVALID_ARGUMENT,
       details: expect.stringMatching(/^checkpoint: /),
     });
-    await expect(load(sha256('nothing'))).rejects.toMatchObject({
+    await expect(under.load(sha256('nothing'))).rejects.toMatchObject({
       code: status.NOT_FOUND,
       details: expect.stringContaining(sha256('nothing')),
     });
@@ -74,11 +57,11 @@ describe('before a model is loaded', () => {
 
 describe('a loaded model', () => {
   beforeAll(async () => {
-    await load(first.checkpoint);
+    await under.load(first.checkpoint);
   });
 
   it('says what it is and where it comes from', async () => {
-    expect(await getModel()).toEqual({
+    expect(await under.getModel()).toEqual({
       lineage: lineageOf(first),
       width: 24,
       parameters: BigInt(first.model.parameters.size),
@@ -96,7 +79,7 @@ describe('a loaded model', () => {
     [[6, 8, 10, 1], DataType.DATA_TYPE_FLOAT32],
   ])('embeds pixels of %j, type %i, as the model does in its own process', async (shape, dataType) => {
     const request = pixels(shape, dataType);
-    const { embedding, lineage, timing, notes } = await encode(request, 'ct', 'head');
+    const { embedding, lineage, timing, notes } = await under.encode(request, 'ct', 'head');
 
     expectClose(embedding, embeddingOf(first.model, valuesOf(request), shape, 'ct', 'head'));
     expect(lineage).toEqual(lineageOf(first));
@@ -112,7 +95,7 @@ describe('a loaded model', () => {
       ['CT_small.dcm', await fixture('ct/CT_small.dcm'), 'ct'],
     ];
     for (const [name, content, modality] of files) {
-      const { embedding } = await encode(
+      const { embedding } = await under.encode(
         { $case: 'file', value: { name, content: Buffer.from(content) } },
         modality,
         'head',
@@ -126,10 +109,10 @@ describe('a loaded model', () => {
   });
 
   it('says when it had no code for what was named, and takes the file at its word', async () => {
-    const unnamed = await encode(pixels([8, 8, 1]));
-    const unknown = await encode(pixels([8, 8, 1]), 'pet', 'hand');
+    const unnamed = await under.encode(pixels([8, 8, 1]));
+    const unknown = await under.encode(pixels([8, 8, 1]), 'pet', 'hand');
     const content = Buffer.from(await fixture('ct/CT_small.dcm'));
-    const dicom = await encode({ $case: 'file', value: { name: 'a.dcm', content } }, 'pet', 'head');
+    const dicom = await under.encode({ $case: 'file', value: { name: 'a.dcm', content } }, 'pet', 'head');
 
     expect(unnamed.notes).toEqual([
       'no modality was named: the shared code was used',
@@ -153,7 +136,7 @@ describe('a loaded model', () => {
       const tokens = grid.reduce((product, edge) => product * edge, 1);
       const image = pixels(shape);
       const layers = ['input/cross-attention', 'body/00/attention'];
-      const answer = await attention({ image, modality: 'ct', bodyPart: 'head', layers });
+      const answer = await under.attention({ image, modality: 'ct', bodyPart: 'head', layers });
 
       const input = tf.tensor(valuesOf(image), [1, ...shape]);
       const { maps, embedding } = attend(first.model, input, { modality: ['ct'], bodyPart: ['head'] });
@@ -189,9 +172,9 @@ describe('a loaded model', () => {
 
   it('sends no map that was not asked for, and refuses one that it does not have', async () => {
     const image = pixels([8, 8, 1]);
-    expect((await attention({ image, modality: 'ct', bodyPart: 'head', layers: [] })).maps).toEqual([]);
+    expect((await under.attention({ image, modality: 'ct', bodyPart: 'head', layers: [] })).maps).toEqual([]);
     await expect(
-      attention({ image, modality: 'ct', bodyPart: 'head', layers: ['body/99/attention'] }),
+      under.attention({ image, modality: 'ct', bodyPart: 'head', layers: ['body/99/attention'] }),
     ).rejects.toMatchObject({
       code: status.INVALID_ARGUMENT,
       details: expect.stringMatching(
@@ -250,7 +233,7 @@ describe('a loaded model', () => {
       /^scan\.png: /,
     ],
   ])('refuses %s, saying what it expected', async (_, image, details) => {
-    await expect(encode(image)).rejects.toMatchObject({
+    await expect(under.encode(image)).rejects.toMatchObject({
       code: status.INVALID_ARGUMENT,
       details: expect.stringMatching(details),
     });
@@ -258,10 +241,10 @@ describe('a loaded model', () => {
 
   it('answers again after its process was killed, also the calls that were under way', async () => {
     const request = pixels([8, 8, 1]);
-    const expected = (await encode(request)).embedding;
-    const underWay = Array.from({ length: 8 }, () => encode(request));
+    const expected = (await under.encode(request)).embedding;
+    const underWay = Array.from({ length: 8 }, () => under.encode(request));
     for (const pid of encodingProcesses()) process.kill(pid, 'SIGKILL');
-    const afterwards = Array.from({ length: 4 }, () => encode(request));
+    const afterwards = Array.from({ length: 4 }, () => under.encode(request));
 
     for (const { embedding, lineage } of await Promise.all([...underWay, ...afterwards])) {
       expect(embedding).toEqual(expected);
@@ -286,7 +269,7 @@ describe('a loaded model', () => {
       while (!loaded || callsAfter < 8) {
         const begunAfter = loaded;
         if (begunAfter) callsAfter += 1;
-        const { embedding, lineage } = await encode(request);
+        const { embedding, lineage } = await under.encode(request);
         // A call that was under way finishes on the old model, however late.
         if (begunAfter) answeredAfter.push(lineage!.checkpoint);
         else answeredBefore.push(lineage!.checkpoint);
@@ -294,133 +277,50 @@ describe('a loaded model', () => {
       }
     };
     const callers = Array.from({ length: 8 }, caller);
-    await load(second.checkpoint);
+    await under.load(second.checkpoint);
     loaded = true;
     await Promise.all(callers);
 
     expect(answeredBefore).toContain(first.checkpoint);
     expect(new Set(answeredAfter)).toEqual(new Set([second.checkpoint]));
-    expect((await getModel()).lineage).toEqual(lineageOf(second));
+    expect((await under.getModel()).lineage).toEqual(lineageOf(second));
   });
 
   it('stays when another cannot be loaded', async () => {
-    await load(second.checkpoint);
-    await expect(load(sha256('nothing'))).rejects.toMatchObject({ code: status.NOT_FOUND });
+    await under.load(second.checkpoint);
+    await expect(under.load(sha256('nothing'))).rejects.toMatchObject({ code: status.NOT_FOUND });
 
-    expect((await encode(pixels([8, 8, 1]))).lineage).toEqual(lineageOf(second));
+    expect((await under.encode(pixels([8, 8, 1]))).lineage).toEqual(lineageOf(second));
   });
 
   it('is kept from being pruned as long as it serves or can be rolled back to', async () => {
     const referred = () =>
-      Promise.all([first, second].map(({ checkpoint }) => isReferred(store, checkpoint)));
-    await load(first.checkpoint);
-    await unload(second.checkpoint).catch(() => undefined);
+      Promise.all([first, second].map(({ checkpoint }) => isReferred(under.store, checkpoint)));
+    await under.load(first.checkpoint);
+    await under.unload(second.checkpoint).catch(() => undefined);
     expect(await referred()).toEqual([true, false]);
-    await load(second.checkpoint);
+    await under.load(second.checkpoint);
     // The one before can be rolled back to.
     expect(await referred()).toEqual([true, true]);
-    await unload(first.checkpoint);
+    await under.unload(first.checkpoint);
     expect(await referred()).toEqual([false, true]);
-    await serve({ encoderCheckpoint: first.checkpoint });
+    await under.serve({ encoderCheckpoint: first.checkpoint });
     expect(await referred()).toEqual([true, true]);
-    await serve();
-    await expect(load(sha256('nothing'))).rejects.toMatchObject({ code: status.NOT_FOUND });
-    expect(await isReferred(store, sha256('nothing'))).toBe(false);
+    await under.serve();
+    await expect(under.load(sha256('nothing'))).rejects.toMatchObject({ code: status.NOT_FOUND });
+    expect(await isReferred(under.store, sha256('nothing'))).toBe(false);
   });
 
   it('is the one that was chosen last when the service starts again, or the configured one', async () => {
-    await load(second.checkpoint);
-    await serve();
-    expect((await getModel()).lineage).toEqual(lineageOf(second));
-    expect((await encode(pixels([8, 8, 1]))).lineage).toEqual(lineageOf(second));
+    await under.load(second.checkpoint);
+    await under.serve();
+    expect((await under.getModel()).lineage).toEqual(lineageOf(second));
+    expect((await under.encode(pixels([8, 8, 1]))).lineage).toEqual(lineageOf(second));
 
-    await serve({ encoderCheckpoint: first.checkpoint });
-    expect((await getModel()).lineage).toEqual(lineageOf(first));
+    await under.serve({ encoderCheckpoint: first.checkpoint });
+    expect((await under.getModel()).lineage).toEqual(lineageOf(first));
   });
 });
-
-/** The service, started again, once it is ready. */
-async function serve(settings: object = {}): Promise<void> {
-  if (service) await stop();
-  const config = baseConfig
-    .extend(encoderConfig)
-    .parse({ store: url, port: 0, metricsPort: 0, logLevel: 'fatal', encoderThreads: 1, ...settings });
-  service = await runService('encoder', [encoder], config);
-  client = new EncoderServiceClient(`127.0.0.1:${service.port}`, credentials.createInsecure());
-  for (;;) {
-    const loading = await getModel().then(
-      () => false,
-      ({ code }: ServiceError) => code === status.UNAVAILABLE,
-    );
-    if (!loading) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-async function stop(): Promise<void> {
-  client.close();
-  await service.close();
-}
-
-function encode(
-  image: EncodeRequest['image'],
-  modality = '',
-  bodyPart = '',
-  more: Partial<EncodeRequest> = {},
-): Promise<EncodeResponse> {
-  return new Promise((resolve, reject) =>
-    client.encode(EncodeRequest.create({ image, modality, bodyPart, ...more }), (error, response) =>
-      error ? reject(error) : resolve(response),
-    ),
-  );
-}
-
-function load(checkpoint: string, more: { standby?: boolean; alias?: string } = {}): Promise<Model> {
-  return new Promise((resolve, reject) =>
-    client.loadModel({ checkpoint, standby: false, alias: '', ...more }, (error, response) =>
-      error ? reject(error) : resolve(response.model!),
-    ),
-  );
-}
-
-function unload(model: string): Promise<unknown> {
-  return new Promise((resolve, reject) =>
-    client.unloadModel({ model }, (error, response) => (error ? reject(error) : resolve(response))),
-  );
-}
-
-function getModel(): Promise<Model> {
-  return new Promise((resolve, reject) =>
-    client.getModel({}, (error, response) => (error ? reject(error) : resolve(response.model!))),
-  );
-}
-
-function tensor(shape: number[], dataType: DataType, data: Buffer): EncodeRequest['image'] {
-  return { $case: 'tensor', value: { shape, dataType, data } };
-}
-
-function floats(shape: number[], values: number[]) {
-  return tensor(shape, DataType.DATA_TYPE_FLOAT32, Buffer.from(Float32Array.from(values).buffer));
-}
-
-function attention(request: Partial<AttendRequest>): Promise<AttendResponse> {
-  return new Promise((resolve, reject) =>
-    client.attend(AttendRequest.create(request), (error, response) =>
-      error ? reject(error) : resolve(response),
-    ),
-  );
-}
-
-function pixels(shape: number[], dataType = DataType.DATA_TYPE_UINT8): EncodeRequest['image'] {
-  const rng = Rng.of('pixels', ...shape);
-  const values = Array.from({ length: shape.reduce((product, edge) => product * edge, 1) }, () =>
-    rng.uniform(),
-  );
-  if (dataType === DataType.DATA_TYPE_FLOAT32) return floats(shape, values);
-  if (dataType === DataType.DATA_TYPE_UINT8)
-    return tensor(shape, dataType, Buffer.from(values.map((value) => value * 256)));
-  return tensor(shape, dataType, Buffer.from(Uint16Array.from(values, (value) => value * 65_536).buffer));
-}
 
 /** The pixels of a tensor in [0, 1]. */
 function valuesOf(image: EncodeRequest['image']): Float32Array {
@@ -454,33 +354,4 @@ function lineageOf({ checkpoint, spec }: typeof first) {
 
 function fixture(path: string): Promise<Buffer> {
   return readFile(new URL(`../../../e2e/fixtures/real-images/${path}`, import.meta.url));
-}
-
-/** Of this test's own encoding processes. */
-function encodingProcesses(): number[] {
-  const lines = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,args='], { encoding: 'utf8' }).split('\n');
-  return lines.flatMap((line) => {
-    const [pid, parent] = line.trim().split(/\s+/).map(Number);
-    return parent === process.pid && line.includes('encoding-process.js') ? [pid!] : [];
-  });
-}
-
-/** A checkpoint as training writes one, of a network with random weights. */
-async function untrained(seed: number) {
-  const spec = RunSpec.parse({
-    dataset: sha256('dataset'),
-    method: { name: 'simclr' },
-    model: { width: 24, depth: 1, heads: 3, latents: 4, mlpRatio: 2, patch2d: 4, patch3d: 8, frequencies: 2 },
-    steps: 1,
-    seed,
-    codeVersion: 'test',
-  });
-  const model = new Medformer(spec.model, CODES, [], { seed });
-  const checkpoint = await writeCheckpoint(store, spec, CODES, INPUT_STATISTICS, {
-    step: 1,
-    weights: model.parameters.toStored(),
-    optimiser: new Map(),
-    history: [{ step: 1, loss: 1, learningRate: 0, gradientNorm: 0 }],
-  });
-  return { checkpoint, spec, model };
 }

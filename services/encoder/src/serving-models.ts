@@ -63,7 +63,7 @@ export class ServingModels {
     const { choice } = this;
     if (!choice) return;
     for (const checkpoint of new Set([...choice.standby, ...Object.values(choice.aliases)])) {
-      await this.change(() => this.loadedModel(checkpoint)).catch((err) => {
+      await this.change(() => this.loadedModel(checkpoint, true)).catch((err) => {
         this.logger.error({ err, checkpoint }, 'a model that was loaded before could not be loaded');
       });
     }
@@ -115,7 +115,7 @@ export class ServingModels {
     return this.change(async () => {
       const { choice } = this;
       const beside = standby && choice !== undefined;
-      const model = await this.loadedModel(checkpoint);
+      const model = await this.loadedModel(checkpoint, beside);
       const next = beside
         ? { ...choice, standby: [...new Set([...choice.standby, checkpoint])] }
         : withDefault(choice, checkpoint);
@@ -173,10 +173,11 @@ export class ServingModels {
     return done;
   }
 
-  private async loadedModel(checkpoint: string): Promise<ServedModel> {
+  /** @param beside the default stays the default */
+  private async loadedModel(checkpoint: string, beside = false): Promise<ServedModel> {
     const known = this.models.get(checkpoint);
     if (known) return known;
-    this.makeRoom(checkpoint);
+    this.makeRoom(checkpoint, beside);
     const source: ModelSource = { ...this.options.source, checkpoint };
     const model = await referFor(this.store, [checkpoint], ENCODER_REFERENCE, () =>
       ServedModel.load(source, this.options.batching, this.logger),
@@ -189,14 +190,14 @@ export class ServingModels {
    * Retires the model to roll back to when another needs its place; it can be loaded again.
    * @throws MedformerError RESOURCE_EXHAUSTED when every place is taken by a model that calls may name
    */
-  private makeRoom(checkpoint: string): void {
+  private makeRoom(checkpoint: string, beside: boolean): void {
     const { choice } = this;
     if (!choice) return;
     const { standby, aliases, previous } = choice;
-    const named = new Set([...standby, ...Object.values(aliases)]);
-    // The default gives up its place to the one that takes over.
-    const staying = [...named].filter((each) => each !== checkpoint && each !== choice.checkpoint).length;
-    if (staying + 1 > this.options.maxModels) {
+    const named = new Set([...standby, ...Object.values(aliases), ...(beside ? [choice.checkpoint] : [])]);
+    named.delete(checkpoint);
+    // Without a name of its own the default gives up its place to the one that takes over.
+    if (named.size + 1 > this.options.maxModels) {
       throw new MedformerError(
         'RESOURCE_EXHAUSTED',
         `${this.models.size} models are loaded, at most ${this.options.maxModels} may be: unload one first`,

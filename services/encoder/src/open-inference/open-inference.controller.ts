@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import {
   GRPCInferenceServiceService,
   type InferParameter,
@@ -19,6 +20,7 @@ import { badInput, MedformerError } from '@medformer/schema';
 import { codeVersion } from '@medformer/telemetry';
 import { Controller, Inject } from '@nestjs/common';
 import type { Level } from '../batching/dynamic-batcher.js';
+import { limitedTo } from '../call-limits.js';
 import type { ModelDescription } from '../encoding-calls.js';
 import { type EncodedImage, ImageEncoder } from '../image-encoder.js';
 import type { ServedModel } from '../served-model.js';
@@ -77,15 +79,11 @@ export class OpenInferenceController {
     const { description } = this.model(request.modelName, request.modelVersion);
     const level = levelOf(numberOf(request.parameters, 'priority'));
     const timeoutMs = (numberOf(request.parameters, 'timeout') ?? 0) / 1000;
-    const end = timeoutMs > 0 ? Date.now() + timeoutMs : Number.POSITIVE_INFINITY;
+    const limits = limitedTo(timeoutMs, { signal, deadline });
     // One image that is refused refuses the request: the others need not be computed.
     const failed = new AbortController();
-    const signals = [signal, failed.signal, ...(timeoutMs > 0 ? [AbortSignal.timeout(timeoutMs)] : [])];
-    const options = {
-      level,
-      signal: AbortSignal.any(signals),
-      deadlineMs: Math.min(deadline?.getTime() ?? Number.POSITIVE_INFINITY, end),
-    };
+    const options = { ...limits, level, signal: AbortSignal.any([limits.signal, failed.signal]) };
+    setMaxListeners(0, options.signal);
     const encode = async (image: (typeof images)[number], at: number) =>
       // The first is refused when the queue is full; what belongs to it then waits for its places.
       this.images.encode({ ...image, model: description.checkpoint }, { ...options, patient: at > 0 });
