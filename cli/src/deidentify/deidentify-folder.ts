@@ -85,7 +85,7 @@ export async function deidentifyFolder(
     await writeNew(join(target, LABELS_FILE), Buffer.from(table));
   }
   const auditFile = `${target.replace(/[\\/]+$/, '')}.audit.json`;
-  await writeFile(auditFile, canonicalJson(log.record()));
+  await writeFile(auditFile, log.records(Number.POSITIVE_INFINITY).map(canonicalJson).join(''));
   if (refused.length > 0 && !skipBadFiles) {
     const files = `${refused.length} of ${images.length} files were refused and are not in ${target}`;
     throw new MedformerError('INVALID_ARGUMENT', `${files}; --skip-bad-files takes that for done`);

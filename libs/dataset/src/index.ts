@@ -1,6 +1,7 @@
 export { findIngested, listDatasets, manifestKey, resolveDataset, type StoredDataset } from './catalogue.js';
 export { findDataReport, getDataReport, putDataReport, type StoredDataReport } from './data-report-store.js';
 export type { DatasetDescription, DatasetImage, Pixels } from './dataset-image.js';
+export * from './deidentification-store.js';
 export { type DescribeOptions, describeDatasets } from './describe-datasets.js';
 export {
   findFusionQuality,

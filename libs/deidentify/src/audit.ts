@@ -8,6 +8,8 @@ import { keyedDigest } from './keyed.js';
 import { PROFILE, type Profile } from './profile.js';
 import { TABLE_EDITION } from './table/attributes.js';
 
+const MAX_FILES_OF_RECORD = 100_000;
+
 /** Collects what was done to each file; the same bytes count once. */
 export class AuditLog {
   private readonly outcomes = new Map<string, { index: number; outcome: DeidentificationOutcome }>();
@@ -28,14 +30,17 @@ export class AuditLog {
     return this.files.size;
   }
 
-  record(): DeidentificationAudit {
-    return {
+  /** Of at most so many files each that one object of a store holds it. */
+  records(filesEach = MAX_FILES_OF_RECORD): DeidentificationAudit[] {
+    const files = [...this.files.values()];
+    const outcomes = [...this.outcomes.values()].map(({ outcome }) => outcome);
+    return Array.from({ length: Math.max(1, Math.ceil(files.length / filesEach)) }, (_, index) => ({
       kind: 'medformer.deidentification-audit.v1',
       profile: PROFILE,
       options: this.profile.options,
       tableEdition: TABLE_EDITION,
-      outcomes: [...this.outcomes.values()].map(({ outcome }) => outcome),
-      files: [...this.files.values()],
-    };
+      outcomes,
+      files: files.slice(index * filesEach, (index + 1) * filesEach),
+    }));
   }
 }

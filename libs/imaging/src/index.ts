@@ -12,6 +12,7 @@ export { MEDMNIST_SETS, medmnistSetOf, type NamedMedmnistSet } from './npz/medmn
 export { type NpyArray, readNpyArray } from './npz/npy-array.js';
 export { openZip, type ZipArchive, type ZipEntry } from './npz/zip-archive.js';
 export type {
+  FileDeidentification,
   ImageSource,
   Refusal,
   SourceFile,

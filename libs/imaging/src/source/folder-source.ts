@@ -148,13 +148,12 @@ async function identifyOne(
   }
   const format = await formatOf(folder, file);
   const dicom =
-    format === 'dicom' ? readDicomIdentity(await readVerified(folder, file), file.path) : undefined;
-  const name = row?.subject ?? dicom?.patientId;
+    format === 'dicom' ? readDicomIdentity(await readClean(folder, file, options), file.path) : undefined;
   return {
     file,
     format,
     row,
-    subject: name === undefined ? `file-${file.sha256.slice(0, 16)}` : pseudonym(name, options),
+    subject: subjectOf(row?.subject, dicom?.patientId, options) ?? `file-${file.sha256.slice(0, 16)}`,
     modality: row?.modality ?? dicom?.modality ?? options.modality ?? 'unknown',
     bodyPart: row?.bodyPart,
   };
@@ -167,6 +166,17 @@ async function formatOf(folder: string, file: SourceFile): Promise<ImageFormat> 
   if (extension === undefined && isDicom(await readVerified(folder, file))) return 'dicom';
   const expected = `${IMAGE_EXTENSIONS}, or a DICOM file without an extension`;
   throw badInput({ file: file.path, field: 'format', expected, found: extension ?? 'another file' });
+}
+
+function subjectOf(
+  named: string | undefined,
+  patientId: string | undefined,
+  options: SourceOptions,
+): string | undefined {
+  if (named !== undefined) return pseudonym(named, options);
+  // A cleaned file's PatientID is the pseudonym.
+  if (patientId === undefined || options.deidentification) return patientId;
+  return pseudonym(patientId, options);
 }
 
 function pseudonym(name: string, { synthetic, pseudonymKey }: SourceOptions): string {
@@ -264,7 +274,9 @@ async function* readImages(
 
 async function readImage(folder: string, candidate: Candidate, reading: Reading): Promise<SourceImage> {
   const { file, format, row, subject, modality } = candidate;
-  const bytes = await readVerified(folder, file);
+  const bytes = await (format === 'dicom'
+    ? readClean(folder, file, reading.options)
+    : readVerified(folder, file));
   const voxels = await decodeImage(format, bytes, file.path);
   const pixels = normalise(voxels, format === 'raster' ? RASTER_RULE : ruleFor(modality));
   const labels: Record<string, number> = {};
@@ -285,6 +297,15 @@ async function readImage(folder: string, candidate: Candidate, reading: Reading)
     source: file.sha256,
     pixels,
   };
+}
+
+async function readClean(
+  folder: string,
+  file: SourceFile,
+  { deidentification }: SourceOptions,
+): Promise<Uint8Array> {
+  const bytes = await readVerified(folder, file);
+  return deidentification ? deidentification.clean(bytes, file.path) : bytes;
 }
 
 async function readVerified(folder: string, file: SourceFile): Promise<Buffer> {

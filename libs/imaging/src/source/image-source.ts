@@ -1,4 +1,4 @@
-import type { DatasetManifest, ImageRecord, LabelSpace } from '@medformer/schema';
+import type { DatasetManifest, ImageRecord, LabelSpace, NormalisationRule } from '@medformer/schema';
 import { sha256 } from '@medformer/schema';
 import type { SplitFractions } from './split-subjects.js';
 
@@ -10,12 +10,19 @@ export interface SourceFile {
   sha256: string;
 }
 
+/** A file and where it stands on this machine, which for what an archive held is elsewhere. */
+export interface LocatedFile extends SourceFile {
+  location: string;
+}
+
 export interface SourceOptions {
   /** Used where neither `labels.csv` nor the file says. */
   modality?: string;
   bodyPart?: string;
   splitSeed: number;
   fractions: SplitFractions;
+  /** Rules in place of the usual ones, by modality. */
+  normalisation?: Record<string, NormalisationRule>;
   /** Drop bad files and report them, instead of refusing everything. */
   skipBadFiles: boolean;
   /** Take a file with the name of a MedMNIST set for one whatever its checksum: own data of that form, or an old release. */
@@ -26,6 +33,18 @@ export interface SourceOptions {
   pseudonymKey: string;
   /** The most bytes that an archive may declare in all. */
   maxArchiveBytes: number;
+  /** What every DICOM file goes through before anything is read of it; absent where the data names nobody. */
+  deidentification?: FileDeidentification;
+}
+
+export interface FileDeidentification {
+  /** What is done, as a content address: part of what determines the result. */
+  settings: string;
+  /**
+   * The file without identities, its PatientID a pseudonym.
+   * @throws MedformerError INVALID_ARGUMENT for a file that cannot be cleaned
+   */
+  clean(bytes: Uint8Array, file: string): Uint8Array;
 }
 
 /** A file that was left out, and why. */

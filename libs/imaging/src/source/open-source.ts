@@ -35,8 +35,12 @@ export function sourceDigest(
   files: readonly SourceFile[],
   options: SourceOptions,
 ): DatasetManifest['source']['digest'] {
-  const { pseudonymKey, maxArchiveBytes: _limit, allowMd5Mismatch, ...chosen } = options;
-  const choices = allowMd5Mismatch ? { ...chosen, allowMd5Mismatch } : chosen;
+  const { pseudonymKey, maxArchiveBytes: _limit, allowMd5Mismatch, deidentification, ...chosen } = options;
+  const choices = {
+    ...chosen,
+    ...(allowMd5Mismatch ? { allowMd5Mismatch } : {}),
+    ...(deidentification ? { deidentification: deidentification.settings } : {}),
+  };
   const pairs = files.map(({ path, sha256 }) => [path, sha256]).sort(([x], [y]) => (x! < y! ? -1 : 1));
   return contentAddress({
     files: pairs,

@@ -14,14 +14,23 @@ export const LabelSpace = z.object({
 export type LabelSpace = z.infer<typeof LabelSpace>;
 
 /**
- * How stored values became pixels over [0, 1], so that it can be replayed: values are clipped to [low, high], which
- * `hu-window` gives in Hounsfield units and `percentile` in percent of the image's own values, and mapped to
- * uint16. Images that come with 8 bits stay as they are under every rule.
+ * How stored values become pixels over [0, 1]: values are clipped to [low, high] and mapped to uint16. `hu-window` gives
+ * the range in Hounsfield units, `percentile` in percent of the image's own values, `z-score` in standard deviations
+ * from their mean, `suv-window` in g/ml of body weight, where the file tells how to compute that; where it does not,
+ * in percent as `otherwise` says. Images that come with 8 bits stay as they are under every rule. What an image of
+ * each rule went through stands in its own record.
  */
 export const NormalisationRule = z.discriminatedUnion('rule', [
   z.object({ rule: z.literal('unchanged') }),
   z.object({ rule: z.literal('hu-window'), low: z.number(), high: z.number() }),
   z.object({ rule: z.literal('percentile'), low: z.number().min(0), high: z.number().max(100) }),
+  z.object({ rule: z.literal('z-score'), low: z.number(), high: z.number() }),
+  z.object({
+    rule: z.literal('suv-window'),
+    low: z.number(),
+    high: z.number(),
+    otherwise: z.object({ low: z.number().min(0), high: z.number().max(100) }),
+  }),
 ]);
 export type NormalisationRule = z.infer<typeof NormalisationRule>;
 
@@ -47,7 +56,15 @@ export const DatasetManifest = z.object({
   }),
   /** Of fused data: the data set it was made from, and how. Each image's record says which fusion it is. */
   fusion: z.object({ dataset: ContentHash, spec: FusionSpec }).optional(),
-  deidentification: z.object({ profile: z.string(), notes: z.array(z.string()) }),
+  deidentification: z.object({
+    profile: z.string(),
+    notes: z.array(z.string()),
+    /** Of DICOM files: the options of PS3.15 section E.3, the edition of its table, and what was done to each file. */
+    options: z.array(z.string()).optional(),
+    tableEdition: z.string().optional(),
+    /** Addresses of DeidentificationAudit records, which cover the files between them. */
+    audits: z.array(ContentHash).optional(),
+  }),
   /** By modality, e.g. `{ ct: { rule: 'hu-window', low: -1000, high: 1000 } }`. */
   normalisation: z.record(Slug, NormalisationRule),
   splits: z.object({

@@ -1,0 +1,43 @@
+import { readFile } from 'node:fs/promises';
+import { MedformerError, type NormalisationRule, type NormalisationStep, sha256 } from '@medformer/schema';
+import { decodeImages, type ImageFormat, type NamedBytes, toPixels } from '../decode/decode-image.js';
+
+/** Files that make one image, or several volumes of one, to be read, checked, decoded and normalised. */
+export interface DecodeJob {
+  /** What errors about all of them call them. */
+  name: string;
+  format: ImageFormat;
+  files: { path: string; location: string; sha256: string }[];
+  rule: NormalisationRule;
+}
+
+export interface DecodedItem {
+  shape: number[];
+  pixels: Uint8Array | Uint16Array;
+  normalisation: NormalisationStep[];
+  spacingMm?: number[];
+  bodyPart?: string;
+}
+
+/** @throws MedformerError INVALID_ARGUMENT, or DATA_LOSS for bytes that are not those announced. */
+export async function runDecodeJob({ name, format, files, rule }: DecodeJob): Promise<DecodedItem[]> {
+  const read: NamedBytes[] = [];
+  for (const file of files) read.push({ name: file.path, bytes: await readVerified(file) });
+  const images = await decodeImages(format, read, name);
+  return images.map((image) => ({
+    shape: image.shape,
+    ...toPixels(image, format, rule),
+    ...(image.spacingMm ? { spacingMm: image.spacingMm } : {}),
+    ...(image.bodyPart ? { bodyPart: image.bodyPart } : {}),
+  }));
+}
+
+export async function readVerified(file: {
+  path: string;
+  location: string;
+  sha256: string;
+}): Promise<Buffer> {
+  const bytes = await readFile(file.location);
+  if (sha256(bytes) === file.sha256) return bytes;
+  throw new MedformerError('DATA_LOSS', `${file.path}: its bytes changed since they were announced`);
+}
