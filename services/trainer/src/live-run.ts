@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { isDeepStrictEqual } from 'node:util';
 import {
   type Run,
   type RunHealth,
@@ -8,19 +9,18 @@ import {
 } from '@medformer/gen/trainer';
 import type { LoadReport, OnlineScores } from '@medformer/schema';
 import { onlineScores } from './online-scores.js';
-import { LiveHealth } from './run-health.js';
+import { healthOnWire, LiveHealth } from './run-health.js';
+import { progressOnWire, type RunView } from './run-view.js';
 
-const TERMINAL = new Set([
+export const TERMINAL: ReadonlySet<RunState> = new Set([
   RunState.RUN_STATE_SUCCEEDED,
   RunState.RUN_STATE_FAILED,
   RunState.RUN_STATE_CANCELLED,
   RunState.RUN_STATE_INTERRUPTED,
 ]);
 
-/** A run this process is about to train, trains or has trained, as its watchers see it. */
+/** A run that somebody follows, as its watchers see it. */
 export class LiveRun {
-  /** Fires when somebody asks for the run to stop. */
-  readonly cancellation = new AbortController();
   readonly health = new LiveHealth();
   private readonly changes = new EventTarget();
   private version = 1;
@@ -55,14 +55,25 @@ export class LiveRun {
     this.changed();
   }
 
+  /** What another process wrote down of the run. */
+  tell({ run, progress: stored }: RunView): void {
+    this.current = run;
+    const health = stored && healthOnWire(stored);
+    if (health && !isDeepStrictEqual(health, this.health.value)) this.health.value = health;
+    const progress = stored && progressOnWire(stored);
+    if (progress && !isDeepStrictEqual(progress, this.progress)) this.progress = progress;
+    this.changed();
+  }
+
   update(change: Partial<Run>): void {
     this.current = { ...this.current, ...change };
+    if (this.current.state !== RunState.RUN_STATE_RUNNING) this.current.etaSeconds = 0;
     this.changed();
   }
 
   report(progress: TrainProgress): void {
     this.progress = progress;
-    this.current = { ...this.current, step: progress.step };
+    this.current = { ...this.current, step: progress.step, etaSeconds: progress.etaSeconds };
     this.changed();
   }
 
@@ -72,7 +83,7 @@ export class LiveRun {
    */
   async *watch(signal: AbortSignal): AsyncIterable<WatchRunResponse> {
     let seen = 0;
-    let told: RunState | undefined;
+    let told: string | undefined;
     let toldProgress: TrainProgress | undefined;
     let toldHealth: RunHealth | undefined;
     let toldLoaded = false;
@@ -88,8 +99,9 @@ export class LiveRun {
         toldLoaded = true;
         yield { event: { $case: 'loaded', value: this.loaded } };
       }
-      if (this.current.state !== told) {
-        told = this.current.state;
+      const { state, reason } = this.current;
+      if (`${state} ${reason}` !== told) {
+        told = `${state} ${reason}`;
         yield { event: { $case: 'state', value: this.current } };
         if (this.ended) return;
       } else if (this.progress && this.progress !== toldProgress) {
@@ -97,6 +109,10 @@ export class LiveRun {
         yield { event: { $case: 'progress', value: this.progress } };
       }
     }
+  }
+
+  get newest(): TrainProgress | undefined {
+    return this.progress;
   }
 
   private changed(): void {

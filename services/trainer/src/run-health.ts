@@ -1,5 +1,5 @@
 import type { RunHealth } from '@medformer/gen/trainer';
-import { type CheckpointRecord, collapseIn, type ExpectedLoss } from '@medformer/schema';
+import { type CheckpointRecord, collapseIn, type ExpectedLoss, type RunProgress } from '@medformer/schema';
 import type { StepReport } from '@medformer/ssl';
 
 /** Above this a run says nothing new by warning. */
@@ -9,9 +9,24 @@ const KEPT_WARNINGS = 20;
 export class LiveHealth {
   /** Replaced at every change. */
   value: RunHealth | undefined;
+  private expected: ExpectedLoss | undefined;
+
+  /** As the object store keeps it. */
+  get stored(): RunProgress['health'] {
+    if (!this.value) return undefined;
+    const { warnings, collapsed, collapsedStep } = this.value;
+    const { expected } = this;
+    return {
+      ...(expected ? { expectedLoss: expected } : {}),
+      warnings,
+      collapsed,
+      collapsedStep: Number(collapsedStep),
+    };
+  }
 
   after({ step, expectedLoss, collapsed }: StepReport): void {
     const known = this.known;
+    this.expected = expectedLoss;
     if (known.expectedLoss && known.collapsed === collapsed) return;
     const collapsedStep = known.collapsedStep || (collapsed ? BigInt(step) : 0n);
     this.value = { ...known, expectedLoss: onTheWire(expectedLoss), collapsed, collapsedStep };
@@ -26,6 +41,18 @@ export class LiveHealth {
   private get known(): RunHealth {
     return this.value ?? { expectedLoss: undefined, warnings: [], collapsedStep: 0n, collapsed: false };
   }
+}
+
+/** Health of a run as the process that trains it last told. */
+export function healthOnWire({ health }: RunProgress): RunHealth | undefined {
+  if (!health) return undefined;
+  const { expectedLoss, warnings, collapsedStep, collapsed } = health;
+  return {
+    expectedLoss: expectedLoss && onTheWire(expectedLoss),
+    warnings,
+    collapsedStep: BigInt(collapsedStep),
+    collapsed,
+  };
 }
 
 /** Health of a run as its newest checkpoint tells it; undefined where that is not known. */

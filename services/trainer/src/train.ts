@@ -4,12 +4,13 @@ import {
   pruneFailedSteps,
   putFailedStep,
   putLoadReport,
+  type RunClaim,
   writeCheckpoint,
 } from '@medformer/checkpoint';
 import { findLeakage, judgeLeakage } from '@medformer/dataset';
 import { headOf, INPUT_STATISTICS } from '@medformer/medformer';
-import { openObjectStore } from '@medformer/object-store';
-import { isDone, KeepSpec, labelledTasks, runId } from '@medformer/schema';
+import type { ObjectStore } from '@medformer/object-store';
+import { isDone, KeepSpec, labelledTasks, type RunSpec } from '@medformer/schema';
 import { batchTensors, type StepReport, trainRun } from '@medformer/ssl';
 import { dataReportVersion } from '@medformer/telemetry';
 import { useBackend } from '@medformer/tensorflow';
@@ -27,16 +28,23 @@ import {
   trainedShapes,
 } from './training-data.js';
 
+export interface Training {
+  store: ObjectStore;
+  /** Under which everything is written. */
+  claim: RunClaim;
+  spec: RunSpec;
+  threads?: number;
+}
+
 /**
  * One training run from store to store: resumes from the newest checkpoint, and finds a finished run finished.
  * @returns the address of the final checkpoint and its step, which is not the last where the run ended early
  */
 export async function train(
-  { store: storeConfig, spec, threads }: TrainingCalls['train']['input'],
+  { store, claim, spec, threads }: Training,
   { signal, progress }: { signal: AbortSignal; progress(event: TrainingEvent): void },
 ): Promise<TrainingCalls['train']['output']> {
-  const store = await openObjectStore(storeConfig);
-  const run = runId(spec);
+  const { run } = claim;
   const newest = await loadNewestCheckpoint(store, run);
   if (newest && isDone(spec, newest.record))
     return { checkpoint: newest.checkpoint, step: newest.record.step };
@@ -101,11 +109,12 @@ export async function train(
     },
     onWarning: (message) => progress({ type: 'warning', message }),
     async onCheckpoint(state) {
-      checkpoint = await writeCheckpoint(store, spec, codes, input, { ...state, heads, runtime });
+      checkpoint = await writeCheckpoint(store, spec, codes, input, { ...state, heads, runtime }, claim);
       await pruneCheckpoints(store, run, keep, state.history);
       progress({ type: 'checkpoint', step: state.step, checkpoint });
     },
     async onFailedStep({ step, loss, gradientNorm, policies, parts, shapes, state }) {
+      await claim.check();
       const failedStep = await putFailedStep(store, spec, {
         step,
         loss: String(loss),

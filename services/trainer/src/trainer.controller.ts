@@ -11,8 +11,14 @@ import {
   type ListRunsResponse,
   type ReplayFailedStepRequest,
   type ReplayFailedStepResponse,
+  type ResumeRunRequest,
+  type ResumeRunResponse,
   type StartRunRequest,
   type StartRunResponse,
+  type StreamRunLogsRequest,
+  type StreamRunLogsResponse,
+  type SuspendRunRequest,
+  type SuspendRunResponse,
   TrainerServiceService,
   type WatchRunRequest,
   type WatchRunResponse,
@@ -66,24 +72,38 @@ export class TrainerController {
   }
 
   async *watchRun({ run: id }: WatchRunRequest, { signal }: CallContext): AsyncIterable<WatchRunResponse> {
-    const { run, live } = await this.runs.get(id);
-    if (live) yield* live.watch(signal);
-    else yield { event: { $case: 'state', value: run } };
+    yield* this.runs.watch(id, signal);
   }
 
   async cancelRun({ run }: CancelRunRequest): Promise<CancelRunResponse> {
     return { run: await this.runs.cancel(run) };
   }
 
+  async suspendRun({ run }: SuspendRunRequest): Promise<SuspendRunResponse> {
+    return { run: await this.runs.suspend(run) };
+  }
+
+  async resumeRun({ run }: ResumeRunRequest): Promise<ResumeRunResponse> {
+    return { run: await this.runs.resume(run) };
+  }
+
+  async *streamRunLogs(
+    { run, ...options }: StreamRunLogsRequest,
+    { signal }: CallContext,
+  ): AsyncIterable<StreamRunLogsResponse> {
+    for await (const text of this.runs.logs(run, options, signal)) yield { text };
+  }
+
   async getRun({ run: id }: GetRunRequest): Promise<GetRunResponse> {
-    const { run, spec } = await this.runs.get(id);
+    const known = await this.runs.get(id);
+    const { run, spec } = known;
     const [result, health, checkpoints, loaded] = await Promise.all([
       this.runs.result(run),
-      this.runs.health(run),
+      this.runs.health(known),
       this.runs.checkpoints(run, spec),
       this.runs.loaded(id),
     ]);
-    return { run, spec, result, health, checkpoints, loaded };
+    return { run, spec, result, health, checkpoints, loaded, progress: this.runs.progress(known) };
   }
 
   async listRuns(_: ListRunsRequest): Promise<ListRunsResponse> {

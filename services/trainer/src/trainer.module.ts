@@ -4,6 +4,7 @@ import type { Logger } from '@medformer/telemetry';
 import { type DynamicModule, Inject, Module, type OnModuleDestroy } from '@nestjs/common';
 import { CheckpointExports } from './checkpoint-exports.js';
 import type { TrainerConfig } from './config.js';
+import { ProcessBackend } from './process-backend.js';
 import { StepReplays } from './step-replays.js';
 import { TrainerController } from './trainer.controller.js';
 import { TrainingRuns } from './training-runs.js';
@@ -29,7 +30,8 @@ export class TrainerModule implements OnModuleDestroy {
         {
           provide: TrainingRuns,
           inject: [OBJECT_STORE, LOGGER],
-          useFactory: (store: ObjectStore, logger: Logger) => new TrainingRuns(store, training, logger),
+          useFactory: (store: ObjectStore, logger: Logger) =>
+            new TrainingRuns(store, new ProcessBackend(store, training, logger)),
         },
         {
           provide: CheckpointExports,

@@ -1,8 +1,10 @@
 import type { ObjectStoreConfig } from '@medformer/object-store';
 import type { LoadReport, RunSpec } from '@medformer/schema';
 import type { ExaminedStep, StepReport } from '@medformer/ssl';
+import type { ClaimedTraining } from './claimed-training.js';
 
 export type TrainingEvent =
+  | { type: 'started'; method: string; epoch: number }
   | { type: 'step'; report: StepReport; imagesPerSecond: number; etaSeconds: number }
   | { type: 'checkpoint'; step: number; checkpoint: string }
   | { type: 'loaded'; report: LoadReport }
@@ -12,7 +14,7 @@ export type TrainingEvent =
 /** What the training process answers. */
 export type TrainingCalls = {
   train: {
-    input: { store: ObjectStoreConfig; spec: RunSpec; threads?: number };
+    input: ClaimedTraining;
     output: { checkpoint: string; step: number };
     progress: TrainingEvent;
   };
