@@ -12,7 +12,7 @@ import { AugmentationServiceClient } from '@medformer/gen/augmentation';
 import { EncoderServiceClient } from '@medformer/gen/encoder';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { issue, type KeyAndCertificate, makeAuthority, writeFiles } from '../../spec/certificates.js';
+import { issue, makeAuthority, writeFiles } from '../../spec/certificates.mjs';
 import {
   connect,
   encodeRequest,
@@ -23,6 +23,8 @@ import {
   viewsRequest,
 } from '../../spec/test-service.js';
 import { baseConfig } from '../base-config.js';
+
+type KeyAndCertificate = Awaited<ReturnType<typeof issue>>;
 
 let folder: string;
 let authority: KeyAndCertificate;

@@ -3,16 +3,14 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { generate } from 'selfsigned';
 
-export interface KeyAndCertificate {
-  key: string;
-  cert: string;
-}
+/** @typedef {{ key: string, cert: string }} KeyAndCertificate in PEM */
 
-const ec = { keyType: 'ec', curve: 'P-256', algorithm: 'sha256' } as const;
+const EC = { keyType: /** @type {const} */ ('ec'), algorithm: 'sha256' };
 
-export async function makeAuthority(commonName = 'test authority'): Promise<KeyAndCertificate> {
-  const made = await generate([{ name: 'commonName', value: commonName }], {
-    ...ec,
+/** @returns {Promise<KeyAndCertificate>} */
+export async function makeAuthority() {
+  const made = await generate([{ name: 'commonName', value: 'test authority' }], {
+    ...EC,
     extensions: [
       { name: 'basicConstraints', cA: true, critical: true },
       { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
@@ -21,14 +19,16 @@ export async function makeAuthority(commonName = 'test authority'): Promise<KeyA
   return { key: made.private, cert: made.cert };
 }
 
-/** A certificate for a server on this machine or for a client, signed by the authority. */
-export async function issue(
-  ca: KeyAndCertificate,
-  commonName: string,
-  { uri, notAfterDate }: { uri?: string; notAfterDate?: Date } = {},
-): Promise<KeyAndCertificate> {
+/**
+ * A certificate for a server on this machine or for a client, signed by the authority.
+ * @param {KeyAndCertificate} ca
+ * @param {string} commonName
+ * @param {{ uri?: string, notAfterDate?: Date }} [options]
+ * @returns {Promise<KeyAndCertificate>}
+ */
+export async function issue(ca, commonName, { uri, notAfterDate } = {}) {
   const made = await generate([{ name: 'commonName', value: commonName }], {
-    ...ec,
+    ...EC,
     ca,
     ...(notAfterDate ? { notAfterDate, notBeforeDate: new Date(notAfterDate.getTime() - 86_400_000) } : {}),
     extensions: [
@@ -40,7 +40,7 @@ export async function issue(
         altNames: [
           { type: 2, value: 'localhost' },
           { type: 7, ip: '127.0.0.1' },
-          ...(uri ? [{ type: 6 as const, value: uri }] : []),
+          ...(uri ? [{ type: /** @type {const} */ (6), value: uri }] : []),
         ],
       },
     ],
@@ -48,8 +48,11 @@ export async function issue(
   return { key: made.private, cert: made.cert };
 }
 
-/** Writes files as a rotation does: each appears whole. */
-export async function writeFiles(files: Record<string, string>): Promise<void> {
+/**
+ * Writes files as a rotation does: each appears whole.
+ * @param {Record<string, string>} files texts by path
+ */
+export async function writeFiles(files) {
   for (const [path, text] of Object.entries(files)) {
     await mkdir(dirname(path), { recursive: true });
     await writeFile(`${path}.new`, text);
