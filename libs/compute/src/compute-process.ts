@@ -270,7 +270,7 @@ function spawn(entry: URL, options: ComputeProcessOptions, graceMs: number) {
 function remoteError(message: Extract<ToParent, { type: 'failure' }>): MedformerError {
   const remote = new Error(message.message);
   remote.stack = message.stack;
-  return new MedformerError(message.code, message.message, { cause: remote });
+  return new MedformerError(message.code, message.message, { cause: remote, logged: message.logged });
 }
 
 function abortReason(signal: AbortSignal): MedformerError {

@@ -13,4 +13,11 @@ export type ToParent =
   | { type: 'vitals'; vitals: Vitals; storeOperations: StoreOperation[] }
   | { type: 'progress'; id: number; event: unknown }
   | { type: 'output'; id: number; output: unknown }
-  | { type: 'failure'; id: number; code: ErrorCode; message: string; stack: string };
+  | {
+      type: 'failure';
+      id: number;
+      code: ErrorCode;
+      message: string;
+      logged: string | undefined;
+      stack: string;
+    };

@@ -51,9 +51,9 @@ export function serveCompute<Calls extends ComputeCalls>(
       const progress = (event: unknown) => void (process.connected && send({ type: 'progress', id, event }));
       answer({ type: 'output', id, output: await handler(input, { signal: controller.signal, progress }) });
     } catch (thrown) {
-      const { code, message } = toMedformerError(thrown);
+      const { code, message, logged } = toMedformerError(thrown);
       const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-      answer({ type: 'failure', id, code, message, stack });
+      answer({ type: 'failure', id, code, message, logged, stack });
     } finally {
       running.delete(id);
     }

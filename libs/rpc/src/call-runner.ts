@@ -141,9 +141,11 @@ export class CallRunner {
         const failure = statusOf(signal.aborted ? signal.reason : thrown, traceId);
         code = status[failure.code] as ErrorCode;
         const log = { rpc: method.path, code, peer };
+        const { logged } = toMedformerError(thrown);
         // The cause of what this side got wrong is nowhere else to be found.
-        if (isFault(toMedformerError(thrown).code)) this.logger.error({ ...log, err: thrown }, 'call failed');
-        else this.logger.info({ ...log, reason: failure.details }, 'call refused');
+        if (isFault(toMedformerError(thrown).code)) {
+          this.logger.error({ ...log, ...(logged ? { reason: logged } : { err: thrown }) }, 'call failed');
+        } else this.logger.info({ ...log, reason: logged ?? failure.details }, 'call refused');
         fail(failure);
       } finally {
         active.end();

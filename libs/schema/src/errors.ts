@@ -23,13 +23,16 @@ export type ErrorCode = (typeof ERROR_CODES)[number];
 /** The one error the project throws on purpose. Its message is safe to send to a caller. */
 export class MedformerError extends Error {
   override readonly name = 'MedformerError';
+  /** What a log may say in place of a message that quotes the caller's input: a path can name a patient. */
+  readonly logged: string | undefined;
 
   constructor(
     readonly code: ErrorCode,
     message: string,
-    options?: { cause?: unknown },
+    options: { cause?: unknown; logged?: string | undefined } = {},
   ) {
-    super(message, options);
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.logged = options.logged;
   }
 }
 
@@ -48,7 +51,7 @@ export function badInput(what: BadInput, options?: { cause?: unknown }): Medform
   return new MedformerError(
     'INVALID_ARGUMENT',
     `${what.file}: ${what.field}: expected ${what.expected}, found ${what.found}`,
-    options,
+    { ...options, logged: `input refused at ${what.field}` },
   );
 }
 

@@ -72,7 +72,11 @@ export class UploadSpool {
    */
   async write(id: string, path: string, offset: number, chunks: AsyncIterable<Uint8Array>): Promise<number> {
     const file = (await this.list(id)).get(path);
-    if (!file) throw new MedformerError('NOT_FOUND', `upload ${id} names no file ${JSON.stringify(path)}`);
+    if (!file) {
+      throw new MedformerError('NOT_FOUND', `upload ${id} names no file ${JSON.stringify(path)}`, {
+        logged: `upload ${id} names no such file`,
+      });
+    }
     const partial = join(this.root, id, 'partial', sha256(path));
     // A caller whose connection broke can be back before its last call has ended.
     const previous = this.writers.get(partial);
@@ -96,7 +100,9 @@ export class UploadSpool {
     const folder = join(this.root, id, 'files');
     await mapInBatches(files, async ({ path, bytes }) => {
       if ((await sizeOf(join(folder, path))) === bytes) return;
-      throw new MedformerError('FAILED_PRECONDITION', `upload ${id}: ${path} is not uploaded whole yet`);
+      throw new MedformerError('FAILED_PRECONDITION', `upload ${id}: ${path} is not uploaded whole yet`, {
+        logged: `upload ${id} is not whole yet`,
+      });
     });
     const now = new Date();
     await utimes(join(this.root, id, LIST), now, now);
@@ -143,6 +149,7 @@ export class UploadSpool {
       throw new MedformerError(
         'FAILED_PRECONDITION',
         `${file.path}: offset ${offset} is beyond the ${size} bytes here`,
+        { logged: `offset ${offset} is beyond the ${size} bytes here` },
       );
     }
     const hash = createHash('sha256');
