@@ -28,22 +28,10 @@ export class Decoders {
     try {
       signal.throwIfAborted();
       const timed = AbortSignal.any([signal, AbortSignal.timeout(LONGEST_DECODE_MS)]);
-      const call = () =>
-        process.call('decode', { file, modality, maxPixels: this.options.maxPixels }, { signal: timed });
-      return await call().catch((thrown) => {
-        // Something else may have ended the process; a file that ends it twice is at fault.
-        if (toMedformerError(thrown).code !== 'UNAVAILABLE') throw thrown;
-        return call().catch((again) => {
-          if (toMedformerError(again).code !== 'UNAVAILABLE' || signal.aborted) throw again;
-          throw new MedformerError(
-            'INVALID_ARGUMENT',
-            `${file.name}: expected an image, found what ends the decoder`,
-            {
-              cause: again,
-            },
-          );
-        });
-      });
+      const input = { file, modality, maxPixels: this.options.maxPixels };
+      const call = () => process.call('decode', input, { signal: timed });
+      // Something else may have ended the process; a file that ends it twice is at fault.
+      return await orWhenLost(call, () => orWhenLost(call, (lost) => blame(file, process, lost)));
     } finally {
       this.giveBack(process);
     }
@@ -73,5 +61,30 @@ export class Decoders {
     const next = this.waiting.shift();
     if (next) next(process);
     else this.idle.push(process);
+  }
+}
+
+/** @throws MedformerError UNAVAILABLE when no decoder answers, whatever the file */
+async function blame(
+  file: ImageFile,
+  process: ComputeProcess<DecodingCalls>,
+  cause: unknown,
+): Promise<never> {
+  await process.call('ping', null);
+  throw new MedformerError(
+    'INVALID_ARGUMENT',
+    `${file.name}: expected an image, found what ends the decoder`,
+    {
+      cause,
+    },
+  );
+}
+
+async function orWhenLost<T>(call: () => Promise<T>, lost: (thrown: unknown) => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (thrown) {
+    if (toMedformerError(thrown).code !== 'UNAVAILABLE') throw thrown;
+    return lost(thrown);
   }
 }

@@ -16,4 +16,5 @@ serveCompute<DecodingCalls>({
     }
     return image;
   },
+  ping: () => null,
 });

@@ -84,6 +84,8 @@ export type EncodingCalls = {
 /** What a decoding process answers. */
 export type DecodingCalls = {
   decode: { input: { file: ImageFile; modality: string; maxPixels: number }; output: DecodedFile };
+  /** Answers, if the process does. */
+  ping: { input: null; output: null };
 };
 
 export interface ImageFile {
