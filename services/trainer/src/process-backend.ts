@@ -10,7 +10,7 @@ import { RunLog } from './run-log.js';
 import type { BackendStatus, LogOptions, TrainingBackend } from './training-backend.js';
 import type { TrainingCalls, TrainingEvent } from './training-calls.js';
 import { TrainingLog } from './training-log.js';
-import { observeTraining, runsGauge } from './training-metrics.js';
+import { countRunsBy, observeTraining } from './training-metrics.js';
 
 export interface ProcessBackendOptions {
   store: ObjectStoreConfig;
@@ -44,6 +44,12 @@ export class ProcessBackend implements TrainingBackend {
     private readonly logger: Logger,
   ) {
     this.queue = new PQueue({ concurrency: options.concurrency });
+    const inState = (state: RunState) =>
+      [...this.started.values()].filter(({ live }) => live.run.state === state).length;
+    countRunsBy(() => ({
+      queued: inState(RunState.RUN_STATE_QUEUED),
+      running: inState(RunState.RUN_STATE_RUNNING),
+    }));
   }
 
   async start(spec: RunSpec, run: Run): Promise<void> {
@@ -69,7 +75,6 @@ export class ProcessBackend implements TrainingBackend {
     begun.suspended = false;
     begun.attempt.abort(new MedformerError('CANCELLED', 'cancelled by CancelRun'));
     if (waits) this.end(begun, RunState.RUN_STATE_CANCELLED);
-    this.observeQueue();
   }
 
   async suspend(run: string): Promise<void> {
@@ -132,7 +137,6 @@ export class ProcessBackend implements TrainingBackend {
     begun.attempt = new AbortController();
     const { attempt } = begun;
     void this.queue.add(() => this.train(begun, attempt.signal));
-    this.observeQueue();
   }
 
   private async train(begun: Started, signal: AbortSignal): Promise<void> {
@@ -150,7 +154,6 @@ export class ProcessBackend implements TrainingBackend {
       },
     );
     live.update({ state: RunState.RUN_STATE_RUNNING, reason: '' });
-    this.observeQueue();
     const written = new TrainingLog(
       createLogger('training', { destination: { write: (line: string) => log.write(line) } }),
     );
@@ -166,7 +169,6 @@ export class ProcessBackend implements TrainingBackend {
       await this.endedBy(begun, thrown, signal);
     } finally {
       await process.stop();
-      this.observeQueue();
     }
     if (begun.attempt.signal === signal && signal.aborted && !live.ended && !begun.suspended)
       this.enqueue(begun);
@@ -234,12 +236,5 @@ export class ProcessBackend implements TrainingBackend {
     const begun = this.started.get(run);
     if (begun && !begun.live.ended) return begun;
     throw new MedformerError('FAILED_PRECONDITION', `run ${run}: is not under way here`);
-  }
-
-  private observeQueue(): void {
-    const count = (state: RunState) =>
-      [...this.started.values()].filter(({ live }) => live.run.state === state).length;
-    runsGauge.set({ state: 'queued' }, count(RunState.RUN_STATE_QUEUED));
-    runsGauge.set({ state: 'running' }, count(RunState.RUN_STATE_RUNNING));
   }
 }

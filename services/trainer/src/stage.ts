@@ -10,6 +10,7 @@ export const trainer = defineStage({
   definitions: [TrainerServiceService],
   config: trainerConfig,
   module: TrainerModule.with,
+  ready: (app) => app.get(TrainingRuns, { strict: false }).ready(),
   // Watchers wait for their run: it ends first.
   stopping: (app) => void app.get(TrainingRuns, { strict: false }).stop(),
 });

@@ -4,7 +4,7 @@ import type { Logger } from '@medformer/telemetry';
 import { type DynamicModule, Inject, Module, type OnModuleDestroy } from '@nestjs/common';
 import { CheckpointExports } from './checkpoint-exports.js';
 import type { TrainerConfig } from './config.js';
-import { ProcessBackend } from './process-backend.js';
+import { openBackend } from './open-backend.js';
 import { StepReplays } from './step-replays.js';
 import { TrainerController } from './trainer.controller.js';
 import { TrainingRuns } from './training-runs.js';
@@ -22,7 +22,6 @@ export class TrainerModule implements OnModuleDestroy {
       store: objectStoreConfig(config),
       ...(config.trainerThreads ? { threads: config.trainerThreads } : {}),
     };
-    const training = { ...exporting, concurrency: config.trainerConcurrency };
     return {
       module: TrainerModule,
       controllers: [TrainerController],
@@ -30,8 +29,8 @@ export class TrainerModule implements OnModuleDestroy {
         {
           provide: TrainingRuns,
           inject: [OBJECT_STORE, LOGGER],
-          useFactory: (store: ObjectStore, logger: Logger) =>
-            new TrainingRuns(store, new ProcessBackend(store, training, logger)),
+          useFactory: async (store: ObjectStore, logger: Logger) =>
+            new TrainingRuns(store, await openBackend(config, store, logger)),
         },
         {
           provide: CheckpointExports,

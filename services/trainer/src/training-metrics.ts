@@ -111,13 +111,22 @@ const stepSeconds = new Histogram({
   buckets: [0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30],
 });
 
-/** Runs that wait, and runs that train. */
-export const runsGauge = new Gauge({
+let runsByState: () => Record<'queued' | 'running', number> = () => ({ queued: 0, running: 0 });
+
+new Gauge({
   name: 'medformer_trainer_runs',
   help: 'Runs by state.',
   labelNames: ['state'] as const,
   registers,
+  collect() {
+    for (const [state, count] of Object.entries(runsByState())) this.set({ state }, count);
+  },
 });
+
+/** Whom to ask, when somebody reads the metrics, how many runs wait and train. */
+export function countRunsBy(count: typeof runsByState): void {
+  runsByState = count;
+}
 
 /** Counts what a training process tells. */
 export function observeTraining(method: string, event: TrainingEvent): void {
