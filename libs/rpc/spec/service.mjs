@@ -11,10 +11,7 @@ class SlowEncoder {
     return { embedding: [1], lineage: undefined, timing: undefined, notes: [] };
   }
 }
-SlowEncoder.prototype.getModel = SlowEncoder.prototype.loadModel = async () => ({ model: undefined });
-// A function of its own: what a handler answers to is written on the function.
-SlowEncoder.prototype.attend = async () => ({ maps: [] });
-RpcController(EncoderServiceService)(SlowEncoder);
+RpcController({ encode: EncoderServiceService.encode })(SlowEncoder);
 Controller()(SlowEncoder);
 
 class SlowModule {}

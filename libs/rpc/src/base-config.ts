@@ -38,6 +38,11 @@ const shape = {
     .positive()
     .default(30_000)
     .describe('silence after which a client is asked whether it is there'),
+  keepaliveTimeoutMs: z
+    .int()
+    .positive()
+    .default(10_000)
+    .describe('how long a client may take to say so before its connection counts as lost'),
   drainTimeoutMs: z
     .int()
     .nonnegative()

@@ -23,10 +23,10 @@ export interface GrpcTransportOptions {
   maxMessageBytes: number;
   maxConnectionAgeMs: number;
   keepaliveTimeMs: number;
+  keepaliveTimeoutMs: number;
   drainTimeoutMs: number;
 }
 
-const KEEPALIVE_TIMEOUT_MS = 10_000;
 /** On one connection. Each holds its messages in memory until its handler takes them. */
 const MAX_CONCURRENT_STREAMS = 1000;
 /** How long handlers may take to end once their signals fired in a drain that has run out of time. */
@@ -60,7 +60,7 @@ export class GrpcTransport extends Server {
       'grpc.max_connection_age_ms': settings.maxConnectionAgeMs,
       // A peer whose machine is gone says nothing: its calls would go on for ever.
       'grpc.keepalive_time_ms': settings.keepaliveTimeMs,
-      'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+      'grpc.keepalive_timeout_ms': settings.keepaliveTimeoutMs,
       'grpc.max_concurrent_streams': MAX_CONCURRENT_STREAMS,
       interceptors: [guard.interceptor],
     });
