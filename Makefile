@@ -64,6 +64,11 @@ flow-map: install ## Draw docs/data-flow.md from the services' packages
 charts: install ## Make the chart's schema and README of its values.yaml
 	@node tools/charts/main.mjs
 
+.PHONY: observability
+observability: build ## Write docs/metrics.md and the chart's dashboards from the code
+	@node tools/metrics/main.mjs
+	node libs/dashboards/dist/main.js
+
 .PHONY: clean
 clean: ## Remove everything compiled; data stays
 	rm -rf libs/*/dist services/*/dist cli/dist e2e/dist libs/gen/src libs/gen/descriptor.binpb test-results
@@ -90,6 +95,7 @@ check: build ## Lint, types of the specs, import table, flow map, protos
 	tsc -p tsconfig.spec.json
 	node tools/check-imports/main.mjs
 	node tools/flow-map/main.mjs --check
+	node tools/metrics/main.mjs --check
 	node tools/charts/main.mjs --check
 	buf lint proto
 	tools/proto-breaking.sh
@@ -99,6 +105,7 @@ test-tools: install native ## What tests need besides packages: TensorFlow, Chro
 	@tools/format-samples.sh
 	tools/chromium.sh
 	tools/minio.sh
+	tools/python-clients.sh >/dev/null
 	tools/prometheus.sh
 	tools/charts/install.sh
 

@@ -24,6 +24,7 @@ export const LAYERS = {
   dataset: 'adapter',
   checkpoint: 'adapter',
   telemetry: 'adapter',
+  dashboards: 'outside',
   compute: 'adapter',
   rpc: 'adapter',
   ingestion: 'service',
@@ -47,7 +48,7 @@ export const MAY_IMPORT = {
   composition: ['records', 'adapter', 'service'],
   // The client needs the tensors only to examine this machine (`medformer doctor`), and formats to write what it got.
   client: ['records', 'tensors', 'formats'],
-  outside: ['records', 'adapter'],
+  outside: ['records', 'adapter', 'outside'],
 };
 
 const TRANSPORT = [/^@nestjs\//, /^@grpc\//, /^rxjs/, /^grpc-health-check$/];
