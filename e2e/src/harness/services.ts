@@ -20,10 +20,13 @@ export interface Services {
   stop(): Promise<(number | null)[]>;
 }
 
-/** All services in one process, on embedded defaults. */
-export async function startStandalone(data: string): Promise<Services> {
+/** All services in one process, on embedded defaults except for `settings`, by the names of their flags. */
+export async function startStandalone(
+  data: string,
+  settings: Record<string, string> = {},
+): Promise<Services> {
   const [port, metricsPort] = [await freePort(), await freePort()];
-  const child = start('standalone', data, port, metricsPort);
+  const child = start('standalone', data, port, metricsPort, settings);
   const services = servicesOf([child], { MEDFORMER_ADDRESS: `localhost:${port}` }, [metricsPort]);
   await ready(services);
   return services;
@@ -45,9 +48,27 @@ export async function startSeparately(data: string): Promise<Services> {
   return services;
 }
 
-function start(service: string, data: string, port: number, metricsPort: number): ChildProcess {
+/** The encoder alone on these ports, once it is ready: its model loaded, if one was chosen. */
+export async function startEncoder(
+  data: string,
+  { port, metricsPort }: { port: number; metricsPort: number },
+  settings: Record<string, string> = {},
+): Promise<Services> {
+  const child = start('encoder', data, port, metricsPort, settings);
+  const services = servicesOf([child], { MEDFORMER_ENCODER_ADDRESS: `localhost:${port}` }, [metricsPort]);
+  await ready(services);
+  return services;
+}
+
+function start(
+  service: string,
+  data: string,
+  port: number,
+  metricsPort: number,
+  more: Record<string, string> = {},
+): ChildProcess {
   mkdirSync(data, { recursive: true });
-  const settings = { data, port, 'metrics-port': metricsPort, 'probe-port': 0 };
+  const settings = { data, port, 'metrics-port': metricsPort, 'probe-port': 0, ...more };
   const argv = Object.entries(settings).flatMap(([key, value]) => [`--${key}`, String(value)]);
   // IPC: a service goes when this test run goes, however it goes.
   const child = fork(join(ROOT, 'services', service, 'dist/main.js'), argv, {
