@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { normalise, ruleFor } from './normalise.js';
+import { normalisationSteps, normalise, replayNormalisation, ruleFor } from './normalise.js';
 
 describe('normalise', () => {
   it('maps the Hounsfield window to 16 bits and clips beyond it', () => {
@@ -33,5 +33,46 @@ describe('normalise', () => {
 
   it('gives zeros for an image of one value', () => {
     expect([...normalise({ values: Float32Array.of(5, 5, 5) }, ruleFor('mri'))]).toEqual([0, 0, 0]);
+  });
+
+  it('windows PET in uptake values where the factor is known, and by percentiles where it is not', () => {
+    const values = Float32Array.from({ length: 101 }, (_, index) => index * 1000);
+    const known = { values, suvFactor: 0.001 };
+    expect(normalisationSteps(known, ruleFor('pet'))).toEqual([
+      { step: 'suv-body-weight' },
+      { step: 'scale', low: 0, high: 20 },
+    ]);
+    expect([...normalise(known, ruleFor('pet'))].slice(0, 3)).toEqual([0, 3277, 6554]);
+    expect(normalise(known, ruleFor('pet'))[20]).toBe(65_535);
+    expect(normalisationSteps({ values }, ruleFor('pet'))).toEqual([{ step: 'scale', low: 0, high: 99_900 }]);
+  });
+
+  it('scales by mean and standard deviation', () => {
+    const values = Float32Array.of(2, 4, 4, 4, 5, 5, 7, 9);
+    const rule = { rule: 'z-score', low: -1, high: 2 } as const;
+    expect(normalisationSteps({ values }, rule)).toEqual([{ step: 'scale', low: 3, high: 9 }]);
+  });
+
+  it('gives padding no say in the statistics and the lowest pixel', () => {
+    const values = Int16Array.of(-2000, 100, 200, 300, -2000);
+    const padded = { values, padding: [-2000, -2000] as [number, number] };
+    const steps = normalisationSteps(padded, { rule: 'percentile', low: 0, high: 100 });
+    expect(steps).toEqual([{ step: 'padding-to-low' }, { step: 'scale', low: 100, high: 300 }]);
+    expect([...replayNormalisation(padded, steps)]).toEqual([0, 0, 32_768, 65_535, 0]);
+  });
+
+  it('gives the same pixels when its recorded steps are replayed, whatever the type and size', () => {
+    for (const length of [100, 70_000]) {
+      const numbers = Array.from({ length }, (_, index) => ((index * 7919) % 4001) - 2000);
+      for (const values of [Int16Array.from(numbers), Float32Array.from(numbers), Int32Array.from(numbers)]) {
+        for (const modality of ['ct', 'mri', 'pet', 'xray']) {
+          const steps = JSON.parse(JSON.stringify(normalisationSteps({ values }, ruleFor(modality))));
+          expect(replayNormalisation({ values }, steps)).toEqual(normalise({ values }, ruleFor(modality)));
+        }
+        expect(normalise({ values }, ruleFor('ct'))).toEqual(
+          normalise({ values: Float64Array.from(numbers) }, ruleFor('ct')),
+        );
+      }
+    }
   });
 });

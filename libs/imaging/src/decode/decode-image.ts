@@ -1,40 +1,83 @@
-import { badInput, type NormalisationRule } from '@medformer/schema';
+import { badInput, type NormalisationRule, type NormalisationStep } from '@medformer/schema';
 import { isDicom } from '../dicom/data-set.js';
-import { decodeDicom } from '../dicom/decode-dicom.js';
-import { decodeNifti } from '../nifti/decode-nifti.js';
-import { normalise, ruleFor } from '../normalise.js';
+import { type DicomImage, decodeDicom } from '../dicom/decode-dicom.js';
+import { decodeDicomSeries } from '../dicom/dicom-series.js';
+import { decodeNifti, decodeNiftiFrames } from '../nifti/decode-nifti.js';
+import { normalisationSteps, replayNormalisation, ruleFor } from '../normalise.js';
 import type { Voxels } from '../voxels.js';
+import { decodeNumpy } from './numpy.js';
 import { decodeRaster } from './raster.js';
 
-export type ImageFormat = 'raster' | 'nifti' | 'dicom';
+export type ImageFormat = 'raster' | 'nifti' | 'dicom' | 'numpy';
+
+export interface NamedBytes {
+  name: string;
+  bytes: Uint8Array;
+}
+
+/** A decoded image; DICOM also says what it shows. */
+export type DecodedImage = Voxels & Partial<Pick<DicomImage, 'modality' | 'bodyPart' | 'suvFactor'>>;
 
 /** Raster values have no physical unit: they stay as they are. */
 export const RASTER_RULE: NormalisationRule = { rule: 'unchanged' };
 
-/** Decodes one file of a known format; DICOM also says what it shows. */
-export async function decodeImage(
-  format: ImageFormat,
-  bytes: Uint8Array,
-  file: string,
-): Promise<Voxels & { modality?: string; bodyPart?: string }> {
-  switch (format) {
-    case 'raster':
-      return decodeRaster(bytes, file);
-    case 'nifti':
-      return decodeNifti(bytes, file);
-    case 'dicom':
-      return decodeDicom(bytes, file);
-  }
-}
-
 /** Endings of the formats that are read. */
-export const IMAGE_EXTENSIONS = '.png, .jpg, .jpeg, .nii, .nii.gz, .dcm';
+export const IMAGE_EXTENSIONS =
+  '.png, .jpg, .jpeg, .tif, .tiff, .nii, .nii.gz, .hdr with .img, .dcm, .ima, .npy, .npz';
 
 /** The format that a file's ending names. */
 export function imageFormatOf(name: string): ImageFormat | undefined {
-  if (/\.(png|jpe?g)$/i.test(name)) return 'raster';
-  if (/\.nii(\.gz)?$/i.test(name)) return 'nifti';
-  return /\.(dcm|ima)$/i.test(name) ? 'dicom' : undefined;
+  if (/\.(png|jpe?g|tiff?)$/i.test(name)) return 'raster';
+  if (/\.(nii|hdr)(\.gz)?$/i.test(name)) return 'nifti';
+  if (/\.np[yz]$/i.test(name)) return 'numpy';
+  return /\.(dcm|ima|dicom)$/i.test(name) ? 'dicom' : undefined;
+}
+
+/** The format that a file's first bytes tell; the first 352 are enough. */
+export function imageFormatByMagic(start: Uint8Array): ImageFormat | undefined {
+  if (isDicom(start)) return 'dicom';
+  const bytes = Buffer.from(start.buffer, start.byteOffset, start.length);
+  const [first = 0, second = 0] = bytes;
+  if (bytes.toString('latin1', 0, 4) === '\x89PNG') return 'raster';
+  if (first === 0xff && second === 0xd8) return 'raster';
+  if (['II*\0', 'MM\0*'].includes(bytes.toString('latin1', 0, 4))) return 'raster';
+  if (bytes.toString('latin1', 0, 6) === '\x93NUMPY') return 'numpy';
+  if (/^n\+[12]$/.test(bytes.toString('latin1', 344, 347))) return 'nifti';
+  return bytes.toString('latin1', 4, 7) === 'n+2' ? 'nifti' : undefined;
+}
+
+/**
+ * Decodes the images of one file, or of the files that make one image: a NIfTI header with its voxels, the slices of a
+ * DICOM series.
+ * @throws MedformerError INVALID_ARGUMENT
+ */
+export async function decodeImages(
+  format: ImageFormat,
+  files: readonly NamedBytes[],
+  name: string,
+): Promise<DecodedImage[]> {
+  const [first, second] = files as [NamedBytes, NamedBytes | undefined];
+  switch (format) {
+    case 'raster':
+      return [await decodeRaster(first.bytes, first.name)];
+    case 'numpy':
+      return [await decodeNumpy(first.bytes, first.name)];
+    case 'nifti':
+      return decodeNiftiFrames(first.bytes, first.name, second?.bytes);
+    case 'dicom':
+      return [second ? await decodeDicomSeries(files, name) : await decodeDicom(first.bytes, first.name)];
+  }
+}
+
+/** A decoded image's pixels by a rule, with the steps that led there. Colours have no statistics of their own. */
+export function toPixels(
+  image: DecodedImage,
+  format: ImageFormat,
+  rule: NormalisationRule,
+): { pixels: Uint8Array | Uint16Array; normalisation: NormalisationStep[] } {
+  const colour = image.shape.at(-1) === 3 && image.values instanceof Uint16Array;
+  const steps = normalisationSteps(image, format === 'raster' || colour ? RASTER_RULE : rule);
+  return { pixels: replayNormalisation(image, steps), normalisation: steps };
 }
 
 /**
@@ -47,15 +90,16 @@ export async function readImageFile(
   name: string,
   modality: string,
 ): Promise<{ shape: number[]; pixels: Uint8Array | Uint16Array; modality: string; bodyPart?: string }> {
-  const format = imageFormatOf(name) ?? (isDicom(bytes) ? 'dicom' : undefined);
+  const format = imageFormatOf(name) ?? imageFormatByMagic(bytes);
   if (!format)
     throw badInput({ file: name, field: 'format', expected: IMAGE_EXTENSIONS, found: 'another ending' });
-  const voxels = await decodeImage(format, bytes, name);
-  const shown = voxels.modality ?? modality;
+  const image =
+    format === 'nifti' ? decodeNifti(bytes, name) : (await decodeImages(format, [{ name, bytes }], name))[0]!;
+  const shown = (image as DecodedImage).modality ?? modality;
   return {
-    shape: voxels.shape,
-    pixels: normalise(voxels, format === 'raster' ? RASTER_RULE : ruleFor(shown)),
+    shape: image.shape,
+    pixels: toPixels(image, format, ruleFor(shown)).pixels,
     modality: shown,
-    ...(voxels.bodyPart ? { bodyPart: voxels.bodyPart } : {}),
+    ...((image as DecodedImage).bodyPart ? { bodyPart: (image as DecodedImage).bodyPart! } : {}),
   };
 }

@@ -120,10 +120,10 @@ describe('decodeRaster', () => {
     [
       'text',
       async () => Buffer.from('this is no picture'),
-      /image: expected a whole PNG or JPEG image, found .*\(18 bytes\)/,
+      /image: expected a whole PNG, JPEG or TIFF image, found .*\(18 bytes\)/,
     ],
-    ['an empty file', async () => Buffer.alloc(0), /image: expected a whole PNG or JPEG image/],
-    ['half a PNG', async () => half(await noisePng()), /image: expected a whole PNG or JPEG image/],
+    ['an empty file', async () => Buffer.alloc(0), /image: expected a whole PNG, JPEG or TIFF image/],
+    ['half a PNG', async () => half(await noisePng()), /image: expected a whole PNG, JPEG or TIFF image/],
     ['a GIF', async () => sharp(grey, raw).gif().toBuffer(), /found the format gif/],
     ['transparency', async () => sharp(grey, raw).ensureAlpha(0.5).png().toBuffer(), /found transparency/],
   ])('refuses %s by file, expected and found', async (_, bytes, says) => {

@@ -3,7 +3,7 @@ import sharp from 'sharp';
 import { MAX_IMAGE_BYTES, type Voxels } from '../voxels.js';
 
 /**
- * Decodes a PNG or JPEG image: grey stays grey, colour becomes RGB, transparency is refused because it says nothing
+ * Decodes a PNG, JPEG or TIFF image: grey stays grey, colour becomes RGB, transparency is refused because it says nothing
  * about tissue. 8-bit values come as uint8, 16-bit ones as uint16.
  *
  * @returns `[height, width, 1 or 3]`.
@@ -12,7 +12,7 @@ import { MAX_IMAGE_BYTES, type Voxels } from '../voxels.js';
 export async function decodeRaster(bytes: Uint8Array, file: string): Promise<Voxels> {
   const unreadable = (cause: unknown) =>
     badInput(
-      { file, field: 'image', expected: 'a whole PNG or JPEG image', found: reason(cause, bytes) },
+      { file, field: 'image', expected: 'a whole PNG, JPEG or TIFF image', found: reason(cause, bytes) },
       { cause },
     );
   if (bytes.length === 0) throw unreadable(new Error('nothing'));
@@ -20,10 +20,14 @@ export async function decodeRaster(bytes: Uint8Array, file: string): Promise<Vox
   const { format, space, depth, width, height, hasAlpha, pages } = await image.metadata().catch((cause) => {
     throw unreadable(cause);
   });
-  if (format !== 'png' && format !== 'jpeg') throw unreadable(new Error(`the format ${format}`));
+  if (format !== 'png' && format !== 'jpeg' && format !== 'tiff')
+    throw unreadable(new Error(`the format ${format}`));
   if (hasAlpha || (pages ?? 1) > 1) {
     const found = hasAlpha ? 'transparency' : `${pages} pages`;
     throw badInput({ file, field: 'image', expected: 'grey or RGB pixels of one page', found });
+  }
+  if (depth !== 'uchar' && depth !== 'ushort') {
+    throw badInput({ file, field: 'image', expected: '8 or 16 bits a sample', found: depth ?? 'others' });
   }
   const deep = depth === 'ushort';
   const grey = space === 'b-w' || space === 'grey16';

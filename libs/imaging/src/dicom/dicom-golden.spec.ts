@@ -66,7 +66,8 @@ async function expectEqual(file: string, expected: Golden): Promise<void> {
   const { every = [], step = 1, mean = 0 } = expected;
   const worst = Math.max(...every.map((value, index) => Math.abs(value - values[index * step]!)));
   expect(worst).toBeLessThanOrEqual(expected.tolerance);
-  const sum = values.reduce((total: number, value: number) => total + value, 0);
+  let sum = 0;
+  for (let index = 0; index < values.length; index += 1) sum += values[index]!;
   expect(Math.abs(sum / values.length - mean)).toBeLessThan(expected.tolerance / 2);
 }
 

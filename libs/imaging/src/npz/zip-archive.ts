@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { pipeline, Readable } from 'node:stream';
 import { crc32, createInflateRaw } from 'node:zlib';
 import { badInput, type MedformerError } from '@medformer/schema';
@@ -27,6 +27,8 @@ export interface ZipEntry {
   name: string;
   /** Uncompressed, as declared and then held to. */
   bytes: number;
+  /** True for a symbolic link, whose bytes are the path that it leads to. */
+  link?: true;
   /**
    * The entry's bytes, inflated piece by piece.
    * @throws MedformerError INVALID_ARGUMENT when they are more, fewer or other than declared (CRC-32).
@@ -41,6 +43,7 @@ export interface ZipArchive {
 
 interface Located {
   name: string;
+  link: boolean;
   flags: number;
   method: number;
   crc: number;
@@ -59,23 +62,48 @@ export async function openZip(path: string, file: string, maxBytes: number): Pro
   const handle = await open(path);
   try {
     const reader = new Reader(handle, (await handle.stat()).size, file);
-    const located = await readDirectory(reader);
-    refuseBombs(located, reader, maxBytes);
-    const entries = new Map<string, ZipEntry>();
-    for (const entry of located) {
-      if (entries.has(entry.name)) throw reader.refuse(entry.name, 'one entry of this name', 'two');
-      entries.set(entry.name, { name: entry.name, bytes: entry.bytes, read: () => readEntry(reader, entry) });
-    }
-    return { entries, close: () => handle.close() };
+    return { entries: await readEntries(reader, maxBytes), close: () => handle.close() };
   } catch (error) {
     await handle.close();
     throw error;
   }
 }
 
+/** As `openZip`, of an archive that is in memory. */
+export async function openZipBytes(
+  bytes: Uint8Array,
+  file: string,
+  maxBytes: number,
+): Promise<Pick<ZipArchive, 'entries'>> {
+  const source: Source = {
+    read: async (buffer, offset, length, position) => {
+      buffer.set(bytes.subarray(position, position + length), offset);
+      return { bytesRead: Math.max(0, Math.min(length, bytes.length - position)) };
+    },
+  };
+  return { entries: await readEntries(new Reader(source, bytes.length, file), maxBytes) };
+}
+
+async function readEntries(reader: Reader, maxBytes: number): Promise<Map<string, ZipEntry>> {
+  const located = await readDirectory(reader);
+  refuseBombs(located, reader, maxBytes);
+  const entries = new Map<string, ZipEntry>();
+  for (const entry of located) {
+    if (entries.has(entry.name)) throw reader.refuse(entry.name, 'one entry of this name', 'two');
+    const { name, bytes, link } = entry;
+    entries.set(name, { name, bytes, ...(link ? { link } : {}), read: () => readEntry(reader, entry) });
+  }
+  return entries;
+}
+
+/** As much of a FileHandle as is needed. */
+interface Source {
+  read(buffer: Buffer, offset: number, length: number, position: number): Promise<{ bytesRead: number }>;
+}
+
 class Reader {
   constructor(
-    readonly handle: FileHandle,
+    readonly handle: Source,
     readonly size: number,
     readonly file: string,
   ) {}
@@ -154,6 +182,8 @@ function parseEntry(entry: Buffer, reader: Reader): Located {
   const name = entry.toString('utf8', 46, nameEnd);
   const located: Located = {
     name,
+    // Unix' file type in the external attributes.
+    link: entry.readUInt32LE(38) >>> 28 === 0xa,
     flags: entry.readUInt16LE(8),
     method: entry.readUInt16LE(10),
     crc: entry.readUInt32LE(16),

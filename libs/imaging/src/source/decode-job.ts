@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { deidentifyDicom, type Profile } from '@medformer/deidentify';
 import { MedformerError, type NormalisationRule, type NormalisationStep, sha256 } from '@medformer/schema';
 import { decodeImages, type ImageFormat, type NamedBytes, toPixels } from '../decode/decode-image.js';
 
@@ -9,6 +10,8 @@ export interface DecodeJob {
   format: ImageFormat;
   files: { path: string; location: string; sha256: string }[];
   rule: NormalisationRule;
+  /** How DICOM files are cleaned before anything is read of them; absent where the data names nobody. */
+  deidentification?: Profile;
 }
 
 export interface DecodedItem {
@@ -20,9 +23,22 @@ export interface DecodedItem {
 }
 
 /** @throws MedformerError INVALID_ARGUMENT, or DATA_LOSS for bytes that are not those announced. */
-export async function runDecodeJob({ name, format, files, rule }: DecodeJob): Promise<DecodedItem[]> {
+export async function runDecodeJob({
+  name,
+  format,
+  files,
+  rule,
+  deidentification,
+}: DecodeJob): Promise<DecodedItem[]> {
   const read: NamedBytes[] = [];
-  for (const file of files) read.push({ name: file.path, bytes: await readVerified(file) });
+  for (const file of files) {
+    const bytes = await readVerified(file);
+    const cleaned =
+      format === 'dicom' && deidentification
+        ? deidentifyDicom(bytes, deidentification, file.path).bytes
+        : bytes;
+    read.push({ name: file.path, bytes: cleaned });
+  }
   const images = await decodeImages(format, read, name);
   return images.map((image) => ({
     shape: image.shape,
@@ -39,5 +55,7 @@ export async function readVerified(file: {
 }): Promise<Buffer> {
   const bytes = await readFile(file.location);
   if (sha256(bytes) === file.sha256) return bytes;
-  throw new MedformerError('DATA_LOSS', `${file.path}: its bytes changed since they were announced`);
+  throw new MedformerError('DATA_LOSS', `${file.path}: its bytes changed since they were announced`, {
+    logged: 'the bytes of a file changed since they were announced',
+  });
 }

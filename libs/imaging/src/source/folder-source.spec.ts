@@ -1,23 +1,13 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { sha256 } from '@medformer/schema';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { encodePng } from '../encode-png.js';
-import type { ImageSource, Refusal, SourceFile, SourceImage, SourceOptions } from './image-source.js';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type Files, imagesOf, pictures, readSource, SOURCE_OPTIONS, writeFiles } from '../spec/sources.js';
+import type { SourceFile, SourceOptions } from './image-source.js';
 import { openSource, sourceDigest } from './open-source.js';
-
-type Files = Record<string, string | Uint8Array>;
-
-let root: string;
-beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'folder-'));
-});
-afterAll(() => rm(root, { recursive: true }));
 
 describe('openSource on a folder', () => {
   it('reads labels.csv: tasks, classes in order, subjects as pseudonyms, splits as given', async () => {
-    const { source, images } = await read({
+    const { source, images } = await readSource({
       ...(await pictures(4)),
       'labels.csv':
         'file,subject,modality,body_part,split,Side,grade\n' +
@@ -47,7 +37,7 @@ describe('openSource on a folder', () => {
 
   it('without a table takes modality and body part from file or options, and splits by subject', async () => {
     const dicom = await readFile(new URL('../../golden/implicit.dcm', import.meta.url));
-    const { source, images } = await read(
+    const { source, images } = await readSource(
       {
         ...(await pictures(3)),
         'a/IM0001': dicom,
@@ -73,7 +63,7 @@ describe('openSource on a folder', () => {
   it('hashes subjects with the key and keeps those of generated data', async () => {
     const files = { ...(await pictures(3)), 'labels.csv': 'file,subject\n0.png,p\n1.png,q\n2.png,r\n' };
     const subjects = async (options: Partial<SourceOptions>) =>
-      (await read(files, options)).images.map(({ subject }) => subject);
+      (await readSource(files, options)).images.map(({ subject }) => subject);
     expect(await subjects({})).toEqual(await subjects({}));
     expect(await subjects({ pseudonymKey: 'another key' })).not.toEqual(await subjects({}));
     expect(await subjects({ synthetic: true })).toEqual(['p', 'q', 'r']);
@@ -133,13 +123,13 @@ describe('openSource on a folder', () => {
     ],
     [
       'an unknown format',
-      async () => ({ ...(await pictures(2)), 'x.tiff': 'II' }),
-      /x\.tiff: format: expected \.png, .*found \.tiff/,
+      async () => ({ ...(await pictures(2)), 'x.bmp': 'BM' }),
+      /x\.bmp: format: expected \.png, .*found \.bmp/,
     ],
     [
       'an unreadable picture',
       async () => ({ ...(await pictures(2)), 'x.png': 'no picture' }),
-      /x\.png: image: expected a whole PNG or JPEG/,
+      /x\.png: image: expected a whole PNG, JPEG or TIFF/,
     ],
     [
       'nothing but documentation',
@@ -148,12 +138,12 @@ describe('openSource on a folder', () => {
     ],
   ])('refuses %s by file, field, expected and found', async (_, files, says) => {
     const given = await files();
-    await expect(read(given)).rejects.toThrow(says);
-    await expect(read(given)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(readSource(given)).rejects.toThrow(says);
+    await expect(readSource(given)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
   it('leaves bad files out where asked, tells each with its reason, and takes the good ones', async () => {
-    const { images, refusals } = await read(
+    const { images, refusals } = await readSource(
       {
         ...(await pictures(5)),
         'bad.png': 'no picture',
@@ -169,18 +159,18 @@ describe('openSource on a folder', () => {
   });
 
   it('notices bytes that changed after they were announced', async () => {
-    const { folder, files } = await write(await pictures(3));
+    const { folder, files } = await writeFiles(await pictures(3));
     await writeFile(join(folder, '1.png'), 'other');
-    const source = await openSource(folder, files, OPTIONS, () => {});
-    await expect(all(source)).rejects.toMatchObject({ code: 'DATA_LOSS' });
+    const source = await openSource(folder, files, SOURCE_OPTIONS, () => {});
+    await expect(imagesOf(source)).rejects.toMatchObject({ code: 'DATA_LOSS' });
   });
 });
 
 describe('sourceDigest', () => {
   it('changes with any path, byte, option or key, and with nothing else', async () => {
-    const { files } = await write(await pictures(3));
+    const { files } = await writeFiles(await pictures(3));
     const digest = (list: SourceFile[], options: Partial<SourceOptions> = {}) =>
-      sourceDigest(list, { ...OPTIONS, ...options });
+      sourceDigest(list, { ...SOURCE_OPTIONS, ...options });
     expect(digest([...files].reverse())).toBe(digest(files));
     expect(digest(files, { maxArchiveBytes: 5 })).toBe(digest(files));
     const others = [
@@ -193,51 +183,3 @@ describe('sourceDigest', () => {
     expect(new Set([digest(files), ...others]).size).toBe(6);
   });
 });
-
-const OPTIONS: SourceOptions = {
-  splitSeed: 7,
-  fractions: { train: 0.6, val: 0.15, test: 0.25 },
-  skipBadFiles: false,
-  synthetic: false,
-  pseudonymKey: 'a key for the spec',
-  maxArchiveBytes: 1_000_000,
-};
-
-async function pictures(count: number): Promise<Files> {
-  const files: Files = {};
-  for (let index = 0; index < count; index += 1) {
-    const pixels = Uint8Array.from({ length: 64 }, (_, place) => (place * 3 + index * 17) % 256);
-    files[`${index}.png`] = await encodePng({ shape: [8, 8, 1], pixels });
-  }
-  return files;
-}
-
-async function write(files: Files): Promise<{ folder: string; files: SourceFile[] }> {
-  const folder = await mkdtemp(join(root, 'case-'));
-  const announced: SourceFile[] = [];
-  for (const [path, content] of Object.entries(files)) {
-    const bytes = Buffer.from(content as Uint8Array);
-    await mkdir(dirname(join(folder, path)), { recursive: true });
-    await writeFile(join(folder, path), bytes);
-    announced.push({ path, bytes: bytes.length, sha256: sha256(bytes) });
-  }
-  return { folder, files: announced };
-}
-
-async function read(
-  content: Files,
-  options: Partial<SourceOptions> = {},
-): Promise<{ source: ImageSource; images: SourceImage[]; refusals: Refusal[] }> {
-  const { folder, files } = await write(content);
-  const refusals: Refusal[] = [];
-  const source = await openSource(folder, files, { ...OPTIONS, ...options }, (refusal) =>
-    refusals.push(refusal),
-  );
-  return { source, images: await all(source), refusals };
-}
-
-async function all(source: ImageSource): Promise<SourceImage[]> {
-  const images: SourceImage[] = [];
-  for await (const image of source.images()) images.push(image);
-  return images;
-}

@@ -1,51 +1,42 @@
-import { createHmac } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { badInput, type LabelSpace, MedformerError, type Split, sha256 } from '@medformer/schema';
+import { badInput, type LabelSpace, MedformerError, type Split } from '@medformer/schema';
+import { ruleFor } from '../normalise.js';
 import {
-  decodeImage,
-  IMAGE_EXTENSIONS,
-  type ImageFormat,
-  imageFormatOf,
-  RASTER_RULE,
-} from '../decode/decode-image.js';
-import { isDicom } from '../dicom/data-set.js';
-import { readDicomIdentity } from '../dicom/identity.js';
-import { normalise, ruleFor } from '../normalise.js';
-import { MAX_IMAGE_BYTES } from '../voxels.js';
+  besidesBidsImages,
+  isBids,
+  PARTICIPANTS_FILE,
+  type Participants,
+  parseParticipants,
+} from './bids.js';
+import { type Candidate, findCandidates } from './candidates.js';
+import { readVerified } from './decode-job.js';
+import type { DecodePool } from './decode-pool.js';
+import { openDecodePool } from './decode-pool.js';
 import {
   type ImageSource,
   imageId,
+  type LocatedFile,
   type Refusal,
   type SourceFile,
   type SourceImage,
   type SourceOptions,
 } from './image-source.js';
-import { type LabelRow, labelSpacesOf, parseLabelTable } from './labels-csv.js';
+import { LABELS_FILE, type LabelRow, labelSpacesOf, parseLabelTable } from './labels-csv.js';
 import { mapInOrder } from './map-in-order.js';
 import { splitSubjects } from './split-subjects.js';
+import { unpackArchives } from './unpack-archives.js';
 
-const LABELS_FILE = 'labels.csv';
 /** Documentation and bookkeeping beside the images. */
 const NO_IMAGE = /(^|\/)(\.[^/]*|readme|licen[cs]e|notice|thumbs\.db)$|\.(txt|md|json|html|pdf)$/i;
-const DECODES_IN_FLIGHT = 4;
-
-interface Candidate {
-  file: SourceFile;
-  format: ImageFormat;
-  row: LabelRow | undefined;
-  subject: string;
-  modality: string;
-  bodyPart: string | undefined;
-}
 
 /**
- * A folder of PNG, JPEG, NIfTI and DICOM files, with or without `labels.csv`. What the table says goes before what a
- * file says, and that before the options. Subjects of the table and PatientID become keyed hashes; a file of neither is
- * its own subject.
+ * A folder of PNG, JPEG, TIFF, NIfTI, DICOM and numpy files, in archives or not, with or without `labels.csv`; or a BIDS
+ * data set, whose subjects and `participants.tsv` count. What a table says goes before what a file says, and that before
+ * the options. Subjects of tables and PatientID become keyed hashes; a file of neither is its own subject. The slices of
+ * a DICOM series become a volume; a row of `labels.csv` may name a file or a folder.
  *
- * Refused are rows without a file, files without a row, a path twice, equal bytes twice, unknown formats, a subject in two
- * given splits; with `skipBadFiles` single bad files are reported to `onRefusal` and left out.
+ * Refused are rows without a file, files without a row, a path twice, equal bytes twice, unknown formats, series whose
+ * geometry is no stack's, a subject in two given splits; with `skipBadFiles` single bad files and series are reported
+ * to `onRefusal` and left out.
  */
 export async function openFolderSource(
   folder: string,
@@ -58,31 +49,64 @@ export async function openFolderSource(
       throw error;
     onRefusal({ path, reason: error.message });
   };
-  const sorted = [...files]
-    .sort((x, y) => (x.path < y.path ? -1 : 1))
-    .filter(({ path }) => !NO_IMAGE.test(path));
+  const all = (await unpackArchives(folder, files, options.maxArchiveBytes, refuse)).sort((x, y) =>
+    x.path < y.path ? -1 : 1,
+  );
+  const bids = isBids(all.map(({ path }) => path));
+  const participants = bids ? await readParticipants(all) : undefined;
+  const sorted = all.filter(({ path }) => !NO_IMAGE.test(path) && !(bids && besidesBidsImages(path)));
   const tableFile = sorted.find(({ path }) => path === LABELS_FILE);
   const images = sorted.filter((file) => file !== tableFile);
-  const table = tableFile && parseLabelTable(await readVerified(folder, tableFile));
+  const table = tableFile && parseLabelTable(await readVerified(tableFile));
   const rows = table && rowsByFile(table.rows, images, refuse);
-  const candidates = await identify(folder, images, rows, options, refuse);
+  const candidates = await findCandidates(images, {
+    rows: rows ?? participantRows(participants, images),
+    bids,
+    options,
+    refuse,
+  });
   if (candidates.length === 0) {
     const found = `${files.length} files, none of them an accepted image`;
     throw badInput({ file: 'upload', field: 'files', expected: 'at least one image', found });
   }
   const kept = candidates.flatMap(({ row }) => row ?? []);
-  const labelSpaces = table ? labelSpacesOf(kept, table.tasks) : [];
+  const tasks = table ? table.tasks : (participants?.tasks ?? []);
+  const labelSpaces = labelSpacesOf(kept, tasks, table ? LABELS_FILE : PARTICIPANTS_FILE);
   const { splits, ofSubject } = assignSplits(candidates, options);
+  const ruleOf = (modality: string) => options.normalisation?.[modality] ?? ruleFor(modality);
   return {
     format: 'image-folder',
     deidentification: deidentification(options),
-    normalisation: Object.fromEntries(candidates.map(({ modality }) => [modality, ruleFor(modality)])),
+    normalisation: Object.fromEntries(candidates.map(({ modality }) => [modality, ruleOf(modality)])),
     splits,
     labelSpaces,
-    files: sorted,
-    total: candidates.length,
-    images: (signal) => readImages(folder, candidates, { labelSpaces, ofSubject, options, refuse, signal }),
+    files: sorted.map(({ location: _location, ...file }) => file),
+    total: candidates.reduce((sum, { frames }) => sum + frames, 0),
+    images: (signal) => readImages(candidates, { labelSpaces, ofSubject, options, refuse, signal, ruleOf }),
   };
+}
+
+async function readParticipants(files: readonly LocatedFile[]): Promise<Participants | undefined> {
+  const table = files.find(({ path }) => path === PARTICIPANTS_FILE);
+  return table && parseParticipants(await readVerified(table));
+}
+
+/** A participant's labels are those of every file in the participant's folder. */
+function participantRows(
+  participants: Participants | undefined,
+  images: readonly LocatedFile[],
+): Map<string, LabelRow> | undefined {
+  if (!participants) return undefined;
+  const rows = new Map<string, LabelRow>();
+  for (const folder of new Set(images.map(({ path }) => path.split('/', 1)[0]!))) {
+    rows.set(folder, {
+      file: folder,
+      line: 0,
+      subject: folder,
+      classes: participants.classes.get(folder) ?? {},
+    });
+  }
+  return rows;
 }
 
 function rowsByFile(
@@ -90,7 +114,7 @@ function rowsByFile(
   images: readonly SourceFile[],
   refuse: (path: string, error: unknown) => void,
 ): Map<string, LabelRow> {
-  const paths = new Set(images.map(({ path }) => path));
+  const paths = new Set(images.flatMap(({ path }) => [path, ...foldersOf(path)]));
   const byFile = new Map<string, LabelRow>();
   for (const row of rows) {
     const field = `line ${row.line}, file`;
@@ -106,81 +130,9 @@ function rowsByFile(
   return byFile;
 }
 
-async function identify(
-  folder: string,
-  images: readonly SourceFile[],
-  rows: Map<string, LabelRow> | undefined,
-  options: SourceOptions,
-  refuse: (path: string, error: unknown) => void,
-): Promise<Candidate[]> {
-  const candidates: Candidate[] = [];
-  const seen = new Map<string, string>();
-  for (const file of images) {
-    try {
-      const row = rows?.get(file.path);
-      if (rows && !row) {
-        const expected = `a row in ${LABELS_FILE}`;
-        throw badInput({ file: file.path, field: 'label', expected, found: 'none' });
-      }
-      const twin = seen.get(file.sha256);
-      if (twin) {
-        const expected = 'every image once';
-        throw badInput({ file: file.path, field: 'content', expected, found: `the bytes of ${twin}` });
-      }
-      candidates.push(await identifyOne(folder, file, row, options));
-      seen.set(file.sha256, file.path);
-    } catch (error) {
-      refuse(file.path, error);
-    }
-  }
-  return candidates;
-}
-
-async function identifyOne(
-  folder: string,
-  file: SourceFile,
-  row: LabelRow | undefined,
-  options: SourceOptions,
-): Promise<Candidate> {
-  if (file.bytes > MAX_IMAGE_BYTES) {
-    const found = `${file.bytes} bytes`;
-    throw badInput({ file: file.path, field: 'size', expected: `at most ${MAX_IMAGE_BYTES} bytes`, found });
-  }
-  const format = await formatOf(folder, file);
-  const dicom =
-    format === 'dicom' ? readDicomIdentity(await readClean(folder, file, options), file.path) : undefined;
-  return {
-    file,
-    format,
-    row,
-    subject: subjectOf(row?.subject, dicom?.patientId, options) ?? `file-${file.sha256.slice(0, 16)}`,
-    modality: row?.modality ?? dicom?.modality ?? options.modality ?? 'unknown',
-    bodyPart: row?.bodyPart,
-  };
-}
-
-async function formatOf(folder: string, file: SourceFile): Promise<ImageFormat> {
-  const [, extension] = /(\.nii\.gz|\.[^./]*)$/.exec(file.path.toLowerCase()) ?? [];
-  const named = imageFormatOf(file.path);
-  if (named) return named;
-  if (extension === undefined && isDicom(await readVerified(folder, file))) return 'dicom';
-  const expected = `${IMAGE_EXTENSIONS}, or a DICOM file without an extension`;
-  throw badInput({ file: file.path, field: 'format', expected, found: extension ?? 'another file' });
-}
-
-function subjectOf(
-  named: string | undefined,
-  patientId: string | undefined,
-  options: SourceOptions,
-): string | undefined {
-  if (named !== undefined) return pseudonym(named, options);
-  // A cleaned file's PatientID is the pseudonym.
-  if (patientId === undefined || options.deidentification) return patientId;
-  return pseudonym(patientId, options);
-}
-
-function pseudonym(name: string, { synthetic, pseudonymKey }: SourceOptions): string {
-  return synthetic ? name : createHmac('sha256', pseudonymKey).update(name).digest('hex').slice(0, 32);
+function foldersOf(path: string): string[] {
+  const parts = path.split('/');
+  return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
 }
 
 function deidentification({ synthetic }: SourceOptions) {
@@ -247,69 +199,65 @@ interface Reading {
   options: SourceOptions;
   refuse: (path: string, error: unknown) => void;
   signal: AbortSignal | undefined;
+  ruleOf: (modality: string) => ReturnType<typeof ruleFor>;
 }
 
-async function* readImages(
-  folder: string,
-  candidates: readonly Candidate[],
-  reading: Reading,
-): AsyncIterable<SourceImage> {
-  const read = async (candidate: Candidate): Promise<SourceImage | undefined> => {
+async function* readImages(candidates: readonly Candidate[], reading: Reading): AsyncIterable<SourceImage> {
+  const pool = openDecodePool(candidates.length);
+  const read = async (candidate: Candidate): Promise<SourceImage[]> => {
     if (reading.signal?.aborted) throw new MedformerError('CANCELLED', 'cancelled by the caller');
     try {
-      return await readImage(folder, candidate, reading);
+      return await readCandidate(candidate, reading, pool);
     } catch (error) {
-      reading.refuse(candidate.file.path, error);
-      return undefined;
+      reading.refuse(candidate.name, error);
+      return [];
     }
   };
   const splits = new Set<Split>();
-  for await (const image of mapInOrder(candidates, DECODES_IN_FLIGHT, read)) {
-    if (!image) continue;
-    splits.add(image.split);
-    yield image;
+  try {
+    for await (const images of mapInOrder(candidates, pool.size + 1, read)) {
+      for (const image of images) {
+        splits.add(image.split);
+        yield image;
+      }
+    }
+  } finally {
+    await pool.close();
   }
   refuseEmptySplits(splits, [...new Set(reading.ofSubject.values())]);
 }
 
-async function readImage(folder: string, candidate: Candidate, reading: Reading): Promise<SourceImage> {
-  const { file, format, row, subject, modality } = candidate;
-  const bytes = await (format === 'dicom'
-    ? readClean(folder, file, reading.options)
-    : readVerified(folder, file));
-  const voxels = await decodeImage(format, bytes, file.path);
-  const pixels = normalise(voxels, format === 'raster' ? RASTER_RULE : ruleFor(modality));
+async function readCandidate(
+  candidate: Candidate,
+  reading: Reading,
+  pool: DecodePool,
+): Promise<SourceImage[]> {
+  const { name, files, source, format, row, subject, modality } = candidate;
+  const { deidentification } = reading.options;
+  const items = await pool.run({
+    name,
+    format,
+    files,
+    rule: reading.ruleOf(modality),
+    ...(deidentification ? { deidentification: deidentification.profile } : {}),
+  });
   const labels: Record<string, number> = {};
   for (const { task, classes } of reading.labelSpaces) {
-    const name = row?.classes[task];
-    if (name !== undefined) labels[task] = classes.indexOf(name);
+    const label = row?.classes[task];
+    if (label !== undefined) labels[task] = classes.indexOf(label);
   }
-  return {
-    id: imageId(file.sha256, '0'),
+  return items.map(({ shape, pixels, spacingMm, normalisation, bodyPart }, frame) => ({
+    id: imageId(source, String(frame)),
     subject,
     split: reading.ofSubject.get(subject)!,
     modality,
-    bodyPart: candidate.bodyPart ?? voxels.bodyPart ?? reading.options.bodyPart ?? 'unknown',
-    shape: voxels.shape,
-    pixelType: pixels instanceof Uint16Array ? 'uint16' : 'uint8',
-    ...(voxels.spacingMm ? { spacingMm: voxels.spacingMm } : {}),
-    labels,
-    source: file.sha256,
+    bodyPart: candidate.bodyPart ?? bodyPart ?? reading.options.bodyPart ?? 'unknown',
+    shape,
+    pixelType: pixels instanceof Uint16Array ? ('uint16' as const) : ('uint8' as const),
+    ...(spacingMm ? { spacingMm } : {}),
+    labels: { ...labels },
+    source,
+    ...(normalisation.length > 0 ? { normalisation } : {}),
     pixels,
-  };
-}
-
-async function readClean(
-  folder: string,
-  file: SourceFile,
-  { deidentification }: SourceOptions,
-): Promise<Uint8Array> {
-  const bytes = await readVerified(folder, file);
-  return deidentification ? deidentification.clean(bytes, file.path) : bytes;
-}
-
-async function readVerified(folder: string, file: SourceFile): Promise<Buffer> {
-  const bytes = await readFile(join(folder, file.path));
-  if (sha256(bytes) === file.sha256) return bytes;
-  throw new MedformerError('DATA_LOSS', `${file.path}: its bytes changed since they were announced`);
+  }));
 }

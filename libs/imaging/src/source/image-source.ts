@@ -1,3 +1,4 @@
+import type { Profile } from '@medformer/deidentify';
 import type { DatasetManifest, ImageRecord, LabelSpace, NormalisationRule } from '@medformer/schema';
 import { sha256 } from '@medformer/schema';
 import type { SplitFractions } from './split-subjects.js';
@@ -40,6 +41,7 @@ export interface SourceOptions {
 export interface FileDeidentification {
   /** What is done, as a content address: part of what determines the result. */
   settings: string;
+  profile: Profile;
   /**
    * The file without identities, its PatientID a pseudonym.
    * @throws MedformerError INVALID_ARGUMENT for a file that cannot be cleaned

@@ -21,6 +21,7 @@ export interface LabelTable {
   tasks: string[];
 }
 
+export const LABELS_FILE = 'labels.csv';
 const RESERVED = ['file', 'subject', 'modality', 'body_part', 'split'];
 const MAX_CLASSES = 1000;
 const MAX_TABLE_BYTES = 256 * 1024 * 1024;

@@ -6,6 +6,7 @@ import { Rng, sha256 } from '@medformer/schema';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeNpy, encodeZip, type NpyPart } from '../npz/encode-npz.js';
 import { MEDMNIST_SETS, medmnistSetByMd5, medmnistSetOf } from '../npz/medmnist-sets.js';
+import { pictures, readSource } from '../spec/sources.js';
 import { refuseOtherMd5 } from './identify-medmnist.js';
 import type { ImageSource, SourceImage, SourceOptions } from './image-source.js';
 import { openSource } from './open-source.js';
@@ -256,11 +257,9 @@ describe('openSource on a MedMNIST archive', () => {
     await expect(reading()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
-  it('refuses an archive among other files', async () => {
-    const files = ['a.npz', 'b.png'].map((path) => ({ path, bytes: 1, sha256: sha256(path) }));
-    await expect(openSource(folder, files, OPTIONS, () => {})).rejects.toThrow(
-      /a\.npz: files: expected one \.npz/,
-    );
+  it('refuses an archive among other images, where an archive is one image', async () => {
+    const files = { 'a.npz': pack(grey()), ...(await pictures(2)) };
+    await expect(readSource(files)).rejects.toThrow(/a\.npz: entries: expected one array an image, found 6/);
   });
 });
 

@@ -1,4 +1,4 @@
-import { badInput, contentAddress, type DatasetManifest } from '@medformer/schema';
+import { contentAddress, type DatasetManifest } from '@medformer/schema';
 import { openFolderSource } from './folder-source.js';
 import type { ImageSource, Refusal, SourceFile, SourceOptions } from './image-source.js';
 import { openMedmnistSource } from './medmnist-source.js';
@@ -16,14 +16,9 @@ export async function openSource(
   options: SourceOptions,
   onRefusal: (refusal: Refusal) => void,
 ): Promise<ImageSource> {
-  const archives = files.filter(({ path }) => path.toLowerCase().endsWith('.npz'));
-  const [archive] = archives;
-  if (archive && files.length === 1) return openMedmnistSource(folder, archive, options);
-  if (archive) {
-    const expected = 'one .npz archive alone, or a folder of images';
-    const found = `${archives.length} archives among ${files.length} files`;
-    throw badInput({ file: archive.path, field: 'files', expected, found });
-  }
+  const [first] = files;
+  const archive = files.length === 1 && first && /\.npz$/i.test(first.path);
+  if (archive) return openMedmnistSource(folder, first, options);
   return openFolderSource(folder, files, options, onRefusal);
 }
 

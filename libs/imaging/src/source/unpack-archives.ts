@@ -101,9 +101,7 @@ async function untar(archive: LocatedFile, target: string, budget: Budget): Prom
   const bytes = createReadStream(archive.location);
   const tar = extract();
   const gzip = /gz$/i.test(archive.path);
-  const fed = gzip
-    ? pipeline(bytes, createGunzip(), expansionLimit(archive), tar)
-    : pipeline(bytes, tar);
+  const fed = gzip ? pipeline(bytes, createGunzip(), expansionLimit(archive), tar) : pipeline(bytes, tar);
   // Seen below, where the entries end; a failure there must not be a second one here.
   fed.catch(() => undefined);
   try {
@@ -119,10 +117,17 @@ async function untar(archive: LocatedFile, target: string, budget: Budget): Prom
         throw badInput({ file: archive.path, field: quoted(path), expected: 'files', found: `a ${type}` });
       }
       if (names.has(path)) {
-        throw badInput({ file: archive.path, field: quoted(path), expected: 'one entry of this name', found: 'two' });
+        throw badInput({
+          file: archive.path,
+          field: quoted(path),
+          expected: 'one entry of this name',
+          found: 'two',
+        });
       }
       names.add(path);
-      files.push(await store(archive.path, path, entry as AsyncIterable<Buffer>, target, files.length, budget));
+      files.push(
+        await store(archive.path, path, entry as AsyncIterable<Buffer>, target, files.length, budget),
+      );
     }
     await fed;
     return files;
@@ -130,7 +135,10 @@ async function untar(archive: LocatedFile, target: string, budget: Budget): Prom
     if (cause instanceof MedformerError) throw cause;
     const { code = 'damaged' } = cause as NodeJS.ErrnoException;
     const found = `damaged or truncated data (${code})`;
-    throw badInput({ file: archive.path, field: 'archive', expected: 'a whole tar archive', found }, { cause });
+    throw badInput(
+      { file: archive.path, field: 'archive', expected: 'a whole tar archive', found },
+      { cause },
+    );
   } finally {
     tar.destroy();
     bytes.destroy();
@@ -176,7 +184,12 @@ async function store(
       bytes += piece.length;
       budget.bytes -= piece.length;
       if (budget.bytes < 0) {
-        throw badInput({ file: archive, field: quoted(name), expected: 'an archive within its limit', found: 'more bytes' });
+        throw badInput({
+          file: archive,
+          field: quoted(name),
+          expected: 'an archive within its limit',
+          found: 'more bytes',
+        });
       }
       hash.update(piece);
       yield piece;

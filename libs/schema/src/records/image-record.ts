@@ -3,6 +3,18 @@ import { FusionRecord } from './fusion-spec.js';
 import { ContentHash, ImageShape, PixelType, Slug, Split } from './primitives.js';
 
 /**
+ * What an image's values went through from the decoded file to its pixels, in order; replayed on the same file they
+ * give the same pixels. `suv-body-weight` multiplies by the factor that the file's own attributes give, so that no
+ * patient's weight or dose stands here; `scale` maps [low, high] to 0-65535 after clipping and rounds half up.
+ */
+export const NormalisationStep = z.discriminatedUnion('step', [
+  z.object({ step: z.literal('suv-body-weight') }),
+  z.object({ step: z.literal('padding-to-low') }),
+  z.object({ step: z.literal('scale'), low: z.number(), high: z.number() }),
+]);
+export type NormalisationStep = z.infer<typeof NormalisationStep>;
+
+/**
  * What is known of one image in a shard. No file name, no patient value: `subject` is a pseudonym and `source`
  * the hash of the bytes that were ingested.
  */
@@ -20,6 +32,8 @@ export const ImageRecord = z.object({
   /** Class index per task (multi-class, binary, ordinal) or one 0/1 per label (multi-label). */
   labels: z.record(Slug, z.union([z.number().int().min(0), z.array(z.number().int().min(0).max(1))])),
   source: ContentHash,
+  /** Absent where the stored values are the pixels. */
+  normalisation: z.array(NormalisationStep).optional(),
   /** Of a fused image: what it was fused of. */
   fusion: FusionRecord.optional(),
   /** Of a fused image: probabilities of the classes per task, which sum to 1, where its sources' labels differ. */
