@@ -136,6 +136,8 @@ export function observeTraining(method: string, event: TrainingEvent): void {
   if (event.type === 'warning') warnings.inc(labels);
   if (event.type !== 'step') return;
   const { report } = event;
+  // From the first step, so that a rate sees the first that fails.
+  for (const counter of [failedSteps, warnings, eagerSteps]) counter.inc(labels, 0);
   steps.inc(labels);
   images.inc(labels, report.images);
   if (!report.recorded) eagerSteps.inc(labels);
