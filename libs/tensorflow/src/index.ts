@@ -1,5 +1,8 @@
 export * from './backend.js';
 export * from './bfloat16-support.js';
+export { isPeerLost, PeerLostError } from './collectives/peer-lost-error.js';
+export { type GroupOptions, joinGroup, type ReplicaGroup } from './collectives/replica-group.js';
+export { ALONE, differentiableSum, type Replicas, type SumGradient } from './collectives/replicas.js';
 export * from './doctor.js';
 export * from './forward-function.js';
 export * from './forward-graph.js';

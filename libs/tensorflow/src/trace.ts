@@ -1,4 +1,5 @@
 import { MedformerError } from '@medformer/schema';
+import { ALL_REDUCE } from './collectives/all-reduce.js';
 import type { AttrValue, GraphNode, TensorValue } from './graph-def.js';
 import type { NativeBackend, NativeBinding, OpAttribute, TensorMetadata } from './native-backend.js';
 
@@ -68,6 +69,8 @@ class Recorder {
   private ops = 0;
   private constants = 0;
   private lastOp = 'the start';
+  /** Collectives run in the order they were recorded in, on every replica the same: each waits for the one before. */
+  private lastCollective: string | undefined;
 
   constructor(
     private readonly real: NativeBinding,
@@ -134,6 +137,10 @@ class Recorder {
     const values: Record<string, AttrValue> = {};
     for (const attribute of attributes) values[attribute.name] = attrValue(this.real, attribute);
     const origins = inputs.map((id) => this.originOf(id, op));
+    if (op === ALL_REDUCE) {
+      if (this.lastCollective) origins.push(`^${this.lastCollective}`);
+      this.lastCollective = name;
+    }
     this.nodes.push({ name, op, inputs: origins, attributes: values });
     for (const [index, { id, dtype, shape }] of made.entries()) {
       this.remember(id, `${name}:${index}`, dtype, shape);

@@ -1,0 +1,2 @@
+/** TensorFlow's all-reduce. */
+export const ALL_REDUCE = 'CollectiveReduceV2';
