@@ -8,6 +8,7 @@ import { type BaseConfig, objectStoreConfig } from './base-config.js';
 import { GrpcTransport } from './grpc-transport.js';
 import { serviceNameOf } from './rpc-controller.js';
 import { openSecurity } from './security/security.js';
+import { isOpenToAll } from './security/security-config.js';
 import { LOGGER, OBJECT_STORE, type Stage } from './stage.js';
 import { openTracer } from './tracing/call-tracer.js';
 
@@ -38,6 +39,12 @@ export async function runService(
   const store = await openObjectStore(objectStoreConfig(config));
   const definitions = stages.flatMap((stage) => stage.definitions);
   const security = await openSecurity(name, config, logger);
+  if (isOpenToAll(config)) {
+    logger.warn(
+      { host: config.host },
+      'whoever reaches this address may do everything: no callers are configured',
+    );
+  }
   const tracer = await openTracer(name, config);
   const transport = new GrpcTransport({ ...config, definitions, logger, security, tracer });
   const readiness = new Readiness(stages, store, transport);

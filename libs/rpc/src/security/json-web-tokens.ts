@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { MedformerError } from '@medformer/schema';
 import type { Logger } from '@medformer/telemetry';
 import {
@@ -16,6 +17,9 @@ const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256
 /** What jose throws when the issuer does not answer, or not with 200. */
 const UNREACHABLE = ['ERR_JWKS_TIMEOUT', 'ERR_JOSE_GENERIC'];
 const CLOCK_TOLERANCE_S = 30;
+/** How long a token that held is not checked again: a signature costs as much as the rest of a small call. */
+const KEPT_MS = 60_000;
+const KEPT_TOKENS = 1000;
 
 export interface TokenClaims {
   subject: string;
@@ -25,6 +29,9 @@ export interface TokenClaims {
 
 /** Checks JSON Web Tokens (RFC 7519): signature, issuer, audience, times. */
 export class JsonWebTokens {
+  /** By SHA-256; gone when the keys change. */
+  private readonly kept = new Map<string, { claims: TokenClaims; untilMs: number; keys: JWTVerifyGetKey }>();
+
   private constructor(
     private readonly keys: () => JWTVerifyGetKey,
     private readonly expected: { issuer: string; audience: string },
@@ -59,14 +66,21 @@ export class JsonWebTokens {
 
   /** @throws CallRefused UNAUTHENTICATED for a token that does not hold; UNAVAILABLE while the keys cannot be had. */
   async verify(token: string): Promise<TokenClaims> {
+    const keys = this.keys();
+    const digest = createHash('sha256').update(token).digest('base64');
+    const kept = this.kept.get(digest);
+    if (kept && kept.keys === keys && Date.now() < kept.untilMs) return kept.claims;
     try {
-      const { payload } = await jwtVerify(token, this.keys(), {
+      const { payload } = await jwtVerify(token, keys, {
         ...this.expected,
         algorithms: ALGORITHMS,
         clockTolerance: CLOCK_TOLERANCE_S,
         requiredClaims: ['exp', 'sub'],
       });
-      return { subject: payload.sub!, scopes: scopesOf(payload.scope ?? payload.scp) };
+      const claims = { subject: payload.sub!, scopes: scopesOf(payload.scope ?? payload.scp) };
+      if (this.kept.size >= KEPT_TOKENS) this.kept.clear();
+      this.kept.set(digest, { claims, keys, untilMs: Math.min(Date.now() + KEPT_MS, payload.exp! * 1000) });
+      return claims;
     } catch (cause) {
       const unreachable = !(cause instanceof errors.JOSEError) || UNREACHABLE.includes(cause.code);
       throw unreachable

@@ -68,6 +68,12 @@ export function checkSecurity(config: SecurityConfig & { host: string }, context
   }
 }
 
+/** Other machines reach this server, and nothing asks who they are. */
+export function isOpenToAll(config: SecurityConfig & { host: string }): boolean {
+  const asks = config.authTokensFile ?? config.authJwksFile ?? config.authJwksUrl ?? config.tlsClientCaFile;
+  return asks === undefined && !isLoopback(config.host);
+}
+
 function isLoopback(host: string): boolean {
   return /^(localhost|127(\.\d+){3}|::1|\[::1\])$/i.test(host);
 }

@@ -230,6 +230,15 @@ describe('settings', () => {
     expect(baseConfig.safeParse(settings).success).toBe(true);
   });
 
+  it('that let everyone in are warned of where other machines call', async () => {
+    const warnings = async (host: string) => {
+      const { logged } = await startTestService({ host, allowInsecure: true });
+      return logged.filter(({ level }) => level === 'warn').map(({ msg }) => msg);
+    };
+    expect(await warnings('0.0.0.0')).toEqual([expect.stringContaining('no callers are configured')]);
+    expect(await warnings('127.0.0.1')).toEqual([]);
+  });
+
   it('an address of IP version 6 is listened on', async () => {
     const { port } = await startTestService({ host: '::1' });
     const client = new EncoderServiceClient(`[::1]:${port}`, credentials.createInsecure());
@@ -521,8 +530,20 @@ describe('JSON Web Tokens', () => {
     client.close();
   });
 
-  it('are checked by keys that are fetched, and again when a key is new', async () => {
-    let jwks = JSON.stringify({ keys: [key.jwk] });
+  it('of a key that is withdrawn are refused at once', async () => {
+    const own = at('own-jwks.json');
+    await writeFiles({ [own]: JSON.stringify({ keys: [key.jwk] }) });
+    const { port } = await startTestService({ ...settings(), authJwksFile: own, reloadIntervalMs: 50 });
+    const client = connect(EncoderServiceClient, port);
+    const token = bearer(await sign(key, { scope: 'encoder:read' }));
+    for (let time = 0; time < 2; time += 1) expect((await call(client, token)).code).toBe(status.OK);
+    await writeFiles({ [own]: JSON.stringify({ keys: [(await makeKey('next')).jwk] }) });
+    await until(async () => (await call(client, token)).code === status.UNAUTHENTICATED);
+    client.close();
+  });
+
+  it('are checked by keys that are fetched, once they can be', async () => {
+    const jwks = JSON.stringify({ keys: [key.jwk] });
     let failing = true;
     const issuerServer = createServer((_request, response) => {
       response.writeHead(failing ? 503 : 200, { 'content-type': 'application/json' }).end(jwks);
@@ -536,7 +557,6 @@ describe('JSON Web Tokens', () => {
     failing = false;
     expect((await call(client, token)).code).toBe(status.OK);
     client.close();
-    jwks = '';
     issuerServer.close();
   });
 });
