@@ -7,7 +7,7 @@ export class DicomDeidentification implements FileDeidentification {
   readonly settings: string;
   private readonly log: AuditLog;
 
-  constructor(private readonly profile: Profile) {
+  constructor(readonly profile: Profile) {
     const { key: _secret, ...chosen } = profile;
     this.settings = contentAddress({ ...chosen, profile: PROFILE, table: TABLE_EDITION });
     this.log = new AuditLog(profile);
