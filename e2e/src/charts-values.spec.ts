@@ -35,17 +35,10 @@ const RELEASES: { values: object; example?: string }[] = [
   },
 ];
 
-/**
- * Values that nothing renders until the files they are about exist (files/rules, files/dashboards).
- */
-const OF_FILES =
-  existing('rules') && existing('dashboards') ? [] : ['monitoring.rules', 'monitoring.dashboards'];
-
 describe('every value', () => {
   const plain = RELEASES.map((release) => renderText(release.values, release.example));
 
   it.each(leavesOf(values, []))('%s changes what is rendered', async (path) => {
-    if (OF_FILES.some((prefix) => path.startsWith(prefix))) return;
     const keys = path.split('.');
     for (const [index, release] of RELEASES.entries()) {
       const before = await plain[index]!;
@@ -130,14 +123,6 @@ function usesInTemplates(): [string, string][] {
     }
   }
   return [...uses];
-}
-
-function existing(folder: string): boolean {
-  try {
-    return readdirSync(join(CHART, 'files', folder)).length > 0;
-  } catch {
-    return false;
-  }
 }
 
 function exampleOf(name: string | undefined): unknown {

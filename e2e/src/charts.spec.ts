@@ -1,6 +1,18 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { find, jobsIn, type Manifest, NEEDED, ofKind, RELEASE, refusal, render } from './harness/chart.js';
+import {
+  CHART,
+  find,
+  jobsIn,
+  type Manifest,
+  NEEDED,
+  ofKind,
+  RELEASE,
+  refusal,
+  render,
+} from './harness/chart.js';
 import { STAGES } from './harness/services.js';
 
 const over = (values: object) => render({ ...NEEDED, ...values });
@@ -302,6 +314,14 @@ describe('encryption', () => {
       authIssuer: 'https://id',
       authAudience: 'm',
     });
+    const file = await over({
+      auth: { jwt: { jwksConfigMap: 'keys', issuer: 'https://id', audience: 'm' } },
+    });
+    expect(settingsOf(file, 'trainer')).toMatchObject({ authJwksFile: '/etc/medformer/jwks/jwks.json' });
+    expect(podOf(find(file, 'Deployment', 'trainer')).volumes).toContainEqual({
+      name: 'jwks',
+      configMap: { name: 'keys' },
+    });
     expect(await refusal({ ...NEEDED, auth: { jwt: { jwksUrl: 'https://id/keys' } } })).toContain(
       'auth.jwt.issuer is needed',
     );
@@ -510,6 +530,26 @@ describe('monitoring', () => {
     const { spec } = find(manifests, 'PodMonitor', 'trainer-job');
     const template = jobsIn(find(manifests, 'ConfigMap', 'trainer-job'))[0].spec.template;
     expect(template.metadata.labels).toMatchObject(spec.selector.matchLabels);
+  });
+});
+
+describe('dashboards and alerts', () => {
+  const files = (folder: string) => readdirSync(join(CHART, 'files', folder));
+
+  it('are carried as they are, each under the name of its file', async () => {
+    const manifests = await over({
+      monitoring: { rules: { enabled: true }, dashboards: { enabled: true, labels: { grafana: 'x' } } },
+    });
+    for (const file of files('dashboards')) {
+      const { data, metadata } = find(manifests, 'ConfigMap', `dashboard-${file.replace('.json', '')}`);
+      expect(metadata.labels.grafana).toBe('x');
+      expect(data[file]).toBe(readFileSync(join(CHART, 'files/dashboards', file), 'utf8'));
+    }
+    for (const file of files('rules')) {
+      const { spec } = find(manifests, 'PrometheusRule', file.replace('.yaml', ''));
+      expect(spec).toEqual(parse(readFileSync(join(CHART, 'files/rules', file), 'utf8')));
+    }
+    expect(files('dashboards').length * files('rules').length).toBeGreaterThan(0);
   });
 });
 

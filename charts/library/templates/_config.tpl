@@ -28,10 +28,14 @@ data:
 {{- $_ := set $settings "authTokensFile" "/etc/medformer/auth/tokens.yaml" }}
 {{- end }}
 {{- with .root.Values.auth.jwt }}
-{{- if .jwksUrl }}
+{{- if or .jwksUrl .jwksConfigMap }}
+{{- if .jwksConfigMap }}
+{{- $_ := set $settings "authJwksFile" "/etc/medformer/jwks/jwks.json" }}
+{{- else }}
 {{- $_ := set $settings "authJwksUrl" .jwksUrl }}
-{{- $_ := set $settings "authIssuer" (required "auth.jwt.issuer is needed beside auth.jwt.jwksUrl" .issuer) }}
-{{- $_ := set $settings "authAudience" (required "auth.jwt.audience is needed beside auth.jwt.jwksUrl" .audience) }}
+{{- end }}
+{{- $_ := set $settings "authIssuer" (required "auth.jwt.issuer is needed beside the keys of JSON Web Tokens" .issuer) }}
+{{- $_ := set $settings "authAudience" (required "auth.jwt.audience is needed beside the keys of JSON Web Tokens" .audience) }}
 {{- end }}
 {{- end }}
 {{- toYaml $settings }}

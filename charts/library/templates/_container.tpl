@@ -75,6 +75,9 @@ resources:
 {{- if .root.Values.auth.tokensSecret }}
 - {name: tokens, mountPath: /etc/medformer/auth, readOnly: true}
 {{- end }}
+{{- if .root.Values.auth.jwt.jwksConfigMap }}
+- {name: jwks, mountPath: /etc/medformer/jwks, readOnly: true}
+{{- end }}
 {{- include "library.objectStoreMounts" .root }}
 {{- end }}
 
@@ -87,6 +90,10 @@ resources:
 {{- with .root.Values.auth.tokensSecret }}
 - name: tokens
   secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- with .root.Values.auth.jwt.jwksConfigMap }}
+- name: jwks
+  configMap: {name: {{ . }}}
 {{- end }}
 {{- include "library.objectStoreVolumes" .root }}
 {{- end }}
