@@ -629,7 +629,7 @@ describe('a stream both ways', () => {
         }
       };
     });
-    const deadline = code === 'DEADLINE_EXCEEDED' ? { deadline: Date.now() + 500 } : {};
+    const deadline = code === 'DEADLINE_EXCEEDED' ? { deadline: Date.now() + 3000 } : {};
     const { service, client, call, failed } = await openRelay(deadline, { drainTimeoutMs: 100 });
     call.write(chunk('one'));
     await once(call, 'data');
