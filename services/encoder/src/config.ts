@@ -44,6 +44,10 @@ export const encoderConfig = {
     .min(1)
     .default(2)
     .describe('models that stay loaded, the one to roll back to included; one more while it takes over'),
+  encoderPromotedOnly: z
+    .boolean()
+    .default(false)
+    .describe('serve by default only what a gate promoted over what is served (medformer promote)'),
   encoderWarmUp: z
     .string()
     .default('28x28x1,28x28x28x1')

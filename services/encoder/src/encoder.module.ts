@@ -86,5 +86,6 @@ function optionsOf(config: EncoderConfig): ServingModelsOptions {
     },
     batching: { maxBatch, maxDelayMs },
     maxModels: config.encoderMaxModels,
+    promotedOnly: config.encoderPromotedOnly,
   };
 }

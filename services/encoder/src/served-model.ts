@@ -47,7 +47,8 @@ export class ServedModel {
   static async load(source: ModelSource, options: BatcherOptions, logger: Logger): Promise<ServedModel> {
     const process = startComputeProcess<EncodingCalls>(
       new URL('../dist/encoding-process.js', import.meta.url),
-      { name: 'encoding process' },
+      // Its work is the service's: behind callers and transport it would get what they leave of a busy machine.
+      { name: 'encoding process', niceness: 0 },
     );
     try {
       const description = await process.call('load', source);

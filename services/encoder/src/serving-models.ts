@@ -1,4 +1,4 @@
-import { referFor } from '@medformer/checkpoint';
+import { isPromoted, referFor } from '@medformer/checkpoint';
 import type { ObjectStore } from '@medformer/object-store';
 import { MedformerError, toMedformerError } from '@medformer/schema';
 import type { Logger } from '@medformer/telemetry';
@@ -20,6 +20,8 @@ export interface ServingModelsOptions {
   batching: BatcherOptions;
   /** That stay loaded; one more while it takes over. */
   maxModels: number;
+  /** Only what a gate promoted over the default becomes the default; what was one before may again. */
+  promotedOnly?: boolean;
 }
 
 export interface ListedModel {
@@ -115,6 +117,7 @@ export class ServingModels {
     return this.change(async () => {
       const { choice } = this;
       const beside = standby && choice !== undefined;
+      if (!beside && !this.starting) await this.checkPromoted(checkpoint);
       const model = await this.loadedModel(checkpoint, beside);
       const next = beside
         ? { ...choice, standby: [...new Set([...choice.standby, checkpoint])] }
@@ -127,6 +130,7 @@ export class ServingModels {
   setDefault(name: string): Promise<ModelDescription> {
     return this.change(async () => {
       const model = this.find(name);
+      await this.checkPromoted(model.description.checkpoint);
       await this.choose(withDefault(this.choice, model.description.checkpoint));
       return model.description;
     });
@@ -165,6 +169,17 @@ export class ServingModels {
   async stop(): Promise<void> {
     await this.changing;
     await Promise.all([...this.models.values()].map((model) => model.stop()));
+  }
+
+  /** @throws MedformerError FAILED_PRECONDITION for what no gate let take the place of the default */
+  private async checkPromoted(checkpoint: string): Promise<void> {
+    const served = this.choice?.checkpoint;
+    if (!this.options.promotedOnly || checkpoint === served) return;
+    if (await isPromoted(this.store, checkpoint, served)) return;
+    throw new MedformerError(
+      'FAILED_PRECONDITION',
+      `checkpoint ${checkpoint}: no gate promoted it over ${served ?? 'nothing'}, which is served (PromoteCheckpoint)`,
+    );
   }
 
   private change<T>(work: () => Promise<T>): Promise<T> {

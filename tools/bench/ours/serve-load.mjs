@@ -34,21 +34,21 @@ async function closed({ port, callers, seconds }) {
   return load.report(seconds);
 }
 
-/** So many calls a second, however many are under way. */
+/** So many calls a second, however many are under way; goodput counts until the last of them is answered. */
 async function open({ port, perSecond, seconds }) {
   const clients = connect(port);
   const load = new Load();
   const began = performance.now();
   const calls = [];
-  for (let sent = 0; performance.now() < began + seconds * 1000; ) {
+  while (performance.now() < began + seconds * 1000) {
     const due = ((performance.now() - began) / 1000) * perSecond;
-    for (; sent < due; sent += 1)
-      calls.push(load.ask(clients[sent % CONNECTIONS], began, began + seconds * 1000));
+    while (calls.length < due)
+      calls.push(load.ask(clients[calls.length % CONNECTIONS], began, Number.POSITIVE_INFINITY));
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
   await Promise.all(calls);
   for (const client of clients) client.close();
-  return { sent: calls.length, ...load.report(seconds) };
+  return { sent: calls.length, ...load.report((performance.now() - began) / 1000) };
 }
 
 class Load {

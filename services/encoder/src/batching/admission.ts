@@ -131,7 +131,14 @@ export type ShedReason = (typeof SHED_REASONS)[number];
 
 /** A refusal under load: its message begins with the reason. */
 export function shed(reason: ShedReason, found: string): ShedError {
-  return new ShedError(reason, found);
+  const limit = Error.stackTraceLimit;
+  // Under overload there are thousands a second; where they come from is known, and writing it down costs the most.
+  Error.stackTraceLimit = 0;
+  try {
+    return new ShedError(reason, found);
+  } finally {
+    Error.stackTraceLimit = limit;
+  }
 }
 
 /** RESOURCE_EXHAUSTED for what another replica or a later call may take. */
