@@ -50,7 +50,7 @@ export class Connection {
     return new Connection(this.addresses, { timeoutMs: UNARY_TIMEOUT_MS, channel: this.options.channel });
   }
 
-  unary<Request, Response>(
+  async unary<Request, Response>(
     method: Method<Request, Response>,
     request: Request,
     options: ConnectionOptions = {},
