@@ -12,6 +12,7 @@ import { registerFuse } from './commands/fuse.js';
 import { registerGenerator } from './commands/generator.js';
 import { registerIngest } from './commands/ingest.js';
 import { registerModels } from './commands/models.js';
+import { registerPromote } from './commands/promote.js';
 import { registerReport } from './commands/report.js';
 import { registerReproduce } from './commands/reproduce.js';
 import { registerRuns } from './commands/runs.js';
@@ -35,6 +36,10 @@ export function buildProgram(signal: AbortSignal): Command {
     .option('--tls-ca <file>', 'use TLS, with certificates that these sign (MEDFORMER_TLS_CA_FILE)')
     .option('--tls-cert <file>', 'own certificate, where services ask for one (MEDFORMER_TLS_CERT_FILE)')
     .option('--tls-key <file>', 'key of the own certificate (MEDFORMER_TLS_KEY_FILE)')
+    .option(
+      '--tls-server-name <name>',
+      'name in the certificate of services, if not that of the address (MEDFORMER_TLS_SERVER_NAME)',
+    )
     .option('--token-file <file>', 'token that says who calls (MEDFORMER_TOKEN_FILE)')
     .option('--allow-insecure', 'send the token without TLS to another machine (MEDFORMER_ALLOW_INSECURE)')
     .option('--json', 'print the result as one JSON document on stdout')
@@ -67,6 +72,7 @@ ${EXIT_CODE_HELP}`,
     registerGenerator,
     registerEncode,
     registerModels,
+    registerPromote,
     registerAttend,
     registerExport,
     registerBenchmark,

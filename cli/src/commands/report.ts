@@ -36,7 +36,7 @@ export function registerReport(program: Command, bind: WithContext): void {
   reports
     .command('export')
     .description(
-      "the scores behind a report: MedMNIST's result files, or safetensors with truth and image ids",
+      "the scores behind a report: MedMNIST's result files, safetensors with truth and image ids, one CSV, or the record",
     )
     .argument('<report>', 'address of the report')
     .requiredOption('-o, --output <folder>', 'where to write the files')
@@ -76,6 +76,8 @@ export function registerReport(program: Command, bind: WithContext): void {
 const FORMATS = {
   medmnist: ScoresFormat.SCORES_FORMAT_MEDMNIST,
   safetensors: ScoresFormat.SCORES_FORMAT_SAFETENSORS,
+  csv: ScoresFormat.SCORES_FORMAT_CSV,
+  json: ScoresFormat.SCORES_FORMAT_JSON,
 };
 
 interface ExportOptions {

@@ -11,6 +11,7 @@ export * from './delong.js';
 export * from './draw-labelled.js';
 export * from './embedding-statistics.js';
 export * from './f1.js';
+export { judgePromotion } from './judge-promotion.js';
 export * from './known-codes.js';
 export * from './linear-probe.js';
 export * from './logistic-regression.js';

@@ -24,6 +24,7 @@ export * from './records/model-config.js';
 export * from './records/monitor-spec.js';
 export * from './records/optimiser-spec.js';
 export * from './records/primitives.js';
+export * from './records/promotion.js';
 export * from './records/run-progress.js';
 export * from './records/run-spec.js';
 export * from './records/score-report.js';

@@ -33,7 +33,15 @@ const score = new Gauge({
   registers,
 });
 
+const promotions = new Counter({
+  name: 'medformer_evaluation_promotions_total',
+  help: 'What gates decided of checkpoints that ask to be served.',
+  labelNames: ['outcome'],
+  registers,
+});
+
 // From the beginning, so that a rate sees the first one.
+for (const outcome of ['promoted', 'refused']) promotions.inc({ outcome }, 0);
 for (const outcome of OUTCOMES) evaluations.inc({ outcome }, 0);
 
 /** The shown reports by data set, the one scored last at the end. */
@@ -55,6 +63,10 @@ export function showScores(report: ScoreReport): void {
       }
     }
   }
+}
+
+export function countPromotion(promoted: boolean): void {
+  promotions.inc({ outcome: promoted ? 'promoted' : 'refused' });
 }
 
 export function countFound(): void {

@@ -1,8 +1,10 @@
+import { listPromotions, type StoredPromotion } from '@medformer/checkpoint';
 import { type ComputeProcess, progressEvents } from '@medformer/compute';
 import { leakageText } from '@medformer/data-report';
 import { getDataReport, resolveDataset } from '@medformer/dataset';
 import { DataType } from '@medformer/gen/common';
 import {
+  type DecidedPromotion,
   type DescribeDatasetsRequest,
   type DescribeDatasetsResponse,
   type EvaluateRequest,
@@ -12,8 +14,12 @@ import {
   type ExportScoresResponse,
   type GetReportRequest,
   type GetReportResponse,
+  type ListPromotionsRequest,
+  type ListPromotionsResponse,
   type ListReportsRequest,
   type ListReportsResponse,
+  type PromoteCheckpointRequest,
+  type PromoteCheckpointResponse,
   type RenderDataReportRequest,
   type RenderDataReportResponse,
   type RenderReportRequest,
@@ -22,21 +28,16 @@ import {
 } from '@medformer/gen/evaluation';
 import type { ObjectStore } from '@medformer/object-store';
 import { type CallContext, OBJECT_STORE, RpcController } from '@medformer/rpc';
-import {
-  badInput,
-  DataReportSpec,
-  EvaluationSpec,
-  parseRecord,
-  type ScoreReport,
-  type ScoreRow,
-} from '@medformer/schema';
+import { badInput, DataReportSpec, parseRecord, type ScoreReport, type ScoreRow } from '@medformer/schema';
 import { Controller, Inject } from '@nestjs/common';
 import type { EvaluationCalls, EvaluationProgress } from './evaluation-calls.js';
-import { countEvaluation, countFound, showScores } from './evaluation-metrics.js';
 import { EVALUATION_PROCESS, EVALUATION_SETTINGS, type EvaluationSettings } from './evaluation-settings.js';
+import { Evaluations } from './evaluations.js';
 import { medmnistFiles, safetensorsFiles } from './export-scores.js';
-import { findReport, getReport, listReports, type StoredReport } from './report-store.js';
+import { Promotions } from './promotions.js';
+import { getReport, listReports, type StoredReport } from './report-store.js';
 import type { PictureTensor, SampleTensors } from './sample-pictures.js';
+import { csvFiles, jsonFiles } from './table-files.js';
 
 const CHUNK_BYTES = 256 * 1024;
 
@@ -47,29 +48,30 @@ export class EvaluationController {
     @Inject(OBJECT_STORE) private readonly store: ObjectStore,
     @Inject(EVALUATION_SETTINGS) private readonly settings: EvaluationSettings,
     @Inject(EVALUATION_PROCESS) private readonly process: ComputeProcess<EvaluationCalls>,
+    @Inject(Evaluations) private readonly evaluations: Evaluations,
+    @Inject(Promotions) private readonly promotions: Promotions,
   ) {}
 
   async *evaluate(request: EvaluateRequest, { signal }: CallContext): AsyncIterable<EvaluateResponse> {
-    const spec = await this.specOf(request);
-    const known = await findReport(this.store, spec, this.settings.codeVersion);
-    if (known) {
-      countFound();
-      showScores(known.report);
-      return yield finished(known);
-    }
-    const work = progressEvents<EvaluationProgress, { report: string }>((emit) =>
-      countEvaluation(() =>
-        this.process.call('evaluate', { spec, ...this.settings }, { signal, onProgress: emit }),
-      ),
-    );
-    for await (const part of work) {
+    for await (const part of this.evaluations.evaluate(request.spec, signal)) {
       if ('event' in part) yield { event: { $case: 'progress', value: part.event } };
-      else {
-        const stored = await getReport(this.store, part.output.report);
-        showScores(stored.report);
-        yield finished(stored);
-      }
+      else yield finished(part.output);
     }
+  }
+
+  async *promoteCheckpoint(
+    request: PromoteCheckpointRequest,
+    { signal }: CallContext,
+  ): AsyncIterable<PromoteCheckpointResponse> {
+    for await (const part of this.promotions.promote(request, signal)) {
+      if ('event' in part) yield { event: { $case: 'progress', value: part.event } };
+      else yield { event: { $case: 'decided', value: decidedMessage(part.output) } };
+    }
+  }
+
+  async listPromotions({ candidate }: ListPromotionsRequest): Promise<ListPromotionsResponse> {
+    const stored = await listPromotions(this.store, candidate === '' ? undefined : candidate);
+    return { promotions: stored.map(decidedMessage) };
   }
 
   async getReport({ report }: GetReportRequest): Promise<GetReportResponse> {
@@ -164,7 +166,9 @@ export class EvaluationController {
       const { manifest } = await resolveDataset(this.store, report.spec.dataset);
       return medmnistFiles(this.store, report, manifest, rows);
     }
-    const expected = 'medmnist or safetensors';
+    if (format === ScoresFormat.SCORES_FORMAT_CSV) return csvFiles(report, rows);
+    if (format === ScoresFormat.SCORES_FORMAT_JSON) return jsonFiles(report);
+    const expected = 'medmnist, safetensors, csv or json';
     throw badInput({
       file: 'request',
       field: 'format',
@@ -172,30 +176,16 @@ export class EvaluationController {
       found: ScoresFormat[format] ?? String(format),
     });
   }
-
-  /** The caller may name data sets; the record has their addresses, so that equal requests are equal bytes. */
-  private async specOf({ spec }: EvaluateRequest): Promise<EvaluationSpec> {
-    if (typeof spec?.dataset !== 'string') {
-      throw badInput({
-        file: 'request',
-        field: 'spec.dataset',
-        expected: 'a name or address',
-        found: typeof spec?.dataset,
-      });
-    }
-    const resolved: Record<string, string> = {};
-    for (const field of ['dataset', 'trainDataset'] as const) {
-      if (typeof spec[field] === 'string')
-        resolved[field] = (await resolveDataset(this.store, spec[field])).hash;
-    }
-    return parseRecord(EvaluationSpec, { ...spec, ...resolved }, 'spec');
-  }
 }
 
 function* htmlChunks(html: string): Iterable<{ htmlChunk: Buffer }> {
   const bytes = Buffer.from(html);
   for (let begin = 0; begin < bytes.length; begin += CHUNK_BYTES)
     yield { htmlChunk: bytes.subarray(begin, begin + CHUNK_BYTES) };
+}
+
+function decidedMessage({ hash, promotion }: StoredPromotion): DecidedPromotion {
+  return { promotion: hash, record: promotion };
 }
 
 function finished({ hash, report }: StoredReport): EvaluateResponse {

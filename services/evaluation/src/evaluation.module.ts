@@ -8,6 +8,8 @@ import { EvaluationController } from './evaluation.controller.js';
 import type { EvaluationCalls } from './evaluation-calls.js';
 import { MOST_DATASETS, showScores } from './evaluation-metrics.js';
 import { EVALUATION_PROCESS, EVALUATION_SETTINGS, type EvaluationSettings } from './evaluation-settings.js';
+import { Evaluations } from './evaluations.js';
+import { Promotions } from './promotions.js';
 import { listReports } from './report-store.js';
 
 @Module({})
@@ -24,6 +26,8 @@ export class EvaluationModule implements OnModuleInit, OnModuleDestroy {
       controllers: [EvaluationController],
       providers: [
         { provide: EVALUATION_SETTINGS, useFactory: () => settingsOf(config) },
+        Evaluations,
+        Promotions,
         { provide: EVALUATION_PROCESS, useFactory: startEvaluationProcess },
       ],
     };

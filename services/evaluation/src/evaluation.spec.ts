@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { credentials, type ServiceError, status } from '@grpc/grpc-js';
-import { isReferred, writeCheckpoint } from '@medformer/checkpoint';
+import { isPromoted, isReferred, writeCheckpoint } from '@medformer/checkpoint';
 import { type DatasetImage, putFusionQuality, writeDataset } from '@medformer/dataset';
 import { auc } from '@medformer/evaluators';
 import { DataType } from '@medformer/gen/common';
@@ -11,6 +11,9 @@ import {
   type DeepPartial,
   type EvaluateResponse,
   EvaluationServiceClient,
+  type GetReportResponse,
+  type ListPromotionsResponse,
+  type PromoteCheckpointResponse,
   RenderReportRequest,
   ScoresFormat,
 } from '@medformer/gen/evaluation';
@@ -21,6 +24,7 @@ import {
   type FusionQuality,
   FusionSpec,
   labelledTasks,
+  Promotion,
   Rng,
   RunSpec,
   ScoreReport,
@@ -433,6 +437,77 @@ describe('stored reports', () => {
     await expect(renderPage(hash, { fusions: { qualities: [hash] } })).rejects.toMatchObject({
       code: status.NOT_FOUND,
       details: `fusion quality ${hash}: not in the store`,
+    });
+  });
+});
+
+describe('PromoteCheckpoint', () => {
+  const gate = {
+    dataset: 'tiny',
+    task: 'region',
+    labelsPerClass: 10,
+    seeds: [0, 1],
+    minimum: 0.9,
+    margin: 0.2,
+  };
+  const promote = async (asked: object, candidate: string, served = '') => {
+    const events: PromoteCheckpointResponse[] = [];
+    for await (const event of client.promoteCheckpoint({ gate: asked, candidate, served }))
+      events.push(event);
+    const last = events.at(-1)?.event;
+    if (last?.$case !== 'decided') throw new Error('no decision came');
+    return { promotion: last.value.promotion, record: Promotion.parse(last.value.record) };
+  };
+
+  it('promotes by the minimum alone where nothing is served, and keeps the report behind it', async () => {
+    const { promotion, record } = await promote(gate, selfSupervised);
+    expect(record).toMatchObject({ candidate: selfSupervised, promoted: true, reasons: [] });
+    expect(record.served).toBeUndefined();
+    const { response } = await new Promise<{ response: GetReportResponse }>((resolve, reject) => {
+      client.getReport({ report: record.report }, (error, response) =>
+        error ? reject(error) : resolve({ response }),
+      );
+    });
+    const report = ScoreReport.parse(response.record);
+    expect(report.rows[0]?.auc.mean).toBe(record.score);
+    expect(await promote(gate, selfSupervised)).toEqual({ promotion, record });
+  });
+
+  it('refuses what may be worse than the served model by more than the margin, with numbers, and keeps that too', async () => {
+    const poor = { ...gate, task: 'finding', minimum: 0, margin: 0 };
+    const { record } = await promote(poor, selfSupervised, supervised[0]);
+    expect(record.promoted).toBe(false);
+    expect(record.interval!.low).toBeLessThan(0);
+    expect(record.reasons[0]).toMatch(/^auc may be 0\.\d{4} worse than the served model's/);
+    const minimum = await promote({ ...gate, task: 'finding', minimum: 0.99 }, selfSupervised);
+    expect(minimum.record.reasons[0]).toMatch(/below the minimum of 0\.9900$/);
+
+    const listed = await new Promise<ListPromotionsResponse>((resolve, reject) => {
+      client.listPromotions({ candidate: selfSupervised }, (error, response) =>
+        error ? reject(error) : resolve(response),
+      );
+    });
+    expect(listed.promotions.length).toBeGreaterThanOrEqual(3);
+    expect(await isPromoted(store, selfSupervised, undefined)).toBe(true);
+    expect(await isPromoted(store, selfSupervised, supervised[0])).toBe(false);
+  });
+
+  it('promotes over the served model what is shown to be as good', async () => {
+    const { record } = await promote(gate, selfSupervised, supervised[0]);
+    expect(record).toMatchObject({ served: supervised[0], promoted: true });
+    expect(record.difference).toBeCloseTo(record.score - record.servedScore!, 6);
+    expect(await isPromoted(store, selfSupervised, supervised[0])).toBe(true);
+  });
+
+  it.each([
+    [{ ...gate, minimum: 2 }, 'gate: minimum'],
+    [{ ...gate, metric: 'f1' }, 'gate: metric'],
+    [{ ...gate, dataset: undefined }, 'gate.dataset'],
+    [{ ...gate, patience: 3 }, 'patience'],
+  ])('refuses the gate %#, naming the field', async (asked, field) => {
+    await expect(promote(asked, selfSupervised)).rejects.toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      details: expect.stringContaining(field),
     });
   });
 });

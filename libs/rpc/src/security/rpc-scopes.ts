@@ -54,6 +54,8 @@ const ACCESS: Record<string, Record<string, Access>> = {
     ExportScores: 'evaluation:read',
     DescribeDatasets: 'evaluation:write',
     RenderDataReport: 'evaluation:read',
+    PromoteCheckpoint: 'evaluation:write',
+    ListPromotions: 'evaluation:read',
   },
   'medformer.encoder.v1.EncoderService': {
     Encode: 'encoder:read',
