@@ -53,15 +53,18 @@ async function open({ port, perSecond, seconds }) {
 
 class Load {
   times = [];
+  batches = [];
   outcomes = {};
 
   /** Counts what ends between `from` and `to`. */
   async ask(client, from, to) {
     const began = performance.now();
     const outcome = await new Promise((resolve) =>
-      client.encode(request, new Metadata(), { deadline: Date.now() + DEADLINE_MS }, (error) =>
-        resolve(error ? status[error.code] : 'OK'),
-      ),
+      client.encode(request, new Metadata(), { deadline: Date.now() + DEADLINE_MS }, (error, answer) => {
+        // The Python server says nothing of its batches.
+        if (answer?.timing) this.batches.push(answer.timing.batchImages);
+        resolve(error ? status[error.code] : 'OK');
+      }),
     );
     const ended = performance.now();
     this.outcomes[outcome] = (this.outcomes[outcome] ?? 0) + 1;
@@ -71,7 +74,9 @@ class Load {
   report(seconds) {
     const { times, outcomes } = this;
     const [p50, p95, p99] = times.length > 0 ? [0.5, 0.95, 0.99].map((share) => quantile(times, share)) : [];
-    return { perSecond: times.length / seconds, p50, p95, p99, outcomes };
+    /** Mean size of batch, as an image sees it. */
+    const batch = this.batches.reduce((sum, images) => sum + images, 0) / this.batches.length;
+    return { perSecond: times.length / seconds, p50, p95, p99, batch, outcomes };
   }
 }
 
