@@ -19,19 +19,24 @@ function section(value) {
   const rows = leaves(value).map(
     ({ path, fallback, meaning }) => `| \`${path}\` | ${code(fallback)} | ${inCell(meaning)} |`,
   );
-  const intro = value.children.length > 0 ? `${value.meaning}${inherited(value)}\n` : `${inherited(value)}\n`;
-  const table = rows.length > 0 ? `\n| value | default | meaning |\n|---|---|---|\n${rows.join('\n')}\n` : '';
-  return `## ${value.key}\n${value.children.length > 0 || value.annotation.from ? intro : ''}${table}`;
+  const intro = value.children.length > 0 ? `${value.meaning}${inherited(value)}\n` : '';
+  return `## ${value.key}\n${intro}\n| value | default | meaning |\n|---|---|---|\n${rows.join('\n')}\n`;
 }
 
-function inherited({ annotation }) {
-  return annotation.from ? ' Every key of `defaults` may stand here.' : '';
+function inherited({ annotation: { from, keys } }) {
+  if (!from) return '';
+  return keys
+    ? ` Of \`defaults\` may stand here: ${keys.join(', ')}.`
+    : ' Every key of `defaults` may stand here.';
 }
 
+/** What has no documented values within; and before its own, what takes others from `defaults`. */
 function leaves(value) {
-  if (value.annotation.from && value.children.length === 0) return [];
-  const inside = value.children.flatMap(leaves);
-  // A map that is open to any key is a value itself, beside those it documents.
+  const inside = value.children.flatMap((child) => {
+    const isPart = child.annotation.from && child.children.length > 0;
+    const heading = { ...child, fallback: '', meaning: child.meaning + inherited(child) };
+    return isPart ? [heading, ...leaves(child)] : leaves(child);
+  });
   return inside.length === 0 ? [value] : inside;
 }
 
