@@ -139,6 +139,12 @@ export const data = dashboard({
           queries: [[rate('medformer_evaluation_evaluations_total', ['outcome']), '{{outcome}}']],
         }),
         chart({
+          title: 'Promotions',
+          description: 'What gates decided of checkpoints that ask to be served.',
+          unit: 'short',
+          queries: [[rate('medformer_evaluation_promotions_total', ['outcome']), '{{outcome}}']],
+        }),
+        chart({
           title: 'Time of an evaluation',
           description: 'p50 and p95 of computed ones.',
           unit: 's',

@@ -599,6 +599,26 @@ describe('ExportScores', () => {
   });
 });
 
+describe('a report as tables', () => {
+  it('is one CSV with a line per row, metric and seed, and the record as it is addressed', async () => {
+    const label = 'SimCLR, "first"';
+    const entries = [{ ...entry('knn'), label }];
+    const { hash, report } = await evaluate({ ...wholeSpec(), entries, intervals: { resamples: 100 } });
+    const csv = await exported({ report: hash, format: ScoresFormat.SCORES_FORMAT_CSV });
+    const lines = csv.get('scores.csv')!.trimEnd().split('\r\n');
+    expect(lines[0]).toBe('dataset,task,split,row,protocol,metric,seed,value,mean,std,low,high');
+    // Six metrics over two seeds.
+    expect(lines).toHaveLength(1 + 6 * 2);
+    const [row] = report.rows;
+    const { low, high } = row!.intervals!.auc!;
+    expect(lines[2]).toBe(
+      `tiny,region,test,"SimCLR, ""first""",knn,auc,1,${[row!.auc.values[1], row!.auc.mean, row!.auc.std, low, high]}`,
+    );
+    const json = await exported({ report: hash, format: ScoresFormat.SCORES_FORMAT_JSON });
+    expect(sha256(Buffer.from(json.get('report.json')!, 'latin1'))).toBe(hash);
+  });
+});
+
 async function exported(request: { report: string; format: ScoresFormat; rows?: number[] }) {
   const files = new Map<string, string>();
   let name = '';
