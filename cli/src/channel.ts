@@ -16,6 +16,8 @@ export interface ChannelSettings {
   /** The caller's own certificate and key, where the services ask for one. */
   tlsCert?: string | undefined;
   tlsKey?: string | undefined;
+  /** The name in the services' certificate, where it is not that of their address, e.g. behind a forwarded port. */
+  tlsServerName?: string | undefined;
   /** Sent as a bearer token; read again at each call, for projected tokens are replaced. */
   tokenFile?: string | undefined;
   /** Sends the token in plain text to another machine. */
@@ -53,13 +55,16 @@ const TAKE_TURNS = { loadBalancingConfig: [{ round_robin: {} }] };
 /** Reports with many embedding maps pass the 4 MiB that grpc-js receives by default. */
 const MAX_RECEIVE_BYTES = 64 * 1024 * 1024;
 
-/** Flags beat `MEDFORMER_TLS_CA_FILE`, `_TLS_CERT_FILE`, `_TLS_KEY_FILE`, `MEDFORMER_TOKEN_FILE` and `_ALLOW_INSECURE`. */
+/** Flags beat the environment's variables. */
 export function channelSettings(flags: ChannelSettings, env: NodeJS.ProcessEnv): ChannelSettings {
+  // An empty variable is one that is not set, as the services have it.
+  const named = (flag: string | undefined, variable: string) => flag ?? (env[variable] || undefined);
   return {
-    tlsCa: flags.tlsCa ?? env.MEDFORMER_TLS_CA_FILE,
-    tlsCert: flags.tlsCert ?? env.MEDFORMER_TLS_CERT_FILE,
-    tlsKey: flags.tlsKey ?? env.MEDFORMER_TLS_KEY_FILE,
-    tokenFile: flags.tokenFile ?? env.MEDFORMER_TOKEN_FILE,
+    tlsCa: named(flags.tlsCa, 'MEDFORMER_TLS_CA_FILE'),
+    tlsCert: named(flags.tlsCert, 'MEDFORMER_TLS_CERT_FILE'),
+    tlsKey: named(flags.tlsKey, 'MEDFORMER_TLS_KEY_FILE'),
+    tlsServerName: named(flags.tlsServerName, 'MEDFORMER_TLS_SERVER_NAME'),
+    tokenFile: named(flags.tokenFile, 'MEDFORMER_TOKEN_FILE'),
     allowInsecure: flags.allowInsecure ?? env.MEDFORMER_ALLOW_INSECURE === 'true',
   };
 }
@@ -83,6 +88,12 @@ export function openChannel(address: string, settings: ChannelSettings): Client 
     'grpc.keepalive_time_ms': 30_000,
     'grpc.keepalive_timeout_ms': 10_000,
     'grpc.service_config': JSON.stringify({ ...RETRIES, ...(address.startsWith('dns:') ? TAKE_TURNS : {}) }),
+    ...(settings.tlsServerName
+      ? {
+          'grpc.ssl_target_name_override': settings.tlsServerName,
+          'grpc.default_authority': settings.tlsServerName,
+        }
+      : {}),
     // A proxy is never on the way to this machine itself.
     ...(isLoopback(address) ? { 'grpc.enable_http_proxy': 0 } : {}),
   };

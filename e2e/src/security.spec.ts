@@ -17,7 +17,7 @@ const at = (name: string) => join(folder, name);
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'medformer-security-'));
   const authority = await makeAuthority();
-  const server = await issue(authority, 'localhost');
+  const server = await issue(authority, 'server', { dns: 'medformer.clinic' });
   const client = await issue(authority, 'workstation');
   const tokens = { reader: randomBytes(24).toString('hex'), operator: randomBytes(24).toString('hex') };
   const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
@@ -49,6 +49,7 @@ beforeAll(async () => {
     MEDFORMER_TLS_CA_FILE: at('ca.crt'),
     MEDFORMER_TLS_CERT_FILE: at('client.crt'),
     MEDFORMER_TLS_KEY_FILE: at('client.key'),
+    MEDFORMER_TLS_SERVER_NAME: 'medformer.clinic',
   };
 });
 afterAll(async () => {
@@ -75,7 +76,13 @@ describe('the services behind TLS, certificates and tokens', () => {
     ['with a wrong token', () => ({ ...tls, MEDFORMER_TOKEN_FILE: at('wrong') }), 26, 'give --token-file'],
     [
       'without a certificate',
-      () => ({ ...services.env, MEDFORMER_TLS_CA_FILE: at('ca.crt') }),
+      () => ({ ...tls, MEDFORMER_TLS_CERT_FILE: '', MEDFORMER_TLS_KEY_FILE: '' }),
+      24,
+      'does not answer',
+    ],
+    [
+      'that expects another name in the certificate',
+      () => ({ ...tls, MEDFORMER_TLS_SERVER_NAME: 'other.clinic' }),
       24,
       'does not answer',
     ],

@@ -23,10 +23,10 @@ export async function makeAuthority() {
  * A certificate for a server on this machine or for a client, signed by the authority.
  * @param {KeyAndCertificate} ca
  * @param {string} commonName
- * @param {{ uri?: string, notAfterDate?: Date }} [options]
+ * @param {{ dns?: string, uri?: string, notAfterDate?: Date }} [options] `dns`: a name in place of this machine's
  * @returns {Promise<KeyAndCertificate>}
  */
-export async function issue(ca, commonName, { uri, notAfterDate } = {}) {
+export async function issue(ca, commonName, { dns, uri, notAfterDate } = {}) {
   const made = await generate([{ name: 'commonName', value: commonName }], {
     ...EC,
     ca,
@@ -38,8 +38,8 @@ export async function issue(ca, commonName, { uri, notAfterDate } = {}) {
       {
         name: 'subjectAltName',
         altNames: [
-          { type: 2, value: 'localhost' },
-          { type: 7, ip: '127.0.0.1' },
+          { type: 2, value: dns ?? 'localhost' },
+          ...(dns ? [] : [{ type: /** @type {const} */ (7), ip: '127.0.0.1' }]),
           ...(uri ? [{ type: /** @type {const} */ (6), value: uri }] : []),
         ],
       },

@@ -31,7 +31,7 @@ export const tracingShape = {
 
 export type TracingConfig = z.output<z.ZodObject<typeof tracingShape>>;
 
-/** Undefined without an endpoint; OpenTelemetry is then not even loaded. */
+/** Undefined without an endpoint; OpenTelemetry's SDK is then not even loaded. */
 export async function openTracer(name: string, config: TracingConfig): Promise<CallTracer | undefined> {
   if (config.otlpEndpoint === undefined) return undefined;
   const { OtlpTracer } = await import('./otlp-tracer.js');
