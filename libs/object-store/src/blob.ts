@@ -2,6 +2,9 @@ import { canonicalJson, MedformerError, parseRecord, sha256 } from '@medformer/s
 import type { z } from 'zod';
 import type { ObjectStore } from './object-store.js';
 
+/** Garbage is older than twice this; see `collectGarbage`. */
+export const REFRESH_AGE_MS = 12 * 60 * 60 * 1000;
+
 /** Where the bytes with this SHA-256 lie: `blobs/sha256/<first two digits>/<hash>`. */
 export function blobKey(hash: string): string {
   if (!/^[0-9a-f]{64}$/.test(hash)) {
@@ -13,7 +16,10 @@ export function blobKey(hash: string): string {
   return `blobs/sha256/${hash.slice(0, 2)}/${hash}`;
 }
 
-/** Stores bytes under their own hash; bytes that are there already are not sent again. */
+/**
+ * Stores bytes under their own hash. Bytes that are there already are not sent again, unless they are so old that they may be
+ * on their way out as garbage: then their age begins anew.
+ */
 export async function putBlob(
   store: ObjectStore,
   bytes: Uint8Array,
@@ -21,7 +27,9 @@ export async function putBlob(
 ): Promise<{ sha256: string; bytes: number }> {
   const hash = sha256(bytes);
   const key = blobKey(hash);
-  if ((await store.head(key))?.bytes !== bytes.byteLength) await store.put(key, bytes, options);
+  const there = await store.head(key);
+  const young = there && Date.now() - there.lastModified.getTime() < REFRESH_AGE_MS;
+  if (!young || there.bytes !== bytes.byteLength) await store.put(key, bytes, options);
   return { sha256: hash, bytes: bytes.byteLength };
 }
 

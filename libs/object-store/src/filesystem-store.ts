@@ -4,7 +4,7 @@ import { link, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node
 import { dirname, join } from 'node:path';
 import { MedformerError } from '@medformer/schema';
 import { checkKey, checkPrefix, checkSize } from './key.js';
-import type { ObjectInfo, ObjectStore } from './object-store.js';
+import type { GetOptions, ObjectInfo, ObjectStore } from './object-store.js';
 
 /** Unfinished writes live here; the name is no key, so no listing shows it. */
 const STAGING = '.staging';
@@ -45,9 +45,10 @@ class FilesystemStore implements ObjectStore {
     }
   }
 
-  async get(key: string, options?: { signal?: AbortSignal }): Promise<Buffer> {
+  async get(key: string, options?: GetOptions): Promise<Buffer> {
     checkKey(key);
     try {
+      if (options?.range) return await readRange(join(this.root, key), options.range);
       return await readFile(join(this.root, key), options?.signal ? { signal: options.signal } : {});
     } catch (error) {
       if (options?.signal?.aborted) throw new MedformerError('CANCELLED', `reading ${key} was cancelled`);
@@ -113,6 +114,17 @@ class FilesystemStore implements ObjectStore {
       if (isMissing(error)) return [];
       throw storeError(error, folder);
     }
+  }
+}
+
+async function readRange(path: string, { from, length }: { from: number; length: number }): Promise<Buffer> {
+  const file = await open(path, 'r');
+  try {
+    const bytes = Buffer.alloc(Math.max(0, Math.min(length, (await file.stat()).size - from)));
+    await file.read(bytes, 0, bytes.length, from);
+    return bytes;
+  } finally {
+    await file.close();
   }
 }
 

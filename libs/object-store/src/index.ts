@@ -1,5 +1,6 @@
 export * from './blob.js';
 export { openFilesystemStore } from './filesystem-store.js';
+export { type CollectOptions, collectGarbage, type Garbage } from './garbage.js';
 export { findIndexed, putIndexEntry, putIndexed } from './indexed-record.js';
 export * from './object-store.js';
 export * from './open-object-store.js';

@@ -64,6 +64,19 @@ describe.each(stores)('%s', (_name, open) => {
     expect(await store.head('bytes/view')).toMatchObject({ key: 'bytes/view', bytes: 197 });
   });
 
+  it('gives back a part of an object, and only what there is of it', async () => {
+    await store.put('bytes/part', Buffer.from('0123456789'));
+    const part = async (from: number, length: number) =>
+      (await store.get('bytes/part', { range: { from, length } })).toString();
+    expect(await part(0, 1)).toBe('0');
+    expect(await part(3, 4)).toBe('3456');
+    expect(await part(8, 100)).toBe('89');
+    expect(await part(10, 5)).toBe('');
+    await expect(store.get('bytes/nothing', { range: { from: 0, length: 1 } })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
+  });
+
   it('replaces an object on a plain put', async () => {
     await store.put('replace', Buffer.from('old and longer'));
     expect(await store.put('replace', Buffer.from('new'))).toBe('created');

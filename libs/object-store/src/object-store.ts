@@ -8,6 +8,12 @@ export interface ObjectInfo {
 /** The largest object a store takes: one S3 PUT; anything larger is sharded by its writer. */
 export const MAX_OBJECT_BYTES = 64 * 1024 * 1024;
 
+export interface GetOptions {
+  signal?: AbortSignal | undefined;
+  /** Bytes from `from` on, `length` of them, 1 at least. */
+  range?: { from: number; length: number };
+}
+
 /**
  * Where every artefact lives: flat keys with forward slashes, whole-object writes, nothing else.
  * Both implementations (S3, filesystem) pass the same contract spec.
@@ -28,8 +34,11 @@ export interface ObjectStore {
     bytes: Uint8Array,
     options?: { ifAbsent?: boolean; contentType?: string },
   ): Promise<'created' | 'exists'>;
-  /** @throws MedformerError NOT_FOUND naming the key; CANCELLED when the signal fires. */
-  get(key: string, options?: { signal?: AbortSignal }): Promise<Buffer>;
+  /**
+   * The whole object, or of it what lies in `range`: fewer bytes where it ends before.
+   * @throws MedformerError NOT_FOUND naming the key; CANCELLED when the signal fires.
+   */
+  get(key: string, options?: GetOptions): Promise<Buffer>;
   head(key: string): Promise<ObjectInfo | undefined>;
   /** Every object whose key starts with `prefix`, in key order. */
   list(prefix: string): AsyncIterable<ObjectInfo>;

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MedformerError } from '@medformer/schema';
 import { type BucketItem, Client, S3Error } from 'minio';
 import { checkKey, checkPrefix, checkSize } from './key.js';
-import type { ObjectInfo, ObjectStore } from './object-store.js';
+import type { GetOptions, ObjectInfo, ObjectStore } from './object-store.js';
 
 export interface S3StoreOptions {
   /** e.g. `http://127.0.0.1:9000`; the scheme decides about TLS. */
@@ -75,12 +75,14 @@ class S3Store implements ObjectStore {
     }
   }
 
-  async get(key: string, options?: { signal?: AbortSignal }): Promise<Buffer> {
+  async get(key: string, options?: GetOptions): Promise<Buffer> {
     checkKey(key);
-    const signal = options?.signal;
-    return this.request(key, async () => {
+    const { signal, range } = options ?? {};
+    const whole = this.request(key, async () => {
       if (signal?.aborted) throw new MedformerError('CANCELLED', `reading ${key} was cancelled`);
-      const stream = await this.client.getObject(this.bucket, key);
+      const stream = range
+        ? await this.client.getPartialObject(this.bucket, key, range.from, range.length)
+        : await this.client.getObject(this.bucket, key);
       const stop = () => stream.destroy(new MedformerError('CANCELLED', `reading ${key} was cancelled`));
       signal?.addEventListener('abort', stop);
       const timer = setTimeout(() => stream.destroy(new Error('timed out')), this.timeoutMs);
@@ -93,6 +95,11 @@ class S3Store implements ObjectStore {
         clearTimeout(timer);
         signal?.removeEventListener('abort', stop);
       }
+    });
+    return whole.catch((error) => {
+      // Of a range that begins behind the last byte there is nothing.
+      if (range && s3Code(error) === 'InvalidRange') return Buffer.alloc(0);
+      throw error;
     });
   }
 
