@@ -7,8 +7,10 @@ import {
   SHARED_CODE,
   type TaskHead,
 } from '@medformer/medformer';
-import { fusesWithinBatch, Rng, type RunSpec, type ViewPolicy } from '@medformer/schema';
+import { fusedWith, fusesWithinBatch, Rng, type RunSpec, type ViewPolicy } from '@medformer/schema';
+import { ALONE, type Replicas } from '@medformer/tensorflow';
 import type { PlannedBatch } from './batch-plan.js';
+import { BatchShare } from './batch-share.js';
 import type { BatchImage, FusedImages } from './fused-images.js';
 import { labelRows } from './label-rows.js';
 import { type Arrangement, type DrawnValues, type HostViews, MIXING } from './methods/method.js';
@@ -34,6 +36,8 @@ export interface HostBatch {
    */
   labels: Float32Array;
   drawn: Record<string, DrawnValues>;
+  /** Which of the part's images these are, where processes share it; all when absent. */
+  share?: BatchShare;
 }
 
 /** What all batches of a run are made of. */
@@ -48,9 +52,18 @@ export interface BatchSource {
   input?: InputStatistics;
   /** Where the run has a `fusion`. */
   fused?: FusedImages;
+  /** The processes that share each part; this one alone when absent. */
+  replicas?: Replicas;
 }
 
-/** Draws and applies the views of a step's parts. What is drawn depends on seed, step and an image's place in the step. */
+/** Images of all processes' shares of a part. */
+export const imagesOf = ({ images, share }: HostBatch): number =>
+  share ? share.rows(images.length) : images.length;
+
+/**
+ * Draws and applies the views of a step's parts, of this process's share of them. What is drawn depends on seed, step and
+ * an image's place in the step, so that shares make up the batch that one process would have.
+ */
 export function makeBatches(
   source: BatchSource,
   step: number,
@@ -64,12 +77,23 @@ export function makeBatches(
   });
 }
 
-/** What the spec's method makes of views on the host; without a wish of its own, the views themselves. */
-export function arrange(spec: RunSpec, views: HostViews, step: number, from = 0): Arrangement {
+/**
+ * What the spec's method makes of views on the host; without a wish of its own, the views themselves.
+ * @param keyOf what an image's draws depend on, beside seed, step and view; default: its place
+ */
+export function arrange(
+  spec: RunSpec,
+  views: HostViews,
+  step: number,
+  keyOf: (image: number) => BatchImage['key'] = (image) => [image],
+): Arrangement {
   const method = methodOf(spec.method);
   if (!method.arrange) return { x: views.x, shape: views.shape, copies: 1, drawn: {} };
-  const rng = Rng.of(spec.seed, 'arrange', step, from);
-  return method.arrange(spec.method, views, { config: spec.model, rng });
+  const rngOf = (row: number) => {
+    const view = Math.floor(row / views.images);
+    return Rng.of(spec.seed, 'arrange', step, view, ...keyOf(row % views.images));
+  };
+  return method.arrange(spec.method, views, { config: spec.model, rngOf });
 }
 
 function makePart(
@@ -79,15 +103,18 @@ function makePart(
   /** Which image of the step its first one is. */
   first: number,
 ): HostBatch {
-  const { spec, groups, codes, heads, policies, input = INPUT_STATISTICS } = source;
+  const { spec, groups, codes, heads, policies, input = INPUT_STATISTICS, replicas = ALONE } = source;
   const { shape, pixels, records, task: own } = groups[group]!;
   const size = shape.reduce((product, edge) => product * edge, 1);
-  const real = Array.from(positions, (position, index) => ({
+  const share = BatchShare.of(replicas, positions.length, fusionCount(source, group, positions.length));
+  const range = share.range(0, positions.length);
+  const taken = positions.subarray(range.first, range.first + range.count);
+  const real = Array.from(taken, (position, index) => ({
     pixels: pixels.subarray(position * size, (position + 1) * size),
     record: records[position]!,
-    key: [first + index],
+    key: [first + range.first + index],
   }));
-  const { fused, drawn } = fusionsOf(source, step, group, positions, first);
+  const { fused, drawn } = fusionsOf(source, step, group, positions, first, share);
   const images: BatchImage[] = [...real, ...fused];
   const rows = policies.length * images.length;
   const x = new Float32Array(rows * size);
@@ -102,7 +129,12 @@ function makePart(
       for (let i = 0; i < size; i += 1) out[i] = (out[i]! - input.mean) / input.std;
     });
   });
-  const arranged = arrange(spec, { x, shape, views: policies.length, images: images.length }, step, first);
+  const arranged = arrange(
+    spec,
+    { x, shape, views: policies.length, images: images.length },
+    step,
+    (image) => images[image]!.key,
+  );
   const codeRow = (
     keys: string[],
     of: (record: BatchImage['record']) => string,
@@ -138,21 +170,30 @@ function makePart(
     bodyPart: codeRow(codes.bodyParts, ({ bodyPart }) => bodyPart, 'body part', spec.codeDropout.bodyPart),
     labels: head ? labelRows(head, known) : new Float32Array(images.length),
     drawn: { ...arranged.drawn, ...drawn },
+    ...(share === BatchShare.WHOLE ? {} : { share }),
   };
+}
+
+function fusionCount({ spec, fused }: BatchSource, group: number, images: number): number {
+  if (!fused) return 0;
+  return fusesWithinBatch(spec.method) ? fusedWith(images, spec.fusion) : fused.countOf(group, images);
 }
 
 /** The fused images that come with a part's own, and what the loss has to know of them. */
 function fusionsOf(
-  { spec, fused }: BatchSource,
+  source: BatchSource,
   step: number,
   group: number,
   taken: Int32Array,
   first: number,
+  share: BatchShare,
 ): { fused: BatchImage[]; drawn: HostBatch['drawn'] } {
+  const { spec, fused } = source;
   if (!fused) return { fused: [], drawn: {} };
+  const own = share.range(1, fusionCount(source, group, taken.length));
   if (!fusesWithinBatch(spec.method))
-    return { fused: fused.numbered(group, step, first, taken.length), drawn: {} };
-  const { images, weights } = fused.within(group, taken, step, first);
+    return { fused: fused.numbered(group, step, first, taken.length, own), drawn: {} };
+  const { images, weights } = fused.within(group, taken, step, first, own);
   return {
     fused: images,
     drawn: { [MIXING]: { data: weights, shape: [images.length, taken.length] } },

@@ -79,29 +79,35 @@ export class FusedImages {
    * Numbered fusions, of all images that the run has for the task of the group, that are of the group's form; none where
    * the group has no image that may be fused.
    * @param first place of the part's first image among the step's
+   * @param own which of the part's fusions to make; all when absent
    */
-  numbered(group: number, step: number, first: number, images: number): BatchImage[] {
+  numbered(group: number, step: number, first: number, images: number, own?: OwnFusions): BatchImage[] {
     const pools = this.poolsFor(group);
     if (!this.isFusable(pools, group)) return [];
-    return Array.from({ length: fusedWith(images, this.fusion) }, (_, at) => {
+    return placesOf(fusedWith(images, this.fusion), own).map((at) => {
       const rng = Rng.of(this.run.seed, 'fusion of batch', step, first, at);
       return batchImage(this.at(pools, group, this.drawNumber(pools, group, rng)), at);
     });
   }
 
-  /** Fusions of these images of a group. */
-  within(group: number, positions: Int32Array, step: number, first: number): BatchFusions {
+  /** How many numbered fusions come with so many images of a group. */
+  countOf(group: number, images: number): number {
+    return this.isFusable(this.poolsFor(group), group) ? fusedWith(images, this.fusion) : 0;
+  }
+
+  /** Fusions of these images of a group, `own` ones or all. */
+  within(group: number, positions: Int32Array, step: number, first: number, own?: OwnFusions): BatchFusions {
     const { spec } = this.fusion;
     const members = [...positions].map((position) => this.sources[group]![position]!);
     const pools = fusionPools(members, spec);
-    const count = fusedWith(positions.length, this.fusion);
-    const weights = new Float32Array(count * positions.length);
-    const images = Array.from({ length: count }, (_, at) => {
+    const places = placesOf(fusedWith(positions.length, this.fusion), own);
+    const weights = new Float32Array(places.length * positions.length);
+    const images = places.map((at, row) => {
       const rng = Rng.of(this.run.seed, 'fusion of batch', step, first, at);
       const drawn = drawSources(pools, spec, rng);
       const fusion = fuse(drawn, spec, this.spaces, rng.integer(NUMBERS), this.repair);
       fusion.sources.forEach((source, part) => {
-        weights[at * positions.length + members.indexOf(source)] = fusion.raw.shares[part]!;
+        weights[row * positions.length + members.indexOf(source)] = fusion.raw.shares[part]!;
       });
       return batchImage(fusion, at);
     });
@@ -153,6 +159,16 @@ export class FusedImages {
     }
     return { record, pixels };
   }
+}
+
+/** Consecutive fusions of a part. */
+interface OwnFusions {
+  first: number;
+  count: number;
+}
+
+function placesOf(all: number, { first, count }: OwnFusions = { first: 0, count: all }): number[] {
+  return Array.from({ length: count }, (_, at) => first + at);
 }
 
 type Made = Pick<Fusion, 'record' | 'pixels'>;

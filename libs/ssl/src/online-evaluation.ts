@@ -31,6 +31,11 @@ export interface MonitoredImages {
   validation: TrainingGroup[];
 }
 
+/** Whether a run has an evaluation after this step. */
+export function isMonitored({ monitor, steps }: RunSpec, step: number): boolean {
+  return monitor !== undefined && (step % monitor.every === 0 || step === steps);
+}
+
 const never = new AbortController().signal;
 
 /**
@@ -45,7 +50,7 @@ export class OnlineEvaluation {
 
   /** @throws MedformerError FAILED_PRECONDITION where there is nothing to learn from or to score */
   constructor(
-    private readonly spec: RunSpec,
+    spec: RunSpec,
     private readonly monitor: MonitorSpec,
     private readonly images: MonitoredImages,
   ) {
@@ -57,11 +62,6 @@ export class OnlineEvaluation {
     requireClasses(this.labels.train, 'train', monitor);
     requireClasses(this.labels.validation, 'val', monitor);
     this.codes = knownCodes(spec, recordsOf(images.train), this.labels.train);
-  }
-
-  /** Whether the run has an evaluation after this step. */
-  isDue(step: number): boolean {
-    return step % this.monitor.every === 0 || step === this.spec.steps;
   }
 
   /** @param embed features of pixels in [0, 1], by the present weights */

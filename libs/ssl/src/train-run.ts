@@ -1,5 +1,5 @@
 import type { Repair } from '@medformer/brainfuse';
-import type { CodeKeys, InputStatistics, TaskHead } from '@medformer/medformer';
+import type { CodeKeys, Forward, InputStatistics, TaskHead } from '@medformer/medformer';
 import { runRateAt } from '@medformer/optimisers';
 import {
   CollapseAlarm,
@@ -9,17 +9,19 @@ import {
   isDone,
   type LoadReport,
   MedformerError,
+  type OnlineScores,
   type RunSpec,
   type ViewPolicy,
 } from '@medformer/schema';
-import { type BatchSource, type HostBatch, makeBatches } from './batch.js';
+import { ALONE, type Replicas } from '@medformer/tensorflow';
+import { type BatchSource, type HostBatch, imagesOf, makeBatches } from './batch.js';
 import { BatchPlan, inParts, type StepPlan } from './batch-plan.js';
 import { FusedImages } from './fused-images.js';
 import { expectedLossOf, expectedOfBatch, warnOfStart } from './health/expected-loss.js';
 import { methodOf } from './methods/registry.js';
 import { modalityGroups } from './modality-groups.js';
 import { MultiTaskPlan } from './multi-task-plan.js';
-import { type MonitoredImages, OnlineEvaluation } from './online-evaluation.js';
+import { isMonitored, type MonitoredImages, OnlineEvaluation } from './online-evaluation.js';
 import { poolsOf, SemiSupervisedPlan } from './semi-supervised-plan.js';
 import { type InitialWeights, type StoredState, TrainSession } from './train-session.js';
 import type { TrainingGroup } from './training-group.js';
@@ -75,6 +77,8 @@ export interface TrainRun {
   onLoaded?(report: LoadReport): void;
   /** Parts of a batch that are computed side by side; see `TrainSession`. */
   parts?: number;
+  /** The processes that share the run, each called with the same; rank 0 alone is told of checkpoints. */
+  replicas?: Replicas;
   signal: AbortSignal;
   onStep(report: StepReport): void;
   /** Awaited, so that a run never gets ahead of what is stored. */
@@ -91,14 +95,15 @@ export interface TrainRun {
  *   run has collapsed and its spec says to stop
  */
 export async function trainRun(run: TrainRun): Promise<RunState> {
-  const { spec, codes, signal } = run;
+  const { spec, codes, signal, replicas = ALONE } = run;
+  const isFirst = replicas.rank === 0;
   const groups = spec.method.batching === 'by-modality' ? modalityGroups(run.groups) : run.groups;
   if (groups.length === 0)
     throw new MedformerError('FAILED_PRECONDITION', 'the dataset has no image to train on');
   const policies = methodOf(spec.method).policies.map(
     (policy) => ({ ...policy, ...spec.views }) as ViewPolicy,
   );
-  const online = onlineOf(run);
+  const online = isFirst ? onlineOf(run) : undefined;
   const session = new TrainSession({ ...run, groups });
   const history = [...(run.resume?.history ?? [])];
   const early = spec.earlyStop && new EarlyStop(spec.earlyStop);
@@ -121,38 +126,49 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
     heads: run.heads,
     policies,
     ...(run.input ? { input: run.input } : {}),
+    replicas,
     ...(spec.fusion
       ? { fused: new FusedImages({ ...spec, fusion: spec.fusion }, groups, run.heads, run.repair) }
       : {}),
   };
-  const produce = (step: number) => makeBatches(source, step, plan.next());
+  const produce = (step: number) => {
+    const planned = plan.next();
+    return { planned, parts: makeBatches(source, step, planned) };
+  };
   const stateAt = (step: number): RunState => ({
     step,
     ...session.stored(),
     history: [...history],
     expectedLoss,
   });
+  const keep = async (step: number) => {
+    if (isFirst) await run.onCheckpoint(stateAt(step));
+  };
   try {
-    if (spec.keep?.initial && !run.resume) await run.onCheckpoint(stateAt(0));
+    await session.align(start);
+    if (spec.keep?.initial && !run.resume) await keep(0);
     let stored = start;
     let prepared = isDone(spec, { step: start, history }) ? undefined : produce(start + 1);
     for (let step = start + 1; prepared && step <= spec.steps; step += 1) {
       const began = performance.now();
-      const running = session.step(step, prepared);
+      const { planned, parts } = prepared;
+      const running = session.step(step, parts, signal.aborted);
       // While the step runs on TensorFlow's threads, this thread makes the views of the next one.
       const viewsBegan = performance.now();
       const next = step < spec.steps ? produce(step + 1) : undefined;
       const viewsMs = performance.now() - viewsBegan;
       const { results, recorded } = await running;
-      const [loss, gradientNorm, embeddingStd, accuracy, effectiveRank, centredRank] = results;
+      const [loss, gradientNorm, embeddingStd, accuracy, effectiveRank, centredRank, stop] = results;
       const ended = performance.now();
-      const images = prepared.reduce((sum, part) => sum + part.images.length, 0);
+      const images = parts.reduce((sum, part) => sum + imagesOf(part), 0);
       const learningRate = runRateAt(spec, step);
       if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
         const shapes = [...new Map(groups.map(({ shape }) => [shape.join(), shape])).values()];
         const state = session.stored();
-        const failed = { step, loss, gradientNorm, policies, parts: prepared, shapes, state };
-        const kept = await run.onFailedStep?.(failed);
+        const whole = () => makeBatches({ ...source, replicas: ALONE }, step, planned);
+        const all = replicas.size > 1 && isFirst ? whole() : parts;
+        const failed = { step, loss, gradientNorm, policies, parts: all, shapes, state };
+        const kept = isFirst ? await run.onFailedStep?.(failed) : undefined;
         throw new MedformerError(
           'FAILED_PRECONDITION',
           `step ${step}: loss ${loss}, gradient norm ${gradientNorm}: not finite${kept ? `; the step is kept as ${kept}, to be replayed` : ''}`,
@@ -162,7 +178,8 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
       if (!Number.isNaN(effectiveRank)) entry.effectiveRank = effectiveRank;
       if (!Number.isNaN(centredRank)) entry.centredRank = centredRank;
       if (!Number.isNaN(accuracy)) entry.accuracy = accuracy;
-      if (online?.isDue(step)) entry.online = await online.score((...given) => session.embed(...given));
+      const scores = await onlineScores(run, online, step, (...given) => session.embed(...given));
+      if (scores) entry.online = scores;
       const onlineMs = entry.online ? { onlineMs: performance.now() - ended } : {};
       history.push(entry);
       const last = early?.after(entry) || step === spec.steps;
@@ -184,13 +201,15 @@ export async function trainRun(run: TrainRun): Promise<RunState> {
       }
       if (collapsed && !warned && !stopped) run.onWarning(collapsedAt(entry, spec).message);
       warned ||= collapsed;
-      if (step % spec.checkpointEvery === 0 || last || stopped || signal.aborted) {
-        await run.onCheckpoint(stateAt(step));
+      // One process that is told to stop is enough, and all learn of it with the step's results.
+      const aborted = replicas.size > 1 ? stop > 0 : signal.aborted;
+      if (step % spec.checkpointEvery === 0 || last || stopped || aborted) {
+        await keep(step);
         stored = step;
       }
       if (stopped) throw collapsedAt(entry, spec);
       if (last) return stateAt(step);
-      if (signal.aborted) {
+      if (aborted) {
         throw new MedformerError(
           'CANCELLED',
           `stopped after step ${stored} of ${spec.steps}; start it again to go on`,
@@ -219,6 +238,27 @@ function onlineOf({ spec, monitored }: TrainRun): OnlineEvaluation | undefined {
   if (!spec.monitor) return undefined;
   if (!monitored) throw new MedformerError('INTERNAL', 'the run was given no images to monitor');
   return new OnlineEvaluation(spec, spec.monitor, monitored);
+}
+
+/** Rank 0's scores, where the run has an evaluation after this step. */
+async function onlineScores(
+  { spec, replicas = ALONE }: TrainRun,
+  online: OnlineEvaluation | undefined,
+  step: number,
+  embed: Forward,
+): Promise<OnlineScores | undefined> {
+  if (!spec.monitor || !isMonitored(spec, step)) return undefined;
+  const scores = await online?.score(embed);
+  if (replicas.size === 1) return scores;
+  const { protocols } = spec.monitor;
+  const own = protocols.flatMap((protocol) => {
+    const found = scores?.[protocol];
+    return found ? [found.accuracy, found.auc] : [0, 0];
+  });
+  const all = await replicas.fromFirst(Float64Array.from(own));
+  return Object.fromEntries(
+    protocols.map((protocol, at) => [protocol, { accuracy: all[2 * at]!, auc: all[2 * at + 1]! }]),
+  );
 }
 
 function planOf(

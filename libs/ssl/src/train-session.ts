@@ -24,7 +24,16 @@ import {
   type StoredTensor,
   surprisesOf,
 } from '@medformer/schema';
-import { backendInfo, bfloat16Instructions, type RecordedStep, recordStep, tf } from '@medformer/tensorflow';
+import {
+  ALONE,
+  backendInfo,
+  bfloat16Instructions,
+  isPeerLost,
+  type RecordedStep,
+  type Replicas,
+  recordStep,
+  tf,
+} from '@medformer/tensorflow';
 import { arrange, type HostBatch } from './batch.js';
 import { countParameters, type Frozen, frozenParameters } from './frozen-parameters.js';
 import { type ExaminedStep, examineStep } from './health/examine-step.js';
@@ -56,6 +65,8 @@ export interface SessionStart {
   /** Parts of a batch that are computed side by side; 1 when absent. As many as there are threads, on a CPU. */
   parts?: number;
   onWarning(message: string): void;
+  /** The processes that share the run; this one alone when absent. */
+  replicas?: Replicas;
 }
 
 /** What another run's checkpoint gives. */
@@ -82,8 +93,11 @@ export interface StoredState {
 }
 
 export interface StepOutcome {
-  /** Loss, gradient norm, embedding std, accuracy (NaN where the method predicts nothing), effective and centred rank. */
-  results: [number, number, number, number, number, number];
+  /**
+   * Loss, gradient norm, embedding std, accuracy (NaN where the method predicts nothing), effective and centred rank, and
+   * above 0 where a process was told to stop.
+   */
+  results: [number, number, number, number, number, number, number];
   /** The step ran as recorded functions; false: op by op. */
   recorded: boolean;
 }
@@ -99,9 +113,11 @@ export class TrainSession {
   /** Which parameters batches of a shape touch; known once the step ran. */
   private readonly touched = new Map<string, boolean[]>();
   private readonly untrained: Set<string>;
+  private readonly replicas: Replicas;
 
   constructor(private readonly start: SessionStart) {
-    const { spec, codes, heads, groups, resume, initial, input } = start;
+    const { spec, codes, heads, groups, resume, initial, input, replicas = ALONE } = start;
+    this.replicas = replicas;
     requirePrecision(spec, start.onWarning);
     const fitted = resume
       ? undefined
@@ -120,7 +136,8 @@ export class TrainSession {
       this.untrained = new Set(resume ? resume.untrained : untrainedAtFirst(layout.names, initial));
       this.vectors = newVectors(spec, this.model, layout, resume);
       const decayed = tf.keep(layout.fill((name) => (isNamed(name, spec.optimiser.decayed) ? 1 : 0)));
-      this.context = { spec, model: this.model, layout, decayed, ...frozen, parts: start.parts ?? 1 };
+      const parts = start.parts ?? 1;
+      this.context = { spec, model: this.model, layout, decayed, ...frozen, parts, replicas };
     } catch (error) {
       this.model.dispose();
       throw error;
@@ -132,12 +149,14 @@ export class TrainSession {
   /**
    * One step over the parts of its batch, one after the other. Where its loss or gradient is not finite, nothing of what
    * the session keeps has changed.
+   * @param stop whether this process was told to stop, which all processes then learn of
+   * @throws PeerLostError when a process that shares the run is gone
    */
-  async step(step: number, parts: readonly HostBatch[]): Promise<StepOutcome> {
+  async step(step: number, parts: readonly HostBatch[], stop = false): Promise<StepOutcome> {
     // Other handles of the same values: an assignment then leaves them alone, and nothing is copied.
     const before = this.allVectors().map((vector) => tf.keep(vector.clone()));
     try {
-      const outcome = await this.compute(step, parts);
+      const outcome = await this.replicas.together(() => this.compute(step, parts, stop));
       const [loss, gradientNorm] = outcome.results;
       if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
         for (const [at, vector] of this.allVectors().entries()) vector.assign(before[at]!);
@@ -147,22 +166,44 @@ export class TrainSession {
     }
   }
 
-  private async compute(step: number, parts: readonly HostBatch[]): Promise<StepOutcome> {
+  /**
+   * Begins from the weights and optimiser slots of rank 0, whatever rounding made of the others'.
+   * @throws MedformerError ABORTED where the processes found other checkpoints
+   */
+  async align(step: number): Promise<void> {
+    const { replicas } = this;
+    if (replicas.size === 1) return;
+    const [first] = await replicas.fromFirst(Float64Array.of(step));
+    if (first !== step)
+      throw new MedformerError(
+        'ABORTED',
+        `data parallel: rank ${replicas.rank} starts after step ${step}, rank 0 after step ${first}; start all again`,
+      );
+    await replicas.together(async () => {
+      replicas.restart();
+      for (const vector of this.allVectors())
+        tf.tidy(() => vector.assign(replicas.sum(replicas.rank === 0 ? vector : tf.zerosLike(vector))));
+    });
+  }
+
+  private async compute(step: number, parts: readonly HostBatch[], stop: boolean): Promise<StepOutcome> {
     const outcomes: StepOutcome[] = [];
     const { layout } = this.context;
     let touched = layout.names.map(() => false);
     for (const part of parts) {
-      const inputs = this.inputs(step, part);
+      const inputs = this.inputs(step, part, stop);
       const { names, values } = listed(inputs);
-      const shape = [part.task ?? '', ...values.map((value) => value.shape.join())].join(' ');
+      const { task, share } = inputs;
+      const shapes = values.map((value) => value.shape.join());
+      const shape = [part.task ?? '', share?.key ?? '', ...shapes].join(' ');
       try {
         outcomes.push(
           await this.run(shape, values, (given) => {
             const compute = parts.length === 1 ? trainStep : gatherStep;
-            const { task } = inputs;
             const { results, touched } = compute(this.context, this.vectors, {
               ...unlisted(names, given),
               ...(task === undefined ? {} : { task }),
+              ...(share ? { share } : {}),
             });
             this.touched.set(shape, touched);
             return results;
@@ -252,7 +293,11 @@ export class TrainSession {
   }
 
   private async run(key: string, values: tf.Tensor[], compute: TensorFunction): Promise<StepOutcome> {
-    const recorded = this.record(key, values, compute);
+    const recorded = this.record(key, values, (given) => {
+      this.replicas.restart();
+      return compute(given);
+    });
+    this.replicas.restart();
     const output = recorded ? (await recorded.run(values))[0]! : tf.tidy(() => compute(values));
     const results = [...output.dataSync()] as StepOutcome['results'];
     output.dispose();
@@ -266,6 +311,7 @@ export class TrainSession {
       try {
         known = recordStep((inputs) => [compute(inputs)], values, this.allVectors());
       } catch (cause) {
+        if (isPeerLost(cause)) throw cause;
         this.start.onWarning(
           `the training step runs op by op, because it cannot be recorded: ${(cause as Error).message}`,
         );
@@ -276,7 +322,7 @@ export class TrainSession {
     return known === 'eager' ? undefined : known;
   }
 
-  private inputs(step: number, batch: HostBatch): StepInputs {
+  private inputs(step: number, batch: HostBatch, stop = false): StepInputs {
     const { spec, codes } = this.start;
     const method = methodOf(spec.method);
     return {
@@ -292,6 +338,8 @@ export class TrainSession {
         ...optimiserOf(spec.optimiser).scalars(step),
       ]),
       drawn: drawnTensors(batch.drawn),
+      ...(batch.share ? { share: batch.share } : {}),
+      stop: tf.tensor1d([stop ? 1 : 0]),
     };
   }
 
@@ -402,16 +450,18 @@ function drawnTensors(drawn: HostBatch['drawn']): Record<string, tf.Tensor> {
 }
 
 /** The inputs in one order, those the method drew last. */
-function listed({ x, modality, bodyPart, labels, schedule, drawn }: StepInputs): {
+function listed({ x, modality, bodyPart, labels, schedule, stop, drawn }: StepInputs): {
   names: string[];
   values: tf.Tensor[];
 } {
   const names = Object.keys(drawn).sort();
-  return { names, values: [x, modality, bodyPart, labels, schedule, ...names.map((name) => drawn[name]!)] };
+  const own = names.map((name) => drawn[name]!);
+  return { names, values: [x, modality, bodyPart, labels, schedule, stop!, ...own] };
 }
 
 function unlisted(names: readonly string[], values: readonly tf.Tensor[]): StepInputs {
-  const [x, modality, bodyPart, labels, schedule, ...drawn] = values as [
+  const [x, modality, bodyPart, labels, schedule, stop, ...drawn] = values as [
+    tf.Tensor,
     tf.Tensor,
     tf.Tensor,
     tf.Tensor,
@@ -425,6 +475,7 @@ function unlisted(names: readonly string[], values: readonly tf.Tensor[]): StepI
     bodyPart,
     labels,
     schedule,
+    stop,
     drawn: Object.fromEntries(names.map((name, index) => [name, drawn[index]!])),
   };
 }
@@ -432,7 +483,7 @@ function unlisted(names: readonly string[], values: readonly tf.Tensor[]): StepI
 function meanOutcome(outcomes: readonly StepOutcome[], gradientNorm: number): StepOutcome {
   const mean = (at: number) => outcomes.reduce((sum, { results }) => sum + results[at]!, 0) / outcomes.length;
   return {
-    results: [mean(0), gradientNorm, mean(2), mean(3), mean(4), mean(5)],
+    results: [mean(0), gradientNorm, mean(2), mean(3), mean(4), mean(5), mean(6)],
     recorded: outcomes.every(({ recorded }) => recorded),
   };
 }

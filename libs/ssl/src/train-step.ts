@@ -1,8 +1,9 @@
 import type { Medformer } from '@medformer/medformer';
 import { clipNorm, type Optimiser, optimiserOf, type ParameterLayout } from '@medformer/optimisers';
 import type { RunSpec } from '@medformer/schema';
-import { tf } from '@medformer/tensorflow';
-import { centredRank, effectiveRank, embeddingStd } from './health/embedding-health.js';
+import { ALONE, type Replicas, tf } from '@medformer/tensorflow';
+import type { BatchShare } from './batch-share.js';
+import { type BatchHealth, batchHealth, embeddingStd } from './health/embedding-health.js';
 import type { MethodLoss } from './methods/method.js';
 import { methodOf } from './methods/registry.js';
 
@@ -21,6 +22,10 @@ export interface StepInputs {
   schedule: tf.Tensor;
   /** What the method drew on the host. */
   drawn: Record<string, tf.Tensor>;
+  /** Which of the batch this process computes; of the step, like its shapes. All when absent. */
+  share?: BatchShare;
+  /** [1], where processes share the batch: above 0 in a process that was told to stop. */
+  stop?: tf.Tensor;
 }
 
 /** The vectors [P] that a step changes. */
@@ -47,12 +52,17 @@ export interface StepContext {
   trained?: tf.Tensor;
   /** Parts of a batch that are computed side by side. */
   parts?: number;
+  /** The processes that share each batch; this one alone when absent. */
+  replicas?: Replicas;
 }
 
 /**
  * The training step: forward, backward, clipping and the optimiser, as one pure pass over tensors and vectors.
- * Returns one tensor [6], so that one read brings all: loss, gradient norm, embedding std, accuracy, NaN where the method
- * predicts nothing, and the embeddings' effective and centred rank.
+ * Returns one tensor [7], so that one read brings all: loss, gradient norm, embedding std, accuracy, NaN where the method
+ * predicts nothing, the embeddings' effective and centred rank, and whether a process was told to stop.
+ *
+ * Where processes share the batch, one all-reduce brings the gradient and the results of the whole batch to all of them
+ * before anything is clipped: from there on they compute the same.
  *
  * Parameters that the batch's images do not touch (the 3D patch embedding in a 2D step), and frozen ones, get no update
  * and no decay. `touched` says which have a gradient, in the layout's order.
@@ -62,27 +72,32 @@ export function trainStep(
   vectors: TrainVectors,
   inputs: StepInputs,
 ): { results: tf.Tensor; touched: boolean[] } {
-  const { gradient, touched, results } = batchGradient(context, vectors, inputs);
-  const norm = applyGradient(context, vectors, gradient, touched, inputs.schedule);
+  const { touched, ...own } = batchGradient(context, vectors, inputs);
+  const { gradient, results } = ofAll(context, own, inputs.stop);
+  const norm = applyGradient(context, vectors, gradient!, touched, inputs.schedule);
   return { results: reported(results, norm), touched };
 }
 
 /**
- * One part of a step's batch: adds its gradient, divided by the number of parts, to what is gathered. The gradient
- * norm it reports is 0.
+ * One part of a step's batch: adds its gradient, of this process's share, divided by the number of parts, to what is
+ * gathered. The gradient norm it reports is 0.
  */
 export function gatherStep(
   context: StepContext,
   vectors: TrainVectors,
   inputs: StepInputs,
 ): { results: tf.Tensor; touched: boolean[] } {
-  const { gradient, results, touched } = batchGradient(context, vectors, inputs);
+  const { gradient, touched, results: own } = batchGradient(context, vectors, inputs);
+  const { results } = ofAll(context, { results: own }, inputs.stop);
   const gathered = vectors.gathered!;
   gathered.assign(tf.add(gathered, tf.div(gradient, context.spec.accumulate)));
   return { results: reported(results, tf.scalar(0)), touched };
 }
 
-/** Ends a step computed in parts: updates by what is gathered, which is 0 again afterwards. Its gradient norm, [1]. */
+/**
+ * Ends a step computed in parts: updates by what is gathered, in all processes, which is 0 again afterwards. Its gradient
+ * norm, [1].
+ */
 export function applyStep(
   context: StepContext,
   vectors: TrainVectors,
@@ -90,7 +105,9 @@ export function applyStep(
   schedule: tf.Tensor,
 ): tf.Tensor {
   const gathered = vectors.gathered!;
-  const norm = applyGradient(context, vectors, gathered, touched, schedule);
+  const { size, mean } = replicasOf(context);
+  const gradient = size > 1 ? mean(gathered) : gathered;
+  const norm = applyGradient(context, vectors, gradient, touched, schedule);
   gathered.assign(tf.zerosLike(gathered));
   return tf.reshape(norm, [1]);
 }
@@ -103,11 +120,11 @@ export interface StepObserver {
   loss(made: MethodLoss): void;
 }
 
-/** The gradient [P] of the method's loss, and the step's results without the gradient norm. */
+/** The gradient [P] of the method's loss, or of this process's share of it, and the step's results without the gradient norm. */
 export function batchGradient(
   { spec, model, layout, frozen, trained, parts = 1 }: StepContext,
   vectors: TrainVectors,
-  { x, modality, bodyPart, labels, task, schedule, drawn }: StepInputs,
+  { x, modality, bodyPart, labels, task, schedule, drawn, share }: StepInputs,
   observer?: StepObserver,
 ): {
   gradient: tf.Tensor;
@@ -123,6 +140,7 @@ export function batchGradient(
   const given = {
     labels,
     ...(task === undefined ? {} : { task }),
+    ...(share ? { share } : {}),
     drawn,
     ramp: tf.reshape(tf.slice(schedule, [2], [1]), []),
     ...(vectors.average
@@ -135,8 +153,12 @@ export function batchGradient(
       const made = method.loss(spec.method, student, { x, modality, bodyPart }, given);
       observer?.loss(made);
       const { loss, h, accuracy } = made;
-      kept.push(tf.keep(embeddingStd(h)), tf.keep(accuracy ?? tf.scalar(Number.NaN)));
-      kept.push(tf.keep(effectiveRank(h)), tf.keep(centredRank(h)));
+      // As many views have a gradient as there are rows for: a teacher's have none.
+      const rows = share ? share.rows(h.shape[0]!) : h.shape[0]!;
+      const images = share ? share.rows(labels.shape[0]!) : labels.shape[0]!;
+      const views = Math.min(method.policies.length, rows / images);
+      const { variance, rank, centred } = batchHealth(h, views, share);
+      kept.push(...[variance, accuracy ?? tf.scalar(Number.NaN), rank, centred].map((each) => tf.keep(each)));
       return loss as tf.Tensor;
     },
     frozen ? parameters.filter((_, index) => !frozen.has(layout.names[index]!)) : parameters,
@@ -146,8 +168,8 @@ export function batchGradient(
   const found = [...grads];
   const all = layout.names.map((name) => (frozen?.has(name) ? undefined : found.shift()));
   // Copies that the caller's tidy frees; the kept ones are freed here.
-  const [std, accuracy, rank, centred] = kept.map((tensor) => {
-    const copy = tf.reshape(tensor, []);
+  const [variance, accuracy, rank, centred] = kept.map((tensor) => {
+    const copy = tf.reshape(tensor, tensor.shape);
     tensor.dispose();
     return copy;
   }) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
@@ -156,7 +178,7 @@ export function batchGradient(
   return {
     gradient: trained ? tf.mul(gradient, trained) : gradient,
     touched,
-    results: { loss: value, std, accuracy, rank, centred },
+    results: { loss: value, accuracy, variance, rank, centred } as BatchResults,
   };
 }
 
@@ -196,14 +218,47 @@ function applyGradient(
   return norm;
 }
 
-interface BatchResults {
+/** Of this process's share, or of the whole batch. */
+interface BatchResults extends BatchHealth {
   loss: tf.Tensor;
-  std: tf.Tensor;
   accuracy: tf.Tensor;
-  rank: tf.Tensor;
-  centred: tf.Tensor;
+  stop?: tf.Tensor;
 }
 
-function reported({ loss, std, accuracy, rank, centred }: BatchResults, norm: tf.Tensor): tf.Tensor {
-  return tf.stack([loss, norm, std, accuracy, rank, centred].map((scalar) => tf.reshape(scalar, [])));
+/** What the processes' shares come to, by one all-reduce. */
+function ofAll(
+  context: StepContext,
+  { gradient, results }: { gradient?: tf.Tensor; results: BatchResults },
+  stop: tf.Tensor | undefined,
+): { gradient?: tf.Tensor; results: BatchResults } {
+  const { size, mean } = replicasOf(context);
+  if (size === 1) return { ...(gradient ? { gradient } : {}), results };
+  const { loss, accuracy, variance } = results;
+  const own = [...(gradient ? [gradient] : []), loss, accuracy, variance, stop ?? tf.zeros([1])];
+  const reduced = tf.split(
+    mean(tf.concat(own.map((tensor) => tf.reshape(tensor, [tensor.size])))),
+    own.map((tensor) => tensor.size),
+  );
+  const [allStop, allVariance, allAccuracy, allLoss] = reduced.slice(-4).reverse() as [
+    tf.Tensor,
+    tf.Tensor,
+    tf.Tensor,
+    tf.Tensor,
+  ];
+  return {
+    ...(gradient ? { gradient: reduced[0]! } : {}),
+    results: { ...results, loss: allLoss, accuracy: allAccuracy, variance: allVariance, stop: allStop },
+  };
+}
+
+function replicasOf({ replicas = ALONE }: StepContext): Pick<Replicas, 'size' | 'mean'> {
+  return { size: replicas.size, mean: (x) => replicas.mean(x) };
+}
+
+function reported(
+  { loss, variance, accuracy, rank, centred, stop }: BatchResults,
+  norm: tf.Tensor,
+): tf.Tensor {
+  const scalars = [loss, norm, embeddingStd(variance), accuracy, rank, centred, stop ?? tf.scalar(0)];
+  return tf.stack(scalars.map((scalar) => tf.reshape(scalar, [])));
 }

@@ -2,7 +2,7 @@ import { effectiveRank as exactRank, embeddingStd as exactStd } from '@medformer
 import { Rng } from '@medformer/schema';
 import { tf, useBackend } from '@medformer/tensorflow';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { effectiveRank, embeddingStd, RANKED_ROWS } from './embedding-health.js';
+import { batchHealth, effectiveRank, embeddingStd, RANKED_ROWS } from './embedding-health.js';
 
 beforeAll(async () => {
   await useBackend();
@@ -70,7 +70,9 @@ describe('the effective rank in the step', () => {
 
 it('gives the spread that an evaluation computes', () => {
   const data = embeddings(30, 12, 12, 1);
-  const std = tf.tidy(() => embeddingStd(tf.tensor2d(data, [30, 12])).dataSync()[0]!);
+  const std = tf.tidy(
+    () => embeddingStd(batchHealth(tf.tensor2d(data, [30, 12]), 1).variance).dataSync()[0]!,
+  );
 
   expect(std).toBeCloseTo(exactStd({ rows: 30, columns: 12, data }), 5);
 });

@@ -1,4 +1,5 @@
 import { tf } from '@medformer/tensorflow';
+import { BatchShare } from '../batch-share.js';
 
 /**
  * What a feature is divided by. `batch`: its deviation over the batch, sqrt(variance / N + 1e-5), as batch normalisation
@@ -18,9 +19,10 @@ export function barlowTwins(
   z: tf.Tensor,
   lambda: number,
   normalisation: BarlowNormalisation = 'batch',
+  share = BatchShare.WHOLE,
 ): tf.Scalar {
   return tf.tidy(() => {
-    const deviations = squaredDeviations(z, normalisation);
+    const deviations = squaredDeviations(z, normalisation, share);
     const identity = tf.eye(z.shape[1]!);
     const weights = tf.add(tf.mul(identity, 1 - lambda), lambda); // 1 on the diagonal, lambda off it
     return tf.sum(tf.mul(deviations, weights)) as tf.Scalar;
@@ -34,7 +36,7 @@ export function barlowTwinsTerms(
   normalisation: BarlowNormalisation = 'batch',
 ): Record<'invariance' | 'redundancy', tf.Scalar> {
   return tf.tidy(() => {
-    const deviations = squaredDeviations(z, normalisation);
+    const deviations = squaredDeviations(z, normalisation, BatchShare.WHOLE);
     const identity = tf.eye(z.shape[1]!);
     return {
       invariance: tf.sum(tf.mul(deviations, identity)) as tf.Scalar,
@@ -43,22 +45,32 @@ export function barlowTwinsTerms(
   });
 }
 
-/** Squares of the cross-correlation's differences from the identity: [2N, D] -> [D, D]. */
-function squaredDeviations(z: tf.Tensor, normalisation: BarlowNormalisation): tf.Tensor {
-  const images = z.shape[0]! / 2;
-  const width = z.shape[1]!;
-  const view0 = standardise(tf.slice(z, [0, 0], [images, width]), normalisation);
-  const view1 = standardise(tf.slice(z, [images, 0], [images, width]), normalisation);
-  const correlation = tf.div(tf.matMul(view0 as tf.Tensor2D, view1 as tf.Tensor2D, true, false), images);
-  return tf.square(tf.sub(correlation, tf.eye(width)));
+/**
+ * Squares of the cross-correlation's differences from the identity: [2N, D] -> [D, D], the same in all processes that share
+ * the batch.
+ */
+function squaredDeviations(z: tf.Tensor, normalisation: BarlowNormalisation, share: BatchShare): tf.Tensor {
+  const [own, width] = [z.shape[0]! / 2, z.shape[1]!];
+  const images = share.rows(own);
+  // Each image's two views side by side, so that one look at the whole batch brings the statistics of both.
+  const pairs = tf.concat(tf.split(z, 2), 1);
+  const standard = standardise(pairs, images, normalisation, share);
+  const [view0, view1] = tf.split(standard, 2, 1) as [tf.Tensor2D, tf.Tensor2D];
+  const correlation = tf.div(tf.matMul(view0, view1, true, false), images);
+  return tf.square(tf.sub(share.replicas.sum(correlation, 'alike'), tf.eye(width)));
 }
 
 /** Each feature to mean 0 and deviation 1 over the batch: [N, D] -> [N, D]. */
-function standardise(x: tf.Tensor, normalisation: BarlowNormalisation): tf.Tensor {
-  const images = x.shape[0]!;
-  const centred = tf.sub(x, tf.mean(x, 0, true));
-  const squares = tf.sum(tf.square(centred), 0, true);
-  if (normalisation === 'batch') return tf.mul(centred, tf.rsqrt(tf.add(tf.div(squares, images), 1e-5)));
+function standardise(
+  x: tf.Tensor,
+  images: number,
+  normalisation: BarlowNormalisation,
+  share: BatchShare,
+): tf.Tensor {
+  const { mean, variance } = share.moments(x);
+  const centred = tf.sub(x, mean);
+  if (normalisation === 'batch') return tf.mul(centred, tf.rsqrt(tf.add(variance, 1e-5)));
   // The inner epsilon keeps the root's gradient finite for a constant feature; it is far below the outer one.
-  return tf.div(centred, tf.add(tf.sqrt(tf.add(tf.div(squares, images - 1), 1e-20)), 1e-6));
+  const sample = tf.mul(variance, images / (images - 1));
+  return tf.div(centred, tf.add(tf.sqrt(tf.add(sample, 1e-20)), 1e-6));
 }

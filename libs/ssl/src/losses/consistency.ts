@@ -1,4 +1,5 @@
 import { tf } from '@medformer/tensorflow';
+import { BatchShare } from '../batch-share.js';
 import { l2Normalise } from './nt-xent.js';
 import { stopGradient } from './stop-gradient.js';
 
@@ -20,16 +21,18 @@ export function consistency(
   logits: tf.Tensor,
   target: tf.Tensor,
   distance: ConsistencyDistance = 'mse',
+  share = BatchShare.WHOLE,
 ): tf.Scalar {
   return tf.tidy(() => {
-    const [batch, classes] = logits.shape as [number, number];
+    const [rows, classes] = logits.shape as [number, number];
+    const batch = share.rows(rows);
     const q = stopGradient(target);
     if (distance === 'mse') {
-      return tf.div(tf.sum(tf.square(tf.sub(tf.softmax(logits), q))), batch * classes) as tf.Scalar;
+      return share.mean(tf.sum(tf.square(tf.sub(tf.softmax(logits), q))), batch * classes);
     }
     // q ln q is 0 at q = 0: the logarithm is kept finite there.
     const entropy = tf.sum(tf.mul(q, tf.log(tf.maximum(q, 1e-30))));
-    return tf.div(tf.sub(entropy, tf.sum(tf.mul(q, tf.logSoftmax(logits)))), batch) as tf.Scalar;
+    return share.mean(tf.sub(entropy, tf.sum(tf.mul(q, tf.logSoftmax(logits)))), batch);
   });
 }
 
@@ -37,10 +40,10 @@ export function consistency(
  * 1 - cosine of each embedding with its target, mean over the rows of [B, D]: in [0, 2], 0 where they point alike. No
  * gradient flows into the target.
  */
-export function embeddingConsistency(h: tf.Tensor, target: tf.Tensor): tf.Scalar {
+export function embeddingConsistency(h: tf.Tensor, target: tf.Tensor, share = BatchShare.WHOLE): tf.Scalar {
   return tf.tidy(() => {
     const cosines = tf.sum(tf.mul(l2Normalise(h), l2Normalise(stopGradient(target))), 1);
-    return tf.sub(1, tf.mean(cosines)) as tf.Scalar;
+    return tf.sub(1, share.mean(tf.sum(cosines), share.rows(h.shape[0]!))) as tf.Scalar;
   });
 }
 

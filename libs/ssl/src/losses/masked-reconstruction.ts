@@ -1,4 +1,5 @@
 import { tf } from '@medformer/tensorflow';
+import { BatchShare } from '../batch-share.js';
 
 /** Of facebookresearch/mae: a constant patch becomes 0, not noise. */
 const NORM_EPSILON = 1e-6;
@@ -17,11 +18,12 @@ export function maskedReconstruction(
   target: tf.Tensor,
   mask: tf.Tensor,
   normPix: boolean,
+  share = BatchShare.WHOLE,
 ): tf.Scalar {
   return tf.tidy(() => {
     const wanted = normPix ? normalisePatches(target) : target;
     const perPatch = tf.mean(tf.square(tf.sub(prediction, wanted)), -1); // [B, N]
-    return tf.div(tf.sum(tf.mul(perPatch, mask)), tf.sum(mask)) as tf.Scalar;
+    return share.mean(tf.sum(tf.mul(perPatch, mask)), share.total(tf.sum(mask)));
   });
 }
 

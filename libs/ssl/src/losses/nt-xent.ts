@@ -1,4 +1,5 @@
 import { tf } from '@medformer/tensorflow';
+import { BatchShare } from '../batch-share.js';
 
 /** Larger than any similarity over any temperature in use; exp(-this) is 0 in float32. */
 const MASKED = 1e9;
@@ -12,29 +13,27 @@ export type NtXentReduction = 'mean' | 'sum';
  *
  * `z` is [2N, D]: row i and row i + N are two views of one image. Starts, and stays on collapse, at ln(2N - 1).
  * Computed by log-softmax, so that small temperatures do not overflow (as in google-research/simclr and lightly; MONAI
- * takes exponentials first).
+ * takes exponentials first). Where processes share a batch, each row meets the views of all of them.
  */
-export function ntXent(z: tf.Tensor, temperature: number, reduction: NtXentReduction = 'mean'): tf.Scalar {
+export function ntXent(
+  z: tf.Tensor,
+  temperature: number,
+  reduction: NtXentReduction = 'mean',
+  share = BatchShare.WHOLE,
+): tf.Scalar {
   return tf.tidy(() => {
-    const views = z.shape[0]!;
+    const views = share.rows(z.shape[0]!);
     const images = views / 2;
     const unit = l2Normalise(z);
-    const similarity = tf.div(tf.matMul(unit as tf.Tensor2D, unit as tf.Tensor2D, false, true), temperature);
-    const self = tf.eye(views);
-    const positive = tf.oneHot(
-      tf.tensor1d(
-        Array.from({ length: views }, (_, i) => (i + images) % views),
-        'int32',
-      ),
-      views,
-    ); // [2N, 2N]
+    const all = share.gather(unit, 2);
+    const similarity = tf.div(tf.matMul(unit as tf.Tensor2D, all as tf.Tensor2D, false, true), temperature);
+    const places = share.places(z.shape[0]!);
+    const one = (at: Int32Array) => tf.cast(tf.oneHot(tf.tensor1d(at, 'int32'), views), 'float32');
+    const self = one(places);
+    const positive = one(places.map((place) => (place + images) % views)); // [own rows, 2N]
     const logProbability = tf.logSoftmax(tf.sub(similarity, tf.mul(self, MASKED)));
-    return tf.neg(
-      tf.div(
-        tf.sum(tf.mul(logProbability, tf.cast(positive, 'float32'))),
-        reduction === 'sum' ? images : views,
-      ),
-    ) as tf.Scalar;
+    const sum = tf.sum(tf.mul(logProbability, positive));
+    return tf.neg(share.mean(sum, reduction === 'sum' ? images : views)) as tf.Scalar;
   });
 }
 

@@ -1,7 +1,8 @@
 import type { TaskHead } from '@medformer/medformer';
 import type { tf } from '@medformer/tensorflow';
+import { BatchShare } from '../batch-share.js';
 import { accuracyOfFlags, binaryCrossEntropy } from './binary-cross-entropy.js';
-import { accuracyOf, crossEntropy } from './cross-entropy.js';
+import { accuracyOf, crossEntropy, labelledRows } from './cross-entropy.js';
 
 /**
  * Loss and accuracy of a head by what it tells apart: sigmoid cross entropy of each label by itself of a multi-label task,
@@ -14,8 +15,17 @@ export function taskLoss(
   logits: tf.Tensor,
   labels: tf.Tensor,
   smoothing = 0,
+  share = BatchShare.WHOLE,
 ): { loss: tf.Scalar; accuracy: tf.Scalar } {
-  return kind === 'multi-label'
-    ? { loss: binaryCrossEntropy(logits, labels, smoothing), accuracy: accuracyOfFlags(logits, labels) }
-    : { loss: crossEntropy(logits, labels, smoothing), accuracy: accuracyOf(logits, labels) };
+  if (kind === 'multi-label') {
+    return {
+      loss: binaryCrossEntropy(logits, labels, smoothing, share),
+      accuracy: accuracyOfFlags(logits, labels, share),
+    };
+  }
+  const labelled = labelledRows(labels, share);
+  return {
+    loss: crossEntropy(logits, labels, smoothing, share, labelled),
+    accuracy: accuracyOf(logits, labels, share, labelled),
+  };
 }

@@ -8,11 +8,11 @@ import type { Method } from './method.js';
 export const barlowTwins: Method<Extract<MethodSpec, { name: 'barlow-twins' }>> = {
   name: 'barlow-twins',
   policies: VIEW_POLICIES['barlow-twins'],
-  loss(spec, model, input) {
+  loss(spec, model, input, { share }) {
     const h = model.encode(input);
-    const z = projectionHead(model.parameters, 'barlow-twins', h, spec.projection);
+    const z = projectionHead(model.parameters, 'barlow-twins', h, spec.projection, share);
     return {
-      loss: barlowTwinsLoss(z, spec.lambda, spec.normalisation),
+      loss: barlowTwinsLoss(z, spec.lambda, spec.normalisation, share),
       h,
       terms: () => barlowTwinsTerms(z, spec.lambda, spec.normalisation),
     };

@@ -2,8 +2,9 @@ import { VIEW_POLICIES } from '@medformer/augment';
 import type { Medformer, ModelInput } from '@medformer/medformer';
 import { MedformerError, type MethodSpec } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
+import { BatchShare } from '../batch-share.js';
 import { consistency as consistencyLoss, embeddingConsistency, rampUp } from '../losses/consistency.js';
-import { accuracyOf, crossEntropy } from '../losses/cross-entropy.js';
+import { accuracyOf, crossEntropy, labelledRows } from '../losses/cross-entropy.js';
 import { expectedOfHead } from './expected-of-classes.js';
 import { type Method, MIXING } from './method.js';
 
@@ -22,19 +23,20 @@ type ConsistencySpec = Extract<MethodSpec, { name: 'consistency' }>;
 export const consistency: Method<ConsistencySpec> = {
   name: 'consistency',
   policies: VIEW_POLICIES.consistency,
-  loss(spec, model, input, { labels, teacher, ramp, drawn }) {
+  loss(spec, model, input, { labels, teacher, ramp, drawn, share = BatchShare.WHOLE }) {
     const images = labels.shape[0]!;
     const student = predictions(spec, model, rows(input, 0, images));
-    const supervised = crossEntropy(student.logits, labels, spec.labelSmoothing);
+    const labelled = labelledRows(labels, share);
+    const supervised = crossEntropy(student.logits, labels, spec.labelSmoothing, share, labelled);
     const mixing = drawn[MIXING];
-    const sources = mixing ? mixing.shape[1]! : images;
-    const unsupervised = agreement(spec, student, mixing, () =>
+    const sources = mixing ? images - mixing.shape[0]! : images;
+    const unsupervised = agreement(spec, student, { mixing, share }, () =>
       predictions(spec, teacherOf(spec, model, teacher), rows(input, images, sources)),
     );
     return {
       loss: unsupervised ? (tf.add(supervised, tf.mul(ramp, unsupervised)) as tf.Scalar) : supervised,
       h: student.h,
-      accuracy: accuracyOf(student.logits, labels),
+      accuracy: accuracyOf(student.logits, labels, share, labelled),
       terms: () => ({ supervised, ...(unsupervised ? { unsupervised: unsupervised as tf.Scalar } : {}) }),
     };
   },
@@ -63,31 +65,39 @@ function predictions(spec: ConsistencySpec, model: Medformer, input: ModelInput)
 
 /**
  * The weighted disagreement with the teacher; undefined, and no teacher is asked, where it has no weight.
- * @param mixing [fusions, images] where the student's last rows are fusions of its first ones
+ * @param mixing [own fusions, all images] where the student's last rows are fusions of the batch's images
  */
 function agreement(
   { weight, embeddingWeight, distance, target }: ConsistencySpec,
   student: Predictions,
-  mixing: tf.Tensor | undefined,
+  { mixing, share }: { mixing: tf.Tensor | undefined; share: BatchShare },
   askTeacher: () => Predictions,
 ): tf.Tensor | undefined {
   if (weight === 0 && embeddingWeight === 0) return undefined;
   const teacher = askTeacher();
   const images = teacher.logits.shape[0]!;
   const seen = (tensor: tf.Tensor) => (mixing && target === 'fusion' ? fusionsOf(tensor, images) : tensor);
-  const wanted = (tensor: tf.Tensor) => (mixing ? mixed(tensor, mixing, target) : tensor);
+  const wanted = (tensor: tf.Tensor) => (mixing ? mixed(tensor, mixing, target, share) : tensor);
+  const rows = mixing && target === 'fusion' ? share.segment(1) : share;
   const cost = tf.mul(
-    consistencyLoss(seen(student.logits), wanted(tf.softmax(teacher.logits)), distance),
+    consistencyLoss(seen(student.logits), wanted(tf.softmax(teacher.logits)), distance, rows),
     weight,
   );
   if (embeddingWeight === 0) return cost;
-  const embeddings = embeddingConsistency(seen(student.pooled!), wanted(teacher.pooled!));
+  const embeddings = embeddingConsistency(seen(student.pooled!), wanted(teacher.pooled!), rows);
   return tf.add(cost, tf.mul(embeddings, embeddingWeight));
 }
 
 /** What is said of the images, mixed for each fusion; for both targets that of the images first. */
-function mixed(ofImages: tf.Tensor, mixing: tf.Tensor, target: ConsistencySpec['target']): tf.Tensor {
-  const ofFusions = tf.matMul(mixing as tf.Tensor2D, ofImages as tf.Tensor2D);
+function mixed(
+  ofImages: tf.Tensor,
+  mixing: tf.Tensor,
+  target: ConsistencySpec['target'],
+  share: BatchShare,
+): tf.Tensor {
+  // A fusion may be of images of other processes.
+  const ofAll = share.segment(0).gather(ofImages, 1);
+  const ofFusions = tf.matMul(mixing as tf.Tensor2D, ofAll as tf.Tensor2D);
   return target === 'both' ? tf.concat([ofImages, ofFusions]) : ofFusions;
 }
 

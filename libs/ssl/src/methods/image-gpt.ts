@@ -35,9 +35,9 @@ export const imageGpt: Method<ImageGptSpec> = {
       }),
     );
   },
-  loss(spec, model, input) {
+  loss(spec, model, input, { share }) {
     const { logits, ids, middle } = foretold(spec, model, input);
-    return { ...nextToken(logits, ids), h: tf.mean(middle, 1) };
+    return { ...nextToken(logits, ids, share), h: tf.mean(middle, 1) };
   },
   embed: (spec, model, input) => tf.mean(states(spec, model, input, [layerOf(spec, model.config)])[0]!, 1),
   /** A collapsed model still tells how frequent each code is, which depends on the data. */

@@ -107,7 +107,7 @@ it('refuses more classes than the tiles have orders', () => {
 });
 
 function arranged(spec: JigsawSpec, views: HostViews, seed = 0) {
-  return jigsaw.arrange!(spec, views, { config: CONFIG, rng: Rng.of('arrange', seed) });
+  return jigsaw.arrange!(spec, views, { config: CONFIG, rngOf: (row) => Rng.of('arrange', seed, row) });
 }
 
 function lossOf(spec: JigsawSpec, { x, shape, drawn }: ReturnType<typeof arranged>) {

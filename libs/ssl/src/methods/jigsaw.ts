@@ -3,8 +3,9 @@ import { type MethodSpec, Rng } from '@medformer/schema';
 import { tf } from '@medformer/tensorflow';
 import { cutTiles, drawTiles, tileEdges } from '../arrange/cut-tiles.js';
 import { permutationSet } from '../arrange/permutation-set.js';
+import { BatchShare } from '../batch-share.js';
 import { permutationHead } from '../heads/permutation-head.js';
-import { crossEntropy } from '../losses/cross-entropy.js';
+import { accuracyOf, crossEntropy } from '../losses/cross-entropy.js';
 import { expectedOfClasses } from './expected-of-classes.js';
 import type { Arrangement, HostViews, Method } from './method.js';
 
@@ -14,26 +15,30 @@ type JigsawSpec = Extract<MethodSpec, { name: 'jigsaw' }>;
 export const jigsaw: Method<JigsawSpec> = {
   name: 'jigsaw',
   policies: VIEW_POLICIES.jigsaw,
-  arrange: (spec, views, { rng }) => layTiles(spec, views, rng),
-  loss(spec, model, input, { drawn }) {
+  arrange: (spec, views, { rngOf }) => layTiles(spec, views, rngOf),
+  loss(spec, model, input, { drawn, share = BatchShare.WHOLE }) {
     const axes = input.x.shape.length - 2;
     const tiles = gridOf(spec, axes).reduce((product, cells) => product * cells, 1);
     const h = model.encode(input); // [B * tiles, D]: the tiles of an image in the order of their places
     const side = tf.reshape(h, [-1, tiles * h.shape[1]!]);
     const at = `method/jigsaw/permutation-${axes}d`;
     const logits = permutationHead(model.parameters, at, side, spec.hidden, spec.permutations);
-    const right = tf.equal(tf.argMax(logits, 1), tf.argMax(drawn.permutation!, 1));
+    const views = share.rows(logits.shape[0]!);
     return {
-      loss: crossEntropy(logits, drawn.permutation!),
+      loss: crossEntropy(logits, drawn.permutation!, 0, share, views),
       h,
-      accuracy: tf.mean(tf.cast(right, 'float32')) as tf.Scalar,
+      accuracy: accuracyOf(logits, drawn.permutation!, share, views),
     };
   },
   expected: ({ permutations }) => expectedOfClasses(permutations, { exact: true }),
 };
 
 /** The tiles of every view in a drawn order, and that order's class, one-hot [views * images, permutations]. */
-function layTiles(spec: JigsawSpec, { x, shape, views, images }: HostViews, rng: Rng): Arrangement {
+function layTiles(
+  spec: JigsawSpec,
+  { x, shape, views, images }: HostViews,
+  rngOf: (row: number) => Rng,
+): Arrangement {
   const grid = gridOf(spec, shape.length - 1);
   const tiles = grid.reduce((product, cells) => product * cells, 1);
   const orders = ordersOf(tiles, spec.permutations);
@@ -44,6 +49,7 @@ function layTiles(spec: JigsawSpec, { x, shape, views, images }: HostViews, rng:
   const laid = new Float32Array(rows * tileSize);
   const permutation = new Float32Array(rows * spec.permutations);
   for (let row = 0; row < rows; row += 1) {
+    const rng = rngOf(row);
     const cut = drawTiles(shape, grid, spec.gap, rng);
     const label = rng.integer(orders.length);
     const view = x.subarray(row * size, (row + 1) * size);

@@ -130,7 +130,7 @@ it('leaves no tensor behind', () => {
 });
 
 function arranged(spec: MaeSpec, views: HostViews): Arrangement {
-  return mae.arrange!(spec, views, { config: CONFIG, rng: Rng.of('mask') });
+  return mae.arrange!(spec, views, { config: CONFIG, rngOf: (row) => Rng.of('mask', row) });
 }
 
 function lossOf(spec: MaeSpec, { x, shape, drawn }: Arrangement, target?: tf.Tensor) {

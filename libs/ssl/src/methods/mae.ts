@@ -14,8 +14,8 @@ type MaeSpec = Extract<MethodSpec, { name: 'mae' }>;
 export const mae: Method<MaeSpec> = {
   name: 'mae',
   policies: VIEW_POLICIES.mae,
-  arrange: (spec, views, { config, rng }) => maskPatches(spec, views, config, rng),
-  loss(spec, model, input, { drawn }) {
+  arrange: (spec, views, { config, rngOf }) => maskPatches(spec, views, config, rngOf),
+  loss(spec, model, input, { drawn, share }) {
     const { mask, target } = drawn as { mask: tf.Tensor; target: tf.Tensor };
     const spatial = input.x.shape.slice(1, -1);
     const grid = patchGrid(spatial, patchOf(model.config, spatial.length));
@@ -24,7 +24,7 @@ export const mae: Method<MaeSpec> = {
     const h = model.pool(latents);
     const pixels = target.shape[2]!;
     const prediction = patchDecoder(model, 'method/mae', { latents, h }, grid, pixels, spec.decoder);
-    return { loss: maskedReconstruction(prediction, target, mask, spec.normPix), h };
+    return { loss: maskedReconstruction(prediction, target, mask, spec.normPix, share), h };
   },
   /**
    * With norm-pix the start is 1 - 1/n for n pixels a patch, less by the share of patches that are constant, exactly. A
@@ -41,7 +41,7 @@ function maskPatches(
   spec: MaeSpec,
   { x, shape, views, images }: HostViews,
   config: ModelConfig,
-  rng: Rng,
+  rngOf: (row: number) => Rng,
 ): Arrangement {
   const spatial = shape.slice(0, -1);
   const patch = patchOf(config, spatial.length);
@@ -54,7 +54,7 @@ function maskPatches(
   const seen = x.slice();
   for (let row = 0; row < rows; row += 1) {
     const view = seen.subarray(row * size, (row + 1) * size);
-    const drawn = patchMask(tokens, spec.maskRatio, rng);
+    const drawn = patchMask(tokens, spec.maskRatio, rngOf(row));
     mask.set(drawn, row * tokens);
     patchify(view, shape, patch, target.subarray(row * tokens * pixels, (row + 1) * tokens * pixels));
     blankMasked(view, shape, patch, drawn);

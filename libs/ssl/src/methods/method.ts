@@ -1,6 +1,7 @@
 import type { InputStatistics, Medformer, ModelInput, TaskHead } from '@medformer/medformer';
 import type { ExpectedLoss, MethodSpec, ModelConfig, Rng, StoredTensor, ViewPolicy } from '@medformer/schema';
 import type { tf } from '@medformer/tensorflow';
+import type { BatchShare } from '../batch-share.js';
 import type { TrainingGroup } from '../training-group.js';
 
 /** Standardised views of a batch on the host; view v of image i is row v * images + i. */
@@ -30,7 +31,7 @@ export interface Arrangement {
 }
 
 /**
- * Name of a drawn input [fusions, images], where a batch ends with fusions of its images: how much of each is in each;
+ * Name of a drawn input [own fusions, all images], where a batch ends with fusions of its images: how much of each is in each;
  * rows sum to 1.
  */
 export const MIXING = 'mixing';
@@ -50,9 +51,11 @@ export interface LossInput {
   teacher?: Medformer;
   /** Weight of the method's unsupervised term at this step, scalar. */
   ramp: tf.Tensor;
+  /** Which of the batch this process computes; all when absent. */
+  share?: BatchShare;
 }
 
-/** What a method computes from one batch. */
+/** What a method computes from one batch, or from its share of one: then loss and accuracy are shares, see `BatchShare`. */
 export interface MethodLoss {
   loss: tf.Scalar;
   /** Embeddings of the rows that have a gradient, [rows, D], for the run's health. */
@@ -79,8 +82,12 @@ export interface Method<Spec extends MethodSpec = MethodSpec> {
     seed: number,
     input?: InputStatistics,
   ): Map<string, StoredTensor>;
-  /** Turns views into what the loss takes, on the host; random only by `rng`, which depends on seed and step. */
-  arrange?(spec: Spec, views: HostViews, context: { config: ModelConfig; rng: Rng }): Arrangement;
+  /** Turns views into what the loss takes, on the host; random only by a row's generator, of seed, step, view and image. */
+  arrange?(
+    spec: Spec,
+    views: HostViews,
+    context: { config: ModelConfig; rngOf(row: number): Rng },
+  ): Arrangement;
   /** The step's graph: it reads no tensor on the host and draws nothing. */
   loss(spec: Spec, model: Medformer, input: ModelInput, given: LossInput): MethodLoss;
   /** Weight of the unsupervised term at a step counted from 1; 1 when absent. */

@@ -15,11 +15,11 @@ type MultiTaskSpec = Extract<MethodSpec, { name: 'multi-task' }>;
 export const multiTask: Method<MultiTaskSpec> = {
   name: 'multi-task',
   policies: VIEW_POLICIES['multi-task'],
-  loss(spec, model, input, { labels, task }) {
+  loss(spec, model, input, { labels, task, share }) {
     const settings = settingsOf(spec, task);
     const head = model.headOf(settings.task);
     const h = model.encode(input, head.task);
-    const made = taskLoss(head, model.decide(h, head), labels, spec.labelSmoothing);
+    const made = taskLoss(head, model.decide(h, head), labels, spec.labelSmoothing, share);
     const weighed = made.loss.mul(settings.weight) as tf.Scalar;
     const loss =
       spec.weighting === 'fixed'

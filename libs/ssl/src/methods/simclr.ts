@@ -8,11 +8,11 @@ import type { Method } from './method.js';
 export const simclr: Method<Extract<MethodSpec, { name: 'simclr' }>> = {
   name: 'simclr',
   policies: VIEW_POLICIES.simclr,
-  loss(spec, model, input) {
+  loss(spec, model, input, { share }) {
     const h = model.encode(input);
-    const z = projectionHead(model.parameters, 'simclr', h, spec.projection);
+    const z = projectionHead(model.parameters, 'simclr', h, spec.projection, share);
     return {
-      loss: ntXent(z, spec.temperature, spec.reduction),
+      loss: ntXent(z, spec.temperature, spec.reduction, share),
       h,
       terms: () => ntXentTerms(z, spec.temperature),
     };

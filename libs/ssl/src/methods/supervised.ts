@@ -8,10 +8,10 @@ import type { Method } from './method.js';
 export const supervised: Method<Extract<MethodSpec, { name: 'supervised' }>> = {
   name: 'supervised',
   policies: VIEW_POLICIES.supervised,
-  loss(spec, model, input, { labels }) {
+  loss(spec, model, input, { labels, share }) {
     const head = model.headOf(spec.task);
     const h = model.encode(input, head.task);
-    return { ...taskLoss(head, model.decide(h, head), labels, spec.labelSmoothing), h };
+    return { ...taskLoss(head, model.decide(h, head), labels, spec.labelSmoothing, share), h };
   },
   expected: (spec, _batch, heads) => expectedOfHead(heads[0]!, spec),
 };
