@@ -1,11 +1,11 @@
-export { readImageFile } from './decode/decode-image.js';
+export { decodeImages, type ImageFormat, imageFormatOf, readImageFile } from './decode/decode-image.js';
 export { decodeRaster } from './decode/raster.js';
 export { type DicomFile, isDicom, readDicom } from './dicom/data-set.js';
 export { type DicomImage, type DicomPixels, decodeDicom, decodeDicomPixels } from './dicom/decode-dicom.js';
 export { encodeNifti } from './encode-nifti.js';
 export { encodePng } from './encode-png.js';
 export { decodeNifti } from './nifti/decode-nifti.js';
-export { normalise, percentiles, ruleFor } from './normalise.js';
+export { normalisationSteps, normalise, percentiles, replayNormalisation, ruleFor } from './normalise.js';
 export { encodeNpy, encodeZip, type NpyPart } from './npz/encode-npz.js';
 export type { MedmnistInfo, MedmnistSet, MedmnistSize } from './npz/medmnist-set.js';
 export { MEDMNIST_SETS, medmnistSetOf, type NamedMedmnistSet } from './npz/medmnist-sets.js';

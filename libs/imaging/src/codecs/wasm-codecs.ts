@@ -59,7 +59,8 @@ export async function decodeByWasm(codec: WasmCodec, coded: CodedFrame): Promise
 }
 
 function decode(codec: WasmCodec, decoder: Decoder, coded: CodedFrame): DecodedFrame {
-  decoder.getEncodedBuffer(coded.bytes.length).set(coded.bytes);
+  const bytes = codec === 'jpeg-ls' ? withEnd(coded.bytes) : coded.bytes;
+  decoder.getEncodedBuffer(bytes.length).set(bytes);
   decoder.decode();
   const { width, height, componentCount, bitsPerSample, isSigned } = decoder.getFrameInfo();
   checkFrameSize(coded, { rows: height, columns: width, samples: componentCount });
@@ -74,17 +75,22 @@ function decode(codec: WasmCodec, decoder: Decoder, coded: CodedFrame): DecodedF
   // The module's memory is used again by the next call: the copy is the frame.
   const copy = decoded.slice(0, count * width8);
   const planar = componentCount > 1 && decoder.getInterleaveMode?.() === 0;
-  const bytes = planar ? interleaved(copy, componentCount, width8) : copy;
+  const samples = planar ? interleaved(copy, componentCount, width8) : copy;
   const signed = isSigned && codec !== 'jpeg-ls' && codec !== 'jpeg';
   const values =
     width8 === 1
       ? signed
-        ? new Int8Array(bytes.buffer)
-        : bytes
+        ? new Int8Array(samples.buffer)
+        : samples
       : signed
-        ? new Int16Array(bytes.buffer)
-        : new Uint16Array(bytes.buffer);
+        ? new Int16Array(samples.buffer)
+        : new Uint16Array(samples.buffer);
   return { values, bits, signed, rgb: false };
+}
+
+/** CharLS reads on and on where a scan ends without a marker: it gets one. */
+function withEnd(bytes: Uint8Array): Uint8Array {
+  return Buffer.concat([bytes, Uint8Array.of(0xff, 0xd9, 0xff, 0xd9)]);
 }
 
 function interleaved(planes: Uint8Array, samples: number, width: number): Uint8Array {

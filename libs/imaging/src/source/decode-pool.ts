@@ -36,7 +36,8 @@ interface Waiting {
 
 class WorkerPool implements DecodePool {
   private readonly idle: Worker[] = [];
-  private readonly workers = new Set<Worker>();
+  /** With what each is at work on. */
+  private readonly workers = new Map<Worker, (Waiting & { patience: NodeJS.Timeout }) | undefined>();
   private readonly queue: Waiting[] = [];
 
   constructor(
@@ -52,54 +53,64 @@ class WorkerPool implements DecodePool {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.workers].map((worker) => worker.terminate()));
+    const closed = new MedformerError('CANCELLED', 'decoding was stopped');
+    for (const { reject } of this.queue.splice(0)) reject(closed);
+    const workers = [...this.workers];
+    this.workers.clear();
+    for (const [, task] of workers) {
+      clearTimeout(task?.patience);
+      task?.reject(closed);
+    }
+    await Promise.all(workers.map(([worker]) => worker.terminate()));
   }
 
   private next(): void {
     if (this.queue.length === 0) return;
     const worker = this.idle.pop() ?? (this.workers.size < this.size ? this.start() : undefined);
-    if (worker) this.give(worker, this.queue.shift()!);
+    if (!worker) return;
+    const waiting = this.queue.shift()!;
+    const seconds = this.maxMilliseconds / 1000;
+    const patience = setTimeout(
+      () => this.lose(worker, `one that takes more than ${seconds} s`),
+      this.maxMilliseconds,
+    );
+    this.workers.set(worker, { ...waiting, patience });
+    worker.postMessage(waiting.job);
   }
 
   private start(): Worker {
     const worker = new Worker(new URL('../../dist/source/decode-worker.js', import.meta.url), {
       resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MEGABYTES },
     });
-    this.workers.add(worker);
+    this.workers.set(worker, undefined);
+    worker.on('message', ({ items, refusal }: DecodeAnswer) => {
+      const task = this.workers.get(worker);
+      if (!task) return;
+      clearTimeout(task.patience);
+      this.workers.set(worker, undefined);
+      this.idle.push(worker);
+      if (items) task.resolve(items);
+      else task.reject(new MedformerError(refusal!.code, refusal!.message));
+      this.next();
+    });
+    worker.on('error', (error) => this.lose(worker, 'one that ends its decoder', error));
+    worker.on('exit', () => this.lose(worker, 'one that ends its decoder'));
     return worker;
   }
 
-  private give(worker: Worker, { job, resolve, reject }: Waiting): void {
-    const done = (settle: () => void, alive: boolean) => {
-      clearTimeout(patience);
-      worker.removeAllListeners();
-      if (alive) this.idle.push(worker);
-      else {
-        this.workers.delete(worker);
-        // What a worker says on its way out has nobody left to hear it.
-        worker.on('error', () => undefined);
-        void worker.terminate();
-      }
-      settle();
-      this.next();
-    };
-    const lost = (found: string, cause?: unknown) => () =>
-      reject(
-        badInput({ file: job.name, field: 'image', expected: 'one that can be decoded', found }, { cause }),
-      );
-    const patience = setTimeout(
-      () => done(lost(`one that takes more than ${this.maxMilliseconds / 1000} s`), false),
-      this.maxMilliseconds,
-    );
-    worker.on('message', ({ items, refusal }: DecodeAnswer) => {
-      if (items) done(() => resolve(items), true);
-      else {
-        const { code, message, logged } = refusal!;
-        done(() => reject(new MedformerError(code, message, { logged })), true);
-      }
-    });
-    worker.on('error', (error) => done(lost('one that ends its decoder', error), false));
-    worker.on('exit', () => done(lost('one that ends its decoder'), false));
-    worker.postMessage(job);
+  /** What a worker was at work on is refused; another takes its place. */
+  private lose(worker: Worker, found: string, cause?: unknown): void {
+    if (!this.workers.has(worker)) return;
+    const task = this.workers.get(worker);
+    this.workers.delete(worker);
+    const at = this.idle.indexOf(worker);
+    if (at >= 0) this.idle.splice(at, 1);
+    void worker.terminate();
+    if (task) {
+      clearTimeout(task.patience);
+      const what = { file: task.job.name, field: 'image', expected: 'one that can be decoded', found };
+      task.reject(badInput(what, { cause }));
+    }
+    this.next();
   }
 }
