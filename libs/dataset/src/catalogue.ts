@@ -60,6 +60,14 @@ export async function findIngested(
   return undefined;
 }
 
+/**
+ * Takes one version away: its manifest, at once. Its shards stay until `collectGarbage`, so that a reader under way
+ * finishes, and so that other versions keep what they share.
+ */
+export async function removeDataset(store: ObjectStore, { manifest, hash }: StoredDataset): Promise<void> {
+  await store.delete(manifestKey(manifest.name, hash));
+}
+
 interface Version {
   name: string;
   hash: string;

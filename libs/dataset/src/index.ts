@@ -1,8 +1,16 @@
-export { findIngested, listDatasets, manifestKey, resolveDataset, type StoredDataset } from './catalogue.js';
+export {
+  findIngested,
+  listDatasets,
+  manifestKey,
+  removeDataset,
+  resolveDataset,
+  type StoredDataset,
+} from './catalogue.js';
 export { findDataReport, getDataReport, putDataReport, type StoredDataReport } from './data-report-store.js';
 export type { DatasetDescription, DatasetImage, Pixels } from './dataset-image.js';
 export * from './deidentification-store.js';
 export { type DescribeOptions, describeDatasets } from './describe-datasets.js';
+export { type DatasetDifference, diffDatasets } from './diff-datasets.js';
 export {
   findFusionQuality,
   getFusionQuality,
@@ -12,4 +20,5 @@ export {
 export { findLeakage, judgeLeakage, knownLeakage } from './leakage.js';
 export { type ImageGroup, type LoadedImages, type LoadOptions, loadImages } from './load-images.js';
 export { decodeShard, type ShardImage } from './shard.js';
+export { type DatasetVerification, type VerifyOptions, verifyDataset } from './verify-dataset.js';
 export { type WriteOptions, writeDataset } from './write-dataset.js';

@@ -1,13 +1,8 @@
-import { getBlob, type ObjectStore } from '@medformer/object-store';
-import {
-  type DatasetManifest,
-  type ImageRecord,
-  MedformerError,
-  type PixelType,
-  type Split,
-} from '@medformer/schema';
+import type { ObjectStore } from '@medformer/object-store';
+import type { DatasetManifest, ImageRecord, PixelType, Split } from '@medformer/schema';
 import { elements, newPixels, type Pixels } from './dataset-image.js';
-import { decodeShard, type ShardImage } from './shard.js';
+import { readShards } from './read-shards.js';
+import type { ShardImage } from './shard.js';
 
 /** Images of one shape and pixel type. */
 export interface ImageGroup {
@@ -53,16 +48,7 @@ export async function loadImages(
     (!dimensions || dimensions.includes(record.shape.length === 4 ? 3 : 2));
 
   const parts = new Map<string, ShardImage[][]>();
-  for (const shard of manifest.shards) {
-    if (signal?.aborted) throw new MedformerError('CANCELLED', 'cancelled by the caller');
-    const bytes = await getBlob(store, shard.sha256, signal ? { signal } : {});
-    const images = decodeShard(bytes, `shard ${shard.sha256}`);
-    if (images.length !== shard.images) {
-      throw new MedformerError(
-        'DATA_LOSS',
-        `shard ${shard.sha256}: expected ${shard.images} images, found ${images.length}`,
-      );
-    }
+  for await (const { images } of readShards(store, manifest, signal)) {
     for (const [key, group] of groupByShape(images.filter(wanted))) {
       const part = group.length === images.length ? group : detached(group);
       parts.set(key, [...(parts.get(key) ?? []), part]);

@@ -1,4 +1,4 @@
-import { type ObjectStore, putBlob } from '@medformer/object-store';
+import { blobKey, type ObjectStore, putBlob } from '@medformer/object-store';
 import {
   canonicalJson,
   contentAddress,
@@ -67,12 +67,24 @@ export async function writeDataset(
     `dataset ${description.name}`,
   );
   const hash = contentAddress(manifest);
+  await refuseIfGone(store, shards);
   refuseIfAborted(signal);
   const outcome = await store.put(manifestKey(manifest.name, hash), Buffer.from(canonicalJson(manifest)), {
     ifAbsent: true,
     contentType: 'application/json',
   });
   return { manifest, hash, created: outcome === 'created' };
+}
+
+/** An ingest that stood still for a day may have lost its first shards to the collector, which no manifest kept. */
+async function refuseIfGone(store: ObjectStore, shards: DatasetManifest['shards']): Promise<void> {
+  for (const { sha256 } of shards) {
+    if (await store.head(blobKey(sha256))) continue;
+    throw new MedformerError(
+      'ABORTED',
+      `shard ${sha256} was collected before its dataset was whole: write it again`,
+    );
+  }
 }
 
 function refuseMisshapen({ id, shape, pixelType, pixels }: DatasetImage): void {
