@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { getRecord, openObjectStore } from '@medformer/object-store';
 import { DatasetManifest, DeidentificationAudit, sha256 } from '@medformer/schema';
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { medformer, medformerJson } from './harness/medformer.js';
 import { everyFile, plantedDicom, plantedValues, searcher } from './harness/planted.js';
@@ -152,7 +152,7 @@ function nifti(): Buffer {
   return bytes;
 }
 
-function picture(): sharp.Sharp {
+function picture(): Sharp {
   return sharp(Buffer.from(Array.from({ length: 256 }, (_, index) => index)), {
     raw: { width: 16, height: 16, channels: 1 },
   });
