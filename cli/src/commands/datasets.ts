@@ -1,13 +1,22 @@
-import { IngestionServiceService } from '@medformer/gen/ingestion';
-import { DatasetManifest, parseRecord } from '@medformer/schema';
+import {
+  type DatasetVerification,
+  type DiffDatasetsResponse,
+  IngestionServiceService,
+} from '@medformer/gen/ingestion';
+import { DatasetManifest, MedformerError, parseRecord } from '@medformer/schema';
 import type { Command } from 'commander';
 import { resolveCheckpoint } from '../checkpoints.js';
-import type { WithContext } from '../context.js';
+import type { Context, WithContext } from '../context.js';
 import { dataReportText, describeDatasets, writeDataReportPage } from '../data-report.js';
-import { facts, megabytes, short, table } from '../terminal.js';
+import { facts, megabytes, seconds, short, table } from '../terminal.js';
+
+/** Every byte of a dataset, or every record of a store, is read before there is an answer. */
+const READING_TIMEOUT_MS = 60 * 60 * 1000;
 
 export function registerDatasets(program: Command, bind: WithContext): void {
-  const datasets = program.command('datasets').description('list, show and examine ingested datasets');
+  const datasets = program
+    .command('datasets')
+    .description('list, show, examine, compare and remove datasets');
   datasets
     .command('ls')
     .description('every dataset by name')
@@ -37,6 +46,75 @@ export function registerDatasets(program: Command, bind: WithContext): void {
       }),
     );
   datasets
+    .command('diff')
+    .description('which images came, went or changed from one dataset to another')
+    .argument('<before>', 'name, manifest address, or name@address')
+    .argument('<after>', 'the same')
+    .option('--limit <n>', 'most image ids of each kind', Number, 20)
+    .addHelpText('after', '\nExample:\n  $ medformer datasets diff scans@$OLD scans')
+    .action(
+      bind(async ({ connection, terminal }, before: string, after: string, { limit }: { limit: number }) => {
+        const request = { before, after, limit };
+        const difference = await connection.unary(IngestionServiceService.diffDatasets, request, {
+          timeoutMs: READING_TIMEOUT_MS,
+        });
+        terminal.result(difference, differenceText(difference));
+      }),
+    );
+  datasets
+    .command('verify')
+    .description('read all of a dataset again: hashes, counts, records, splits')
+    .argument('<dataset>', 'name, manifest address, or name@address')
+    .addHelpText('after', '\nEnds with exit code 25 (DATA_LOSS) when anything is not as its manifest says.')
+    .action(
+      bind(async (context, dataset: string) => {
+        const verification = await verify(context, dataset);
+        context.terminal.result(verification, verificationText(verification));
+        const { faults } = verification;
+        if (faults.length > 0)
+          throw new MedformerError(
+            'DATA_LOSS',
+            `${dataset}: ${faults.length} faults, the first: ${faults[0]}`,
+          );
+      }),
+    );
+  datasets
+    .command('rm')
+    .description('take one version of a dataset away')
+    .argument('<dataset>', 'name (its newest version), manifest address, or name@address')
+    .option('--force', 'also when runs were started on it', false)
+    .addHelpText('after', '\nIts space is freed by `medformer datasets gc`.')
+    .action(
+      bind(async ({ connection, terminal }, dataset: string, { force }: { force: boolean }) => {
+        const request = { dataset, force };
+        const removed = await connection.unary(IngestionServiceService.removeDataset, request);
+        terminal.result(removed, `removed ${removed.name}@${removed.manifest}`);
+      }),
+    );
+  datasets
+    .command('gc')
+    .description(
+      'remove stored bytes that nothing names: of removed datasets, of runs and uploads that crashed',
+    )
+    .option('--dry-run', 'say what would go', false)
+    .option('--older-than <hours>', 'only what was written this long ago, 24 at least', Number, 24)
+    .action(
+      bind(
+        async ({ connection, terminal }, { dryRun, olderThan }: { dryRun: boolean; olderThan: number }) => {
+          const request = { dryRun, olderThanHours: BigInt(olderThan) };
+          const found = await connection.unary(IngestionServiceService.collectGarbage, request, {
+            timeoutMs: READING_TIMEOUT_MS,
+          });
+          const { objects, bytes, named, young } = found;
+          const what = `${objects} objects, ${megabytes(Number(bytes))}`;
+          terminal.result(
+            found,
+            `${dryRun ? 'would remove' : 'removed'} ${what}; left ${named} that are named and ${young} that are young`,
+          );
+        },
+      ),
+    );
+  datasets
     .command('report')
     .description('what stands in two splits, near copies, how alike images are, class balance')
     .argument('<dataset...>', 'names or manifest addresses, read as one cohort')
@@ -64,6 +142,55 @@ Example:
         context.terminal.result(described, dataReportText(described));
       }),
     );
+}
+
+async function verify({ connection, terminal }: Context, dataset: string): Promise<DatasetVerification> {
+  const progress = terminal.progress(`verify ${dataset}`);
+  const began = performance.now();
+  try {
+    const events = connection.serverStream(IngestionServiceService.verifyDataset, { dataset });
+    for await (const { event } of events) {
+      if (event?.$case === 'verification') return event.value;
+      if (event?.$case !== 'progress') continue;
+      const [done, total] = [Number(event.value.shards), Number(event.value.total)];
+      const perSecond = done / ((performance.now() - began) / 1000);
+      progress.update(done, total, `shards · ETA ${seconds((total - done) / perSecond)}`);
+    }
+  } finally {
+    progress.stop();
+  }
+  throw new MedformerError('DATA_LOSS', 'the service ended without a verification');
+}
+
+function verificationText({ manifest, shards, images, bytes, faults }: DatasetVerification): string {
+  return facts([
+    ['manifest', manifest],
+    ['shards', `${shards}, ${megabytes(Number(bytes))}`],
+    ['images', String(images)],
+    ['faults', faults.length === 0 ? 'none' : faults.join('\n')],
+  ]);
+}
+
+function differenceText(difference: DiffDatasetsResponse): string {
+  const { added, removed, changed, same, changedFields, manifestFields } = difference;
+  const some = (count: bigint, ids: readonly string[]) =>
+    count === 0n ? '0' : `${count}: ${ids.join(', ')}${count > BigInt(ids.length) ? ', …' : ''}`;
+  const images = difference.changedImages.map(({ id, fields }) => `${id} (${fields.join(', ')})`);
+  return facts([
+    ['before', difference.before],
+    ['after', difference.after],
+    ['same', String(same)],
+    ['added', some(added, difference.addedIds)],
+    ['removed', some(removed, difference.removedIds)],
+    ['changed', some(changed, images)],
+    [
+      'in',
+      Object.entries(changedFields)
+        .map(([field, count]) => `${field} ${count}`)
+        .join(', ') || 'no field',
+    ],
+    ['manifest', manifestFields.length === 0 ? 'says the same' : `differs in ${manifestFields.join(', ')}`],
+  ]);
 }
 
 function describe(address: string, manifest: DatasetManifest): string {

@@ -1,4 +1,4 @@
-export type { ComputeCalls } from './calls.js';
+export type { ComputeCalls, ProgressOf } from './calls.js';
 export { type ComputeProcess, type ComputeProcessOptions, startComputeProcess } from './compute-process.js';
 export {
   type ComputeState,

@@ -1,6 +1,7 @@
+import type { DatasetDifference, DatasetVerification } from '@medformer/dataset';
 import type { Profile } from '@medformer/deidentify';
 import type { Refusal, SourceFile } from '@medformer/imaging';
-import type { ObjectStoreConfig } from '@medformer/object-store';
+import type { CollectOptions, Garbage, ObjectStoreConfig } from '@medformer/object-store';
 import type { CohortSpec } from '@medformer/phantom';
 
 /** What is ingested: a complete upload, or the phantom cohort, which is generated into `folder` unless it is there. */
@@ -51,7 +52,20 @@ export interface IngestionOutput {
   alreadyPresent: boolean;
 }
 
+/** A dataset by reference, in the store where it is. */
+interface InStore<References extends string> {
+  store: ObjectStoreConfig;
+  references: Record<References, string>;
+}
+
 /** What the ingestion process answers. */
 export type IngestionCalls = {
   ingest: { input: IngestionInput; output: IngestionOutput; progress: IngestionEvent };
+  diff: { input: InStore<'before' | 'after'>; output: DatasetDifference };
+  verify: {
+    input: InStore<'dataset'>;
+    output: DatasetVerification & { manifest: string };
+    progress: { shards: number; total: number };
+  };
+  collect: { input: { store: ObjectStoreConfig; options: CollectOptions }; output: Garbage };
 };

@@ -1,5 +1,6 @@
 import { serveCompute } from '@medformer/compute';
+import { collect, diff, verify } from './dataset-care.js';
 import { ingest } from './ingest.js';
 import type { IngestionCalls } from './ingestion-calls.js';
 
-serveCompute<IngestionCalls>({ ingest });
+serveCompute<IngestionCalls>({ ingest, diff, verify, collect });

@@ -1,12 +1,12 @@
-import { type ComputeProcess, startComputeProcess } from '@medformer/compute';
+import { type ComputeProcess, type ProgressOf, startComputeProcess } from '@medformer/compute';
 import { MedformerError } from '@medformer/schema';
 import type { IngestionCalls, IngestionEvent, IngestionInput, IngestionOutput } from './ingestion-calls.js';
 import { countIngest } from './ingestion-metrics.js';
 
-const MAX_INGESTS = 4;
+const MOST_AT_ONCE = 4;
 
 /**
- * Child processes for ingests, one an ingest: stopping or losing one cannot touch another. A process that ended its
+ * Child processes for ingests and for what reads whole datasets, one a call: stopping or losing one cannot touch another. A process that ended its
  * ingest in order is kept for the next, so that finding a dataset already there costs no start.
  */
 export class IngestionProcesses {
@@ -19,7 +19,7 @@ export class IngestionProcesses {
     { signal, onProgress }: { signal: AbortSignal; onProgress: (event: IngestionEvent) => void },
   ): Promise<IngestionOutput> {
     return countIngest((count) =>
-      this.run(input, {
+      this.call('ingest', input, {
         signal,
         onProgress: (event) => {
           count(event);
@@ -29,27 +29,35 @@ export class IngestionProcesses {
     );
   }
 
-  async stop(): Promise<void> {
-    await Promise.all([this.idle, ...this.running].map((process) => process?.stop()));
-  }
-
-  private async run(
-    input: IngestionInput,
-    options: { signal: AbortSignal; onProgress: (event: IngestionEvent) => void },
-  ): Promise<IngestionOutput> {
-    if (this.running.size >= MAX_INGESTS) {
-      throw new MedformerError('RESOURCE_EXHAUSTED', `${MAX_INGESTS} ingests are under way; try again later`);
+  /** @throws MedformerError RESOURCE_EXHAUSTED while as many processes as allowed are at work; as the call throws. */
+  async call<Name extends keyof IngestionCalls>(
+    name: Name,
+    input: IngestionCalls[Name]['input'],
+    options: {
+      signal: AbortSignal;
+      onProgress?: (event: ProgressOf<IngestionCalls[Name]>) => void;
+    },
+  ): Promise<IngestionCalls[Name]['output']> {
+    if (this.running.size >= MOST_AT_ONCE) {
+      throw new MedformerError(
+        'RESOURCE_EXHAUSTED',
+        `${MOST_AT_ONCE} ingests are under way; try again later`,
+      );
     }
     const process = this.idle ?? start();
     this.idle = undefined;
     this.running.add(process);
     try {
-      return await process.call('ingest', input, options);
+      return await process.call(name, input, options);
     } finally {
       this.running.delete(process);
       if (this.idle || options.signal.aborted) await process.stop();
       else this.idle = process;
     }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.idle, ...this.running].map((process) => process?.stop()));
   }
 }
 

@@ -24,6 +24,10 @@ const ACCESS: Record<string, Record<string, Access>> = {
     Ingest: 'ingestion:write',
     ListDatasets: 'ingestion:read',
     GetDataset: 'ingestion:read',
+    DiffDatasets: 'ingestion:read',
+    VerifyDataset: 'ingestion:read',
+    RemoveDataset: 'ingestion:write',
+    CollectGarbage: 'ingestion:write',
   },
   'medformer.augmentation.v1.AugmentationService': {
     DrawViews: 'augmentation:read',

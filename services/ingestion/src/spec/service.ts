@@ -7,6 +7,11 @@ import { credentials, type ServiceError } from '@grpc/grpc-js';
 import {
   type BeginUploadRequest,
   type BeginUploadResponse,
+  type CollectGarbageRequest,
+  type CollectGarbageResponse,
+  type DatasetVerification,
+  type DiffDatasetsRequest,
+  type DiffDatasetsResponse,
   type GetDatasetRequest,
   type GetDatasetResponse,
   type IngestedDataset,
@@ -17,6 +22,9 @@ import {
   type ListDatasetsRequest,
   type ListDatasetsResponse,
   type PhantomCohort,
+  type RemoveDatasetRequest,
+  type RemoveDatasetResponse,
+  type VerifyDatasetResponse,
 } from '@medformer/gen/ingestion';
 import { announce, type Files } from './files.js';
 
@@ -53,6 +61,9 @@ interface UnaryCalls {
   beginUpload: [BeginUploadRequest, BeginUploadResponse];
   listDatasets: [ListDatasetsRequest, ListDatasetsResponse];
   getDataset: [GetDatasetRequest, GetDatasetResponse];
+  diffDatasets: [DiffDatasetsRequest, DiffDatasetsResponse];
+  removeDataset: [RemoveDatasetRequest, RemoveDatasetResponse];
+  collectGarbage: [CollectGarbageRequest, CollectGarbageResponse];
 }
 
 /** Starts the built service as its own process; it listens when this resolves. */
@@ -147,6 +158,16 @@ export class Service {
     for await (const event of this.client.ingest(request)) events.push(event as IngestResponse);
     const last = events.at(-1)?.event;
     return { dataset: last?.$case === 'dataset' ? last.value : undefined, events };
+  }
+
+  async verify(dataset: string): Promise<{ shards: bigint[]; verification: DatasetVerification }> {
+    const shards: bigint[] = [];
+    for await (const message of this.client.verifyDataset({ dataset })) {
+      const { event } = message as VerifyDatasetResponse;
+      if (event?.$case === 'verification') return { shards, verification: event.value };
+      if (event?.$case === 'progress') shards.push(event.value.shards);
+    }
+    throw new Error('no verification');
   }
 
   async ingest(name: string, files: Files, options: Partial<IngestOptions> = {}): Promise<Ingested> {
