@@ -11,6 +11,8 @@ export type { MedmnistInfo, MedmnistSet, MedmnistSize } from './npz/medmnist-set
 export { MEDMNIST_SETS, medmnistSetOf, type NamedMedmnistSet } from './npz/medmnist-sets.js';
 export { type NpyArray, readNpyArray } from './npz/npy-array.js';
 export { openZip, type ZipArchive, type ZipEntry } from './npz/zip-archive.js';
+export type { DecodedItem, DecodeJob } from './source/decode-job.js';
+export { type DecodePool, openDecodePool } from './source/decode-pool.js';
 export type {
   FileDeidentification,
   ImageSource,

@@ -157,12 +157,12 @@ describe('IngestionService', () => {
     const files = {
       ...(await pictures(5)),
       'bad.png': Buffer.from('no picture'),
-      'x.tiff': Buffer.from('II*'),
+      'x.bmp': Buffer.from('BM*'),
     };
     const { dataset, events } = await service.ingest('some-bad', files, { skipBadFiles: true });
     expect(dataset!.images).toBe(5n);
     const refused = events.flatMap(({ event }) => (event?.$case === 'refused' ? [event.value] : []));
-    expect(refused.map(({ path }) => path)).toEqual(['x.tiff', 'bad.png']);
+    expect(refused.map(({ path }) => path)).toEqual(['x.bmp', 'bad.png']);
     for (const { reason } of refused) expect(reason).toMatch(/: expected .*, found /);
   });
 });
@@ -240,14 +240,9 @@ describe('IngestionService, given bad input,', () => {
       'an unreadable PNG',
       'a.png',
       () => Buffer.from('\x89PNG no more'),
-      /^a\.png: image: expected a whole PNG or JPEG image, found/,
+      /^a\.png: image: expected a whole PNG, JPEG or TIFF image, found/,
     ],
-    [
-      'a DICOM file without pixels',
-      'a.dcm',
-      () => Buffer.alloc(300),
-      /^a\.dcm: preamble: expected DICM at byte 128, found/,
-    ],
+    ['a DICOM file without pixels', 'a.dcm', () => Buffer.alloc(300), /^a\.dcm: .*: expected .*, found/],
   ])(
     'refuses %s by file, field, expected and found, and leaves the store as it was',
     async (_, name, bytes, says) => {

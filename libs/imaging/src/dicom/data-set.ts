@@ -7,6 +7,8 @@ import { OTHER_SYNTAXES, TRANSFER_SYNTAXES, type TransferSyntax } from './transf
 export type Refuse = (field: string, expected: string, found: string, cause?: unknown) => MedformerError;
 
 export interface DicomFile {
+  /** What errors call it. */
+  file: string;
   /** As dicom-parser reads it, up to and without the value of the pixel data. */
   data: DataSet;
   syntax: TransferSyntax;
@@ -43,14 +45,14 @@ export function readDicom<Result>(
     throw cause instanceof MedformerError ? cause : damaged(cause);
   };
   try {
-    const result = read(parse(bytes, refuse));
+    const result = read({ file, ...parse(bytes, refuse) });
     return result instanceof Promise ? (result.catch(known) as Result) : result;
   } catch (cause) {
     return known(cause);
   }
 }
 
-function parse(bytes: Uint8Array, refuse: Refuse): DicomFile {
+function parse(bytes: Uint8Array, refuse: Refuse): Omit<DicomFile, 'file'> {
   const whole = isDicom(bytes) ? bytes : withPreamble(bytes, refuse);
   const meta = dicomParser.readPart10Header(whole) as DataSet & { position: number };
   const uid = meta.string('x00020010') ?? 'nothing';

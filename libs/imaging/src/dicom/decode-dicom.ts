@@ -79,7 +79,7 @@ export async function decodeDicomPixels(dicom: DicomFile): Promise<DicomPixels> 
   if (samples > 1) return { shape, values: stored, windows };
   const mirror = pixels.photometric === 'MONOCHROME1' && !pixels.floats ? invert(stored, pixels) : identity;
   const { values, of } = modalityValues(stored, rows * columns, attributes, dicom);
-  refuseNonFinite({ shape, values }, 'pixels');
+  refuseNonFinite({ shape, values }, dicom.file);
   const padding = paddingOf(dicom.data, pixels)?.map((value) => of(mirror(value)));
   return {
     shape,
