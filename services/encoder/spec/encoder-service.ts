@@ -61,9 +61,17 @@ export class EncoderUnderTest {
   async serve(settings: object = {}): Promise<void> {
     if (this.service) await this.stop();
     const store = pathToFileURL(this.folder).href;
-    const config = baseConfig
-      .extend(encoderConfig)
-      .parse({ store, port: 0, metricsPort: 0, logLevel: 'fatal', encoderThreads: 1, ...settings });
+    const config = baseConfig.extend(encoderConfig).parse({
+      store,
+      port: 0,
+      metricsPort: 0,
+      logLevel: 'fatal',
+      encoderThreads: 1,
+      // What the specs send most: the service is started again and again.
+      encoderMaxBatch: 8,
+      encoderWarmUp: '8x8x1',
+      ...settings,
+    });
     this.service = await runService('encoder', [encoder], config);
     this.client = new EncoderServiceClient(`127.0.0.1:${this.service.port}`, credentials.createInsecure());
     for (;;) {

@@ -26,7 +26,7 @@ const addresses = () => models.map(({ checkpoint }) => checkpoint) as [string, s
 beforeAll(async () => {
   under = await EncoderUnderTest.create();
   models = [await under.untrained(1), await under.untrained(2), await under.untrained(3)];
-  await under.serve({ encoderMaxBatch: 8 });
+  await under.serve();
   await under.load(models[0].checkpoint);
 });
 afterAll(async () => {
@@ -122,7 +122,7 @@ describe('under load', () => {
       ...Array(10).fill('RESOURCE_EXHAUSTED queue-full'),
       ...Array(4).fill('ok'),
     ]);
-    await under.serve({ encoderMaxBatch: 8 });
+    await under.serve();
   });
 
   it('an image beyond the bytes that may wait, or the values that an image may have, is refused', async () => {
@@ -141,7 +141,7 @@ describe('under load', () => {
       details: 'a.png: shape: expected at most 500 values, found [30,40,1]',
     });
     expect((await under.encode(pixels([8, 8, 1]))).embedding).toHaveLength(24);
-    await under.serve({ encoderMaxBatch: 8 });
+    await under.serve();
   });
 
   it('shows its stages, batches and queue as metrics', async () => {
@@ -190,7 +190,7 @@ describe('a stream', () => {
       Array.from({ length: 50 }, (_, at) => itemOf(String(at), pixels([8, 8, 1]))),
     );
     expect(answers.every(({ outcome }) => outcome?.$case === 'response')).toBe(true);
-    await under.serve({ encoderMaxBatch: 8 });
+    await under.serve();
   });
 
   it('an image without a request or with an answer of no use any more is an error of its own', async () => {
@@ -241,7 +241,7 @@ describe('a stream', () => {
 describe('several models', () => {
   it('answer by checkpoint and alias, change places without a failed call, and roll back at once', async () => {
     const [first, second, third] = addresses();
-    await under.serve({ encoderMaxBatch: 8, encoderMaxModels: 3 });
+    await under.serve({ encoderMaxModels: 3 });
     await under.load(second, { standby: true, alias: 'canary' });
     const by = async (model: string) =>
       (await under.encode(pixels([8, 8, 1]), '', '', { model })).lineage!.checkpoint;
@@ -273,7 +273,7 @@ describe('several models', () => {
 
   it('are found again by the next start, the one to roll back to when it is asked for', async () => {
     const [first, second, third] = addresses();
-    await under.serve({ encoderMaxBatch: 8, encoderMaxModels: 3 });
+    await under.serve({ encoderMaxModels: 3 });
     await expect
       .poll(async () => places(await under.listModels()), { timeout: 60_000 })
       .toEqual({
@@ -282,7 +282,7 @@ describe('several models', () => {
       });
     await under.load(first);
     await under.unload('canary');
-    await under.serve({ encoderMaxBatch: 8 });
+    await under.serve();
     expect(places(await under.listModels())).toEqual({ [first]: 'default' });
     expect((await under.rollBack()).lineage!.checkpoint).toBe(third);
     expect(places(await under.listModels())).toEqual({ [third]: 'default', [first]: 'previous' });
