@@ -224,6 +224,8 @@ describe('followRun', () => {
     checkpoint: '',
     failure: '',
     failureCode: '',
+    reason: '',
+    etaSeconds: 0,
   };
   const running = { ...base, state: RunState.RUN_STATE_RUNNING, step: 3n };
 

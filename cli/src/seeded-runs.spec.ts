@@ -73,6 +73,8 @@ function runOf(seed: number, loss: number, accuracy: number): SeededRun {
       checkpoint: 'c'.repeat(64),
       failure: '',
       failureCode: '',
+      reason: '',
+      etaSeconds: 0,
     },
     result: { loss, online: [{ protocol: 'knn', accuracy, auc: 0.9 }], onlineStep: 10n },
   };

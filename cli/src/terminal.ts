@@ -15,6 +15,11 @@ export class Terminal {
     this.out.write(`${this.json ? toJson(record) : text}\n`);
   }
 
+  /** Text that is the result itself, as it comes. */
+  text(text: string): void {
+    this.out.write(text);
+  }
+
   note(line: string): void {
     this.err.write(`${line}\n`);
   }

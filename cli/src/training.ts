@@ -78,6 +78,7 @@ export async function followRun(context: Context, run: Run, label: string): Prom
   const progress = terminal.progress(label);
   const health = new HealthNotes();
   let last = run;
+  let told = '';
   try {
     for await (const { event } of watched(context, run.run)) {
       if (event?.$case === 'progress') {
@@ -91,6 +92,9 @@ export async function followRun(context: Context, run: Run, label: string): Prom
           terminal.note(line);
       } else if (event?.$case === 'state') {
         last = event.value;
+        if (last.reason !== '' && last.reason !== told)
+          terminal.note(`${stateName(last.state)}: ${last.reason}`);
+        told = last.reason;
         if (ENDED.has(last.state)) break;
       }
     }
@@ -168,7 +172,8 @@ export function onlineLine(online: readonly OnlineScore[], step: bigint): string
   return scores.length === 0 ? '' : `${scores.join(', ')} at step ${step}`;
 }
 
-function liveLine(progress: TrainProgress): string {
+/** How a run does, in one line. */
+export function liveLine(progress: TrainProgress): string {
   const online = onlineLine(progress.online, progress.onlineStep);
   return [
     `loss ${progress.loss.toFixed(4)}`,

@@ -1,19 +1,22 @@
-import { TrainerServiceService } from '@medformer/gen/trainer';
+import { type Run, TrainerServiceService } from '@medformer/gen/trainer';
 import { LoadReport, parseRecord } from '@medformer/schema';
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
+import { count } from '../arguments.js';
 import { checkpointRecords, checkpointTable } from '../checkpoints.js';
-import type { WithContext } from '../context.js';
+import type { Context, WithContext } from '../context.js';
 import { loadedLines } from '../loaded-lines.js';
 import { healthFacts, replayFacts, replayRecord } from '../run-health.js';
-import { facts, short, table } from '../terminal.js';
-import { cancelRun, followRun, getRun, runRecord, stateName } from '../training.js';
+import { facts, seconds, short, table } from '../terminal.js';
+import { cancelRun, followRun, getRun, liveLine, runRecord, stateName } from '../training.js';
 
 /** A step is computed op by op, in a process that first has to start. */
 const REPLAY_TIMEOUT_MS = 600_000;
 
 export function registerRuns(program: Command, bind: WithContext): void {
-  const runs = program.command('runs').description('list, show, watch, replay and cancel training runs');
+  const runs = program
+    .command('runs')
+    .description('list, show, watch, suspend, cancel and replay training runs, read their logs');
   runs
     .command('ls')
     .description('every run')
@@ -25,9 +28,12 @@ export function registerRuns(program: Command, bind: WithContext): void {
           run.method,
           stateName(run.state),
           `${run.step}/${run.steps}`,
+          run.etaSeconds > 0 ? seconds(run.etaSeconds) : '',
           short(run.checkpoint),
+          run.reason || run.failure,
         ]);
-        terminal.result(runs.map(runRecord), table(['run', 'method', 'state', 'step', 'checkpoint'], rows));
+        const head = ['run', 'method', 'state', 'step', 'ETA', 'checkpoint', 'why'];
+        terminal.result(runs.map(runRecord), table(head, rows));
       }),
     );
   runs
@@ -36,13 +42,15 @@ export function registerRuns(program: Command, bind: WithContext): void {
     .argument('<run>', 'id of the run')
     .action(
       bind(async (context, id: string) => {
-        const { run, spec, health, checkpoints, loaded } = await getRun(context, id);
+        const { run, spec, health, checkpoints, loaded, progress } = await getRun(context, id);
         const { keep } = spec as { keep?: { best?: string } };
         const sections = [
           facts([
             ['run', run.run],
             ['state', `${stateName(run.state)}, step ${run.step} of ${run.steps}`],
             ['checkpoint', run.checkpoint || 'none yet'],
+            ...(run.reason === '' ? [] : [['why', run.reason] as [string, string]]),
+            ...(progress ? [['newest', liveLine(progress)] as [string, string]] : []),
             ...(run.failure === '' ? [] : [['failure', run.failure] as [string, string]]),
             ...healthFacts(health),
           ]),
@@ -57,6 +65,7 @@ export function registerRuns(program: Command, bind: WithContext): void {
             checkpoints: checkpointRecords(checkpoints),
             ...(loaded ? { loaded } : {}),
             ...(health ? { health } : {}),
+            ...(progress ? { progress } : {}),
           },
           sections.join('\n\n'),
         );
@@ -100,4 +109,51 @@ export function registerRuns(program: Command, bind: WithContext): void {
         context.terminal.result(runRecord(run), `${run.run} ${stateName(run.state)} at step ${run.step}`);
       }),
     );
+  runs
+    .command('suspend')
+    .description('stop a run with a checkpoint and keep it queued, without a device, until it is resumed')
+    .argument('<run>', 'id of the run')
+    .action(
+      bind(async (context, id: string) => {
+        const { run } = await context.connection.unary(TrainerServiceService.suspendRun, { run: id });
+        tellState(context, run);
+      }),
+    );
+  runs
+    .command('resume')
+    .description('let a suspended run go on')
+    .argument('<run>', 'id of the run')
+    .action(
+      bind(async (context, id: string) => {
+        const { run } = await context.connection.unary(TrainerServiceService.resumeRun, { run: id });
+        tellState(context, run);
+      }),
+    );
+  runs
+    .command('logs')
+    .description('what the process that trains a run wrote')
+    .argument('<run>', 'id of the run')
+    .option('-f, --follow', 'go on until the run ends', false)
+    .option('--tail <lines>', 'begin so many lines before the end', count, 0)
+    .option('--rank <index>', "which of the run's processes", count, 0)
+    .action(
+      bind(async ({ connection, terminal }, run: string, options: LogsOptions) => {
+        const { follow, tail: tailLines, rank } = options;
+        const request = { run, follow, tailLines, rank };
+        for await (const { text } of connection.serverStream(TrainerServiceService.streamRunLogs, request))
+          terminal.text(text);
+      }),
+    );
+}
+
+interface LogsOptions {
+  follow: boolean;
+  tail: number;
+  rank: number;
+}
+
+function tellState({ terminal }: Context, run: Run | undefined): void {
+  if (!run) return;
+  const why = run.reason === '' ? '' : `: ${run.reason}`;
+  terminal.result(runRecord(run), `${run.run} ${stateName(run.state)} at step ${run.step}${why}`);
 }

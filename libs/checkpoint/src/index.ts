@@ -32,7 +32,6 @@ export {
   getRunProgress,
   pruneRunProgress,
   putRunProgress,
-  readRunProgress,
 } from './run-progress.js';
 export {
   type CheckpointPointer,

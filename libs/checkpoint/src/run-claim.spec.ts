@@ -199,6 +199,26 @@ describe('progress', () => {
     expect(await getRunProgress(store, run)).toMatchObject({ epoch: 2, step: 6 });
   });
 
+  it('is read while the next claimant removes what the one before it said', async () => {
+    const first = await claim();
+    await putRunProgress(store, first, progress(5));
+    const second = await claim();
+    await putRunProgress(store, second, progress(6));
+    const removing = {
+      ...freezing(/^$/).store,
+      async *list(prefix: string) {
+        if (prefix.includes('/progress/')) {
+          // Listed before the newest was there, read after the older one was gone.
+          yield { key: `runs/${run}/progress/000001.json`, bytes: 0, lastModified: new Date() };
+          await pruneRunProgress(store, second);
+          removing.list = store.list.bind(store) as typeof removing.list;
+        }
+      },
+    };
+
+    expect(await getRunProgress(removing, run)).toMatchObject({ epoch: 2, step: 6 });
+  });
+
   it('of a process that is gone is ended once, and keeps a loss that is not finite', async () => {
     const last = { loss: Number.NaN, learningRate: 0.1, gradientNorm: Number.POSITIVE_INFINITY };
     const rest = {

@@ -1,5 +1,5 @@
 import type { ObjectStore } from '@medformer/object-store';
-import { parseRecord, RunProgress } from '@medformer/schema';
+import { MedformerError, parseRecord, RunProgress } from '@medformer/schema';
 import type { RunClaim } from './run-claim.js';
 
 const prefixOf = (run: string) => `runs/${run}/progress/`;
@@ -18,14 +18,20 @@ export async function putRunProgress(
 
 /** What the run's newest claimant last said; undefined before it said anything. */
 export async function getRunProgress(store: ObjectStore, run: string): Promise<RunProgress | undefined> {
-  let newest: string | undefined;
-  for await (const { key } of store.list(prefixOf(run))) newest = key;
-  return newest === undefined ? undefined : readRunProgress(store, newest);
-}
-
-/** @param key as `listRuns` gives it */
-export async function readRunProgress(store: ObjectStore, key: string): Promise<RunProgress> {
-  return parseRecord(RunProgress, JSON.parse((await store.get(key)).toString('utf8')), key);
+  let missed: string | undefined;
+  for (;;) {
+    let newest: string | undefined;
+    for await (const { key } of store.list(prefixOf(run))) newest = key;
+    if (newest === undefined) return undefined;
+    try {
+      return parseRecord(RunProgress, JSON.parse((await store.get(newest)).toString('utf8')), newest);
+    } catch (thrown) {
+      // The next claimant has just removed it, and says something itself.
+      const removed = thrown instanceof MedformerError && thrown.code === 'NOT_FOUND' && newest !== missed;
+      if (!removed) throw thrown;
+      missed = newest;
+    }
+  }
 }
 
 /**

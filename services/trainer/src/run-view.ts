@@ -4,7 +4,6 @@ import {
   isCancelled,
   type ListedRun,
   listCheckpoints,
-  readRunProgress,
 } from '@medformer/checkpoint';
 import { type Run, RunState, type TrainProgress } from '@medformer/gen/trainer';
 import type { ObjectStore } from '@medformer/object-store';
@@ -31,10 +30,7 @@ export async function viewOf(
   spec: () => Promise<RunSpec>,
   listed?: ListedRun,
 ): Promise<RunView> {
-  const told = listed
-    ? listed.progress && readRunProgress(store, listed.progress)
-    : getRunProgress(store, id);
-  const progress = (await told) || undefined;
+  const progress = listed?.told === false ? undefined : await getRunProgress(store, id);
   const cancelled = listed ? listed.cancelled : await isCancelled(store, id);
   const status = backend.status(id);
   if (!progress) return { run: withStatus(await untold(store, id, await spec()), status, cancelled) };
