@@ -62,7 +62,12 @@ describe('cleaned files, read by pydicom', () => {
     for (const [name, file] of Object.entries(seen)) {
       // Its dictionary is older than the table.
       const warnings = file.warnings.filter((warning) => !warning.startsWith('VR lookup failed'));
-      expect({ ...file, warnings }, name).toMatchObject({ private: 0, removed: 'YES', instance: true, warnings: [] });
+      expect({ ...file, warnings }, name).toMatchObject({
+        private: 0,
+        removed: 'YES',
+        instance: true,
+        warnings: [],
+      });
       expect(file.elements, name).toBeGreaterThan(10);
     }
   });
