@@ -175,6 +175,9 @@ function differenceText(difference: DiffDatasetsResponse): string {
   const { added, removed, changed, same, changedFields, manifestFields } = difference;
   const some = (count: bigint, ids: readonly string[]) =>
     count === 0n ? '0' : `${count}: ${ids.join(', ')}${count > BigInt(ids.length) ? ', …' : ''}`;
+  const changedIn = Object.entries(changedFields)
+    .map(([field, count]) => `${field} ${count}`)
+    .join(', ');
   const images = difference.changedImages.map(({ id, fields }) => `${id} (${fields.join(', ')})`);
   return facts([
     ['before', difference.before],
@@ -183,12 +186,7 @@ function differenceText(difference: DiffDatasetsResponse): string {
     ['added', some(added, difference.addedIds)],
     ['removed', some(removed, difference.removedIds)],
     ['changed', some(changed, images)],
-    [
-      'in',
-      Object.entries(changedFields)
-        .map(([field, count]) => `${field} ${count}`)
-        .join(', ') || 'no field',
-    ],
+    ...(changed === 0n ? [] : [['in', changedIn] satisfies [string, string]]),
     ['manifest', manifestFields.length === 0 ? 'says the same' : `differs in ${manifestFields.join(', ')}`],
   ]);
 }
