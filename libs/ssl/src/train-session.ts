@@ -29,6 +29,7 @@ import {
   backendInfo,
   bfloat16Instructions,
   isPeerLost,
+  PeerLostError,
   type RecordedStep,
   type Replicas,
   recordStep,
@@ -168,16 +169,15 @@ export class TrainSession {
 
   /**
    * Begins from the weights and optimiser slots of rank 0, whatever rounding made of the others'.
-   * @throws MedformerError ABORTED where the processes found other checkpoints
+   * @throws PeerLostError where the processes found other checkpoints
    */
   async align(step: number): Promise<void> {
     const { replicas } = this;
     if (replicas.size === 1) return;
     const [first] = await replicas.fromFirst(Float64Array.of(step));
     if (first !== step)
-      throw new MedformerError(
-        'ABORTED',
-        `data parallel: rank ${replicas.rank} starts after step ${step}, rank 0 after step ${first}; start all again`,
+      throw new PeerLostError(
+        `rank ${replicas.rank} found a checkpoint of step ${step}, rank 0 of step ${first}`,
       );
     await replicas.together(async () => {
       replicas.restart();

@@ -3,6 +3,7 @@ export * from './bfloat16-support.js';
 export { isPeerLost, PeerLostError } from './collectives/peer-lost-error.js';
 export { type GroupOptions, joinGroup, type ReplicaGroup } from './collectives/replica-group.js';
 export { ALONE, differentiableSum, type Replicas, type SumGradient } from './collectives/replicas.js';
+export { PEERS_SILENT } from './collectives/silence-watch.js';
 export * from './doctor.js';
 export * from './forward-function.js';
 export * from './forward-graph.js';

@@ -13,6 +13,11 @@ export const trainerConfig = {
     .min(1)
     .default(1)
     .describe('runs that train at once in child processes; the others wait: one per device is right'),
+  trainerWorkers: z
+    .int()
+    .min(1)
+    .default(1)
+    .describe('process: child processes that share a run, unless its spec says how many'),
   trainerBackend: z
     .enum(['process', 'kubernetes'])
     .default('process')

@@ -1,4 +1,5 @@
 import { toMedformerError } from '@medformer/schema';
+import { isPeerLost, PEERS_SILENT } from '@medformer/tensorflow';
 
 /**
  * How a training job's process ends. The job's podFailurePolicy goes by these numbers, and so does docs/training-jobs.md:
@@ -27,6 +28,7 @@ export const EXIT = {
 /** @param stopped the process was told to stop, and did */
 export function exitCodeOf(thrown: unknown, stopped: boolean): number {
   const { code, message } = toMedformerError(thrown);
+  if (isPeerLost(thrown) || diedForPeers(thrown)) return EXIT.peerLost;
   if (code === 'ABORTED') return EXIT.claimLost;
   if (stopped && (code === 'CANCELLED' || code === 'UNAVAILABLE')) return EXIT.interrupted;
   if (message.endsWith('died by SIGKILL')) return EXIT.outOfMemory;
@@ -48,4 +50,9 @@ export function exitCodeOf(thrown: unknown, stopped: boolean): number {
     default:
       return EXIT.defect;
   }
+}
+
+/** The training's own thread could not say it: its last words did. */
+function diedForPeers(thrown: unknown): boolean {
+  return String((thrown as Error)?.cause ?? '').includes(PEERS_SILENT);
 }

@@ -16,8 +16,9 @@ export async function openBackend(
   logger: Logger,
 ): Promise<TrainingBackend> {
   if (config.trainerBackend === 'process') {
-    const { trainerConcurrency: concurrency, trainerThreads: threads } = config;
-    const options = { store: objectStoreConfig(config), concurrency, ...(threads ? { threads } : {}) };
+    const { trainerConcurrency: concurrency, trainerThreads: threads, trainerWorkers: workers } = config;
+    const own = { store: objectStoreConfig(config), concurrency, workers };
+    const options = { ...own, ...(threads ? { threads } : {}) };
     return new ProcessBackend(store, options, logger);
   }
   if (!config.trainerJobTemplate)

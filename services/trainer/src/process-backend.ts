@@ -1,14 +1,14 @@
 import { endRunProgress } from '@medformer/checkpoint';
-import { startComputeProcess } from '@medformer/compute';
 import { type Run, RunState } from '@medformer/gen/trainer';
 import type { ObjectStore, ObjectStoreConfig } from '@medformer/object-store';
 import { MedformerError, type RunSpec, toMedformerError } from '@medformer/schema';
 import { createLogger, type Logger } from '@medformer/telemetry';
 import PQueue from 'p-queue';
 import { LiveRun } from './live-run.js';
+import { trainIn } from './local-replicas.js';
 import { RunLog } from './run-log.js';
 import type { BackendStatus, LogOptions, TrainingBackend } from './training-backend.js';
-import type { TrainingCalls, TrainingEvent } from './training-calls.js';
+import type { TrainingEvent } from './training-calls.js';
 import { TrainingLog } from './training-log.js';
 import { countRunsBy, observeTraining } from './training-metrics.js';
 
@@ -17,6 +17,8 @@ export interface ProcessBackendOptions {
   /** Runs that train at once. */
   concurrency: number;
   threads?: number;
+  /** Processes that share a run whose spec does not say. */
+  workers: number;
 }
 
 /** A run that was started here. */
@@ -144,15 +146,6 @@ export class ProcessBackend implements TrainingBackend {
     const { live, log } = begun;
     const { run } = live.run;
     const { store, threads } = this.options;
-    // A process per run: TensorFlow gives memory back only when its process ends.
-    const process = startComputeProcess<TrainingCalls>(
-      new URL('../dist/training-process.js', import.meta.url),
-      {
-        name: 'training process',
-        gracePeriodMs: 30_000,
-        onStderr: (chunk) => log.write(chunk.toString()),
-      },
-    );
     live.update({ state: RunState.RUN_STATE_RUNNING, reason: '' });
     const written = new TrainingLog(
       createLogger('training', { destination: { write: (line: string) => log.write(line) } }),
@@ -163,12 +156,19 @@ export class ProcessBackend implements TrainingBackend {
     };
     try {
       const input = { store, run, ...(threads ? { threads } : {}) };
-      const { checkpoint, step } = await process.call('train', input, { signal, onProgress });
+      // Processes of its own for each run: TensorFlow gives memory back only when its process ends.
+      const { checkpoint, step } = await trainIn(begun.spec.workers ?? this.options.workers, input, {
+        signal,
+        onProgress,
+        process: {
+          name: 'training process',
+          gracePeriodMs: 30_000,
+          onStderr: (chunk) => log.write(chunk.toString()),
+        },
+      });
       this.end(begun, RunState.RUN_STATE_SUCCEEDED, { checkpoint, step: BigInt(step) });
     } catch (thrown) {
       await this.endedBy(begun, thrown, signal);
-    } finally {
-      await process.stop();
     }
     if (begun.attempt.signal === signal && signal.aborted && !live.ended && !begun.suspended)
       this.enqueue(begun);

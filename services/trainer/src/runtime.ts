@@ -2,13 +2,14 @@ import { cpus } from 'node:os';
 import type { Runtime } from '@medformer/schema';
 import type { BackendInfo } from '@medformer/tensorflow';
 
-/** What this process computes steps with. */
-export function runtimeOf({ gpu, threads, tensorflowVersion }: BackendInfo): Runtime {
+/** What this process, one of so many, computes steps with. */
+export function runtimeOf({ gpu, threads, tensorflowVersion }: BackendInfo, workers: number): Runtime {
   return {
     tensorflow: tensorflowVersion ?? 'none',
     threads,
     processor: gpu ? 'gpu' : (cpus()[0]?.model.trim() ?? process.arch),
     node: process.versions.node,
+    workers,
   };
 }
 

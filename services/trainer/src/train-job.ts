@@ -4,6 +4,7 @@ import { baseConfig, loadConfig, storeUrl } from '@medformer/rpc';
 import { ContentHash, MedformerError, toMedformerError } from '@medformer/schema';
 import { createLogger, startOperationsServer, startProcessMetrics } from '@medformer/telemetry';
 import { z } from 'zod';
+import type { ReplicaSeat } from './claimed-training.js';
 import { trainerConfig } from './config.js';
 import { EXIT, exitCodeOf } from './exit-codes.js';
 import type { TrainingCalls, TrainingEvent } from './training-calls.js';
@@ -20,6 +21,16 @@ const schema = z.object({
     .string()
     .default('')
     .describe('HOST:PORT of every process of the job, by rank, with commas between; default: it is alone'),
+  rank: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('which of the peers this process is; default: JOB_COMPLETION_INDEX'),
+  peerTimeoutS: z
+    .int()
+    .min(1)
+    .default(600)
+    .describe('how long a peer may keep the others waiting before all end, to start again'),
   graceMs: z
     .int()
     .positive()
@@ -52,8 +63,6 @@ async function main(): Promise<number> {
   const { signal } = stopped;
   const ready = async () => signal.throwIfAborted();
   try {
-    if (config.peers !== '' && config.peers.includes(','))
-      throw new MedformerError('UNIMPLEMENTED', 'a job of several processes cannot train a run yet');
     const operations = await startOperationsServer({ host: config.host, port: config.metricsPort, ready });
     logger.info({ metricsPort: operations.port }, 'listening');
     const training = startComputeProcess<TrainingCalls>(
@@ -73,7 +82,12 @@ async function main(): Promise<number> {
         accessKey: config.storeAccessKey,
         secretKey: config.storeSecretKey,
       };
-      const input = { store, run, ...(trainerThreads ? { threads: trainerThreads } : {}) };
+      const input = {
+        store,
+        run,
+        ...(trainerThreads ? { threads: trainerThreads } : {}),
+        ...seatOf(config),
+      };
       const done = await training.call('train', input, { signal, onProgress });
       logger.info(done, 'done');
       return EXIT.done;
@@ -92,6 +106,14 @@ async function main(): Promise<number> {
       );
     return exitCode;
   }
+}
+
+/** The place of this process among its peers; none where it is alone. */
+function seatOf({ peers, rank, peerTimeoutS }: z.output<typeof schema>): { replica?: ReplicaSeat } {
+  const addresses = peers.split(',').filter((address) => address !== '');
+  if (addresses.length < 2) return {};
+  const index = rank ?? Number(process.env.JOB_COMPLETION_INDEX ?? 0);
+  return { replica: { rank: index, addresses, peerTimeoutMs: peerTimeoutS * 1000 } };
 }
 
 process.exit(await main());

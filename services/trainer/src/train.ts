@@ -13,7 +13,7 @@ import type { ObjectStore } from '@medformer/object-store';
 import { isDone, KeepSpec, labelledTasks, type RunSpec } from '@medformer/schema';
 import { batchTensors, type StepReport, trainRun } from '@medformer/ssl';
 import { dataReportVersion } from '@medformer/telemetry';
-import { useBackend } from '@medformer/tensorflow';
+import { ALONE, type Replicas, useBackend } from '@medformer/tensorflow';
 import { fusionGenerator } from './fusion-generator.js';
 import { initialWeights } from './initial-weights.js';
 import { labelSpacesOf } from './label-space.js';
@@ -30,10 +30,13 @@ import {
 
 export interface Training {
   store: ObjectStore;
-  /** Under which everything is written. */
-  claim: RunClaim;
+  run: string;
+  /** Under which everything is written; of rank 0 alone. */
+  claim?: RunClaim;
   spec: RunSpec;
   threads?: number;
+  /** The processes that share the run, each with the same arguments but for the claim; this one alone when absent. */
+  replicas?: Replicas;
 }
 
 /**
@@ -41,19 +44,20 @@ export interface Training {
  * @returns the address of the final checkpoint and its step, which is not the last where the run ended early
  */
 export async function train(
-  { store, claim, spec, threads }: Training,
+  { store, run, claim, spec, threads, replicas = ALONE }: Training,
   { signal, progress }: { signal: AbortSignal; progress(event: TrainingEvent): void },
 ): Promise<TrainingCalls['train']['output']> {
-  const { run } = claim;
   const newest = await loadNewestCheckpoint(store, run);
   if (newest && isDone(spec, newest.record))
     return { checkpoint: newest.checkpoint, step: newest.record.step };
 
-  const datasets = [spec.dataset, ...(spec.datasets ?? [])];
-  const leakage = await findLeakage(store, datasets, { codeVersion: dataReportVersion(), signal });
-  const allowed = judgeLeakage(leakage, spec.leakage);
-  if (allowed) progress({ type: 'warning', message: `${allowed}; allowed by the run's spec` });
-
+  const isFirst = replicas.rank === 0;
+  if (isFirst) {
+    const datasets = [spec.dataset, ...(spec.datasets ?? [])];
+    const leakage = await findLeakage(store, datasets, { codeVersion: dataReportVersion(), signal });
+    const allowed = judgeLeakage(leakage, spec.leakage);
+    if (allowed) progress({ type: 'warning', message: `${allowed}; allowed by the run's spec` });
+  }
   const manifests = await manifestsOf(store, spec);
   const spaces = labelSpacesOf(spec, manifests);
   const images = await loadSplit(store, manifests, 'train', spec, signal);
@@ -79,7 +83,7 @@ export async function train(
     : initial;
 
   const backend = await useBackend({ ...(threads ? { threads } : {}), share: 'graph' });
-  const runtime = runtimeOf(backend);
+  const runtime = runtimeOf(backend, replicas.size);
   const otherRuntime = newest?.record.runtime && runtimeDifference(newest.record.runtime, runtime);
   if (otherRuntime) progress({ type: 'warning', message: otherRuntime });
   const keep = spec.keep ?? KeepSpec.parse({});
@@ -94,15 +98,17 @@ export async function train(
     groups,
     codes,
     heads,
-    ...(await monitoredImages(store, manifests, spec, images, signal)),
+    ...(isFirst ? await monitoredImages(store, manifests, spec, images, signal) : {}),
     ...start,
     input: statistics,
     ...(generator ? { repair: generator.repair } : {}),
     parts: backend.gpu ? 1 : backend.threads,
+    replicas,
     signal,
     onStep: (report) => progress({ type: 'step', report, ...rate.after(report) }),
     onLoaded(report) {
       progress({ type: 'loaded', report });
+      if (!isFirst) return;
       reporting = putLoadReport(store, run, report);
       // Awaited when the training ends; until then a failure is nobody's.
       reporting.catch(() => undefined);
@@ -114,7 +120,7 @@ export async function train(
       progress({ type: 'checkpoint', step: state.step, checkpoint });
     },
     async onFailedStep({ step, loss, gradientNorm, policies, parts, shapes, state }) {
-      await claim.check();
+      await claim?.check();
       const failedStep = await putFailedStep(store, spec, {
         step,
         loss: String(loss),

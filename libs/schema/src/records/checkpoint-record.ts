@@ -24,6 +24,8 @@ export const Runtime = z.object({
   processor: z.string(),
   /** Version of Node.js, whose mathematics draws views. */
   node: z.string(),
+  /** Processes that share a batch. */
+  workers: z.number().int().min(1).default(1),
 });
 export type Runtime = z.infer<typeof Runtime>;
 

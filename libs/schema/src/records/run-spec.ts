@@ -217,6 +217,11 @@ export const RunSpec = z
     initial: InitialSpec.optional(),
     keep: KeepSpec.optional(),
     /**
+     * Processes that share each batch; the service's setting when absent. No part of what the run computes: its losses
+     * are the same up to rounding, and it may go on with more or fewer.
+     */
+    workers: z.number().int().min(1).max(4096).optional(),
+    /**
      * Images or subjects that the run's data sets have in two splits stop it before its first step, or are warned of;
      * `refuse` when absent.
      */
@@ -285,6 +290,6 @@ export function labelledTasks(method: MethodSpec): LabelledTaskSpec[] {
 export type LabelledTaskSpec = z.infer<z.ZodObject<typeof LabelledTask>>;
 
 /** The run's id: what it computes, and with which code. */
-export function runId({ keep: _, leakage: __, ...computed }: RunSpec): string {
+export function runId({ keep: _, leakage: __, workers: ___, ...computed }: RunSpec): string {
   return contentAddress(computed);
 }

@@ -15,8 +15,10 @@ export interface GroupOptions {
   addresses: readonly string[];
   /** How long the peers may take to be there. Default 10 minutes. */
   joinTimeoutMs?: number;
-  /** How long a peer may keep this process waiting, e.g. while rank 0 evaluates. Default 5 minutes. */
+  /** How long a peer may keep this process waiting, e.g. while rank 0 evaluates. Default 10 minutes. */
   peerTimeoutMs?: number;
+  /** Ends the waiting for peers that are to come. */
+  signal?: AbortSignal | undefined;
 }
 
 export interface ReplicaGroup extends Replicas {
@@ -34,7 +36,7 @@ export interface ReplicaGroup extends Replicas {
  * @throws PeerLostError when the peers are not there in time
  */
 export async function joinGroup(options: GroupOptions): Promise<ReplicaGroup> {
-  const { rank, addresses, joinTimeoutMs = 600_000, peerTimeoutMs = 300_000 } = options;
+  const { rank, addresses, joinTimeoutMs = 600_000, peerTimeoutMs = 600_000 } = options;
   if (!Number.isInteger(rank) || rank < 0 || rank >= addresses.length) {
     throw new MedformerError(
       'INVALID_ARGUMENT',
@@ -55,7 +57,7 @@ export async function joinGroup(options: GroupOptions): Promise<ReplicaGroup> {
     );
   }
   const group = new TensorflowGroup(backend, rank, addresses.length, peerTimeoutMs);
-  await group.meet(joinTimeoutMs);
+  await group.meet(joinTimeoutMs, options.signal);
   return group;
 }
 
@@ -101,8 +103,8 @@ class TensorflowGroup implements ReplicaGroup {
     return this.within(this.peerTimeoutMs, work);
   }
 
-  async meet(joinTimeoutMs: number): Promise<void> {
-    const [count] = await this.within(joinTimeoutMs, () => this.sumAsync(Float32Array.of(1)));
+  async meet(joinTimeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const [count] = await this.within(joinTimeoutMs, () => this.sumAsync(Float32Array.of(1)), signal);
     if (count !== this.size)
       throw new MedformerError('INTERNAL', `data parallel: expected ${this.size} processes, found ${count}`);
   }
@@ -117,11 +119,11 @@ class TensorflowGroup implements ReplicaGroup {
     }
   }
 
-  private async within<T>(milliseconds: number, work: () => Promise<T>): Promise<T> {
+  private async within<T>(milliseconds: number, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
-      return await this.watch.within(milliseconds, work);
+      return await this.watch.within(milliseconds, work, signal);
     } catch (thrown) {
-      throw peerError(thrown);
+      throw signal?.aborted ? signal.reason : peerError(thrown);
     }
   }
 

@@ -1,6 +1,9 @@
 import { Worker } from 'node:worker_threads';
 import { PeerLostError } from './peer-lost-error.js';
 
+/** Last words of a process that is killed because its peers are silent. */
+export const PEERS_SILENT = 'peer lost: silent for too long';
+
 /** What is left to a process that cannot leave by itself: see `SilenceWatch`. */
 const LAST_RESORT_MS = 1000;
 
@@ -20,27 +23,38 @@ export class SilenceWatch {
       setInterval(() => {
         const at = Number(Atomics.load(workerData, 0));
         if (at === 0 || Date.now() < at) return;
-        require('node:fs').writeSync(2, 'peer lost: silent for too long; this process is killed\\n');
+        require('node:fs').writeSync(2, '${PEERS_SILENT}; this process is killed\\n');
         process.kill(process.pid, 'SIGKILL');
       }, 100);`;
     this.thread = new Worker(source, { eval: true, execArgv: [], workerData: this.killAt });
     this.thread.unref();
   }
 
-  /** @throws PeerLostError when the work takes longer; the process is then killed within a second */
-  async within<T>(milliseconds: number, work: () => Promise<T>): Promise<T> {
+  /**
+   * @throws PeerLostError when the work takes longer; the process is then killed within a second
+   * @throws the signal's reason when it fires
+   */
+  async within<T>(milliseconds: number, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    signal?.throwIfAborted();
     const deadline = Date.now() + milliseconds;
     Atomics.store(this.killAt, 0, BigInt(deadline + LAST_RESORT_MS));
-    let timer: NodeJS.Timeout | undefined;
-    const silent = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        // An ordinary exit would wait for the thread that waits for the peers.
-        process.once('exit', () => process.kill(process.pid, 'SIGKILL'));
-        reject(new PeerLostError(`a peer was silent for ${milliseconds / 1000} s`));
-      }, milliseconds);
+    let reject: (reason: unknown) => void = () => undefined;
+    const given = new Promise<never>((_, refuse) => {
+      reject = refuse;
     });
+    const giveUp = (reason: unknown) => {
+      // An ordinary exit would wait for the thread that waits for the peers.
+      process.once('exit', () => process.kill(process.pid, 'SIGKILL'));
+      reject(reason);
+    };
+    const timer = setTimeout(
+      () => giveUp(new PeerLostError(`a peer was silent for ${milliseconds / 1000} s`)),
+      milliseconds,
+    );
+    const stop = () => giveUp(signal!.reason);
+    signal?.addEventListener('abort', stop, { once: true });
     try {
-      const done = await Promise.race([work(), silent]);
+      const done = await Promise.race([work(), given]);
       Atomics.store(this.killAt, 0, 0n);
       return done;
     } catch (error) {
@@ -48,6 +62,7 @@ export class SilenceWatch {
       throw error;
     } finally {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', stop);
     }
   }
 

@@ -66,7 +66,8 @@ export class JobTemplate {
     return instance === undefined ? RUN_LABEL : `${RUN_LABEL},app.kubernetes.io/instance=${instance}`;
   }
 
-  jobOf(run: string): V1Job {
+  /** @param workers pods of the job; default: as the service or the template says */
+  jobOf(run: string, workers = this.shape.workers ?? this.job.spec?.completions ?? 1): V1Job {
     const job = structuredClone(this.job);
     const name = jobNameOf(run);
     const label = { [RUN_LABEL]: run.slice(0, 32) };
@@ -78,7 +79,6 @@ export class JobTemplate {
       annotations: { ...job.metadata?.annotations, ...annotation },
     };
     const spec = job.spec!;
-    const workers = this.shape.workers ?? spec.completions ?? 1;
     spec.completions = workers;
     spec.parallelism = workers;
     const { metadata } = spec.template;

@@ -85,13 +85,17 @@ export class KubernetesBackend implements TrainingBackend {
     await this.mirror.start();
   }
 
-  async start(_: RunSpec, { run }: Run): Promise<void> {
+  async start({ workers }: RunSpec, { run }: Run): Promise<void> {
     const { namespace, template } = this.options;
     const name = jobNameOf(run);
     const until = Date.now() + REPLACE_MS;
     for (;;) {
       const made = await this.created(() =>
-        this.batch.createNamespacedJob({ namespace, body: template.jobOf(run), fieldValidation: 'Strict' }),
+        this.batch.createNamespacedJob({
+          namespace,
+          body: template.jobOf(run, workers),
+          fieldValidation: 'Strict',
+        }),
       );
       const job = made ?? (await this.found(name));
       if (!job) continue;
