@@ -1,3 +1,4 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createWriteStream, existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -85,6 +86,34 @@ export class Cluster {
     await until(`the service account of ${name}`, () =>
       this.kubectl(['get', 'serviceaccount', 'default', '--namespace', name]).catch(() => undefined),
     );
+  }
+
+  /** The API as plain HTTP on the loopback, for tests that ask it often. Who starts it ends the process. */
+  async proxy(): Promise<{ api: string; proxy: ChildProcess }> {
+    const port = await freePort();
+    const proxy = spawn(HYPERKUBE, ['kubectl', 'proxy', `--port=${port}`], {
+      env: { KUBECONFIG: this.kubeconfig, HOME: this.folder },
+      stdio: 'ignore',
+    });
+    const api = `http://127.0.0.1:${port}`;
+    const answers = () =>
+      fetch(`${api}/readyz`).then(
+        ({ ok }) => ok || undefined,
+        () => undefined,
+      );
+    await until('the proxy of the API server', answers);
+    return { api, proxy };
+  }
+
+  /** A kubeconfig of a service account, with a token as its pods get one. */
+  async kubeconfigOf(serviceAccount: string, namespace: string): Promise<string> {
+    const args = ['create', 'token', serviceAccount, '--namespace', namespace, '--duration', '1h'];
+    const { stdout: token } = await this.kubectl(args);
+    const config = JSON.parse(readFileSync(this.kubeconfig, 'utf8'));
+    config.users = [{ name: 'admin', user: { token: token.trim() } }];
+    const file = join(this.folder, `${serviceAccount}.kubeconfig`);
+    await writeFile(file, JSON.stringify(config), { mode: 0o600 });
+    return file;
   }
 
   /** The custom resources that the chart makes, as their projects define them. */

@@ -3,6 +3,7 @@
 {{- if .root.Values.trainer.jobs.enabled }}
 serviceAccountToken: true
 env:
+  - {name: MEDFORMER_TRAINER_BACKEND, value: kubernetes}
   - {name: MEDFORMER_TRAINER_JOB_TEMPLATE, value: /etc/medformer/trainer-job/job.yaml}
   - name: MEDFORMER_NAMESPACE
     valueFrom:

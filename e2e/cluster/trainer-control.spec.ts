@@ -1,0 +1,425 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { credentials, type ServiceError } from '@grpc/grpc-js';
+import { type Run, RunState, TrainerServiceClient, type WatchRunResponse } from '@medformer/gen/trainer';
+import { execa } from 'execa';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { CHART, exampleFile, find, type Manifest, NAMESPACE, RELEASE } from '../src/harness/chart.js';
+import { medformerJson } from '../src/harness/medformer.js';
+import { medmnistMembers, npz } from '../src/harness/npz.js';
+import { freePort, ROOT, startStandalone } from '../src/harness/services.js';
+import { until } from '../src/harness/until.js';
+import { Cluster } from './harness/cluster.js';
+import { PodProcesses } from './harness/pod-processes.js';
+
+/** Long enough to be caught in the middle; a step takes some milliseconds. */
+const LONG = 400;
+const ENDLESS = 1_000_000;
+const IN = ['--namespace', NAMESPACE];
+const EVERY_CHECKPOINT = 20;
+
+let cluster: Cluster;
+let pods: PodProcesses;
+let folder: string;
+let template: string;
+let kubeconfig: string;
+let storeUrl: string;
+/** Controls that this test started. */
+const controls: Control[] = [];
+
+interface Control {
+  client: TrainerServiceClient;
+  process: ChildProcess;
+  address: string;
+}
+
+beforeAll(async () => {
+  const product = { 'nvidia.com/gpu.product': 'NVIDIA-H100-80GB-HBM3' };
+  cluster = await Cluster.start({
+    nodes: [
+      { name: 'gpu-0', labels: product, devices: { 'nvidia.com/gpu': 8 } },
+      { name: 'cpu-0' },
+      { name: 'cpu-1' },
+    ],
+  });
+  folder = join(cluster.folder, 'trainer-control');
+  await mkdir(folder);
+  const data = join(folder, 'data');
+  storeUrl = pathToFileURL(join(data, 'store')).href;
+  await ingest(data);
+  await cluster.defineCustomResources();
+  await cluster.restrictedNamespace(NAMESPACE);
+  await installJobs();
+  kubeconfig = await cluster.kubeconfigOf(`${RELEASE}-medformer-trainer`, NAMESPACE);
+  pods = await PodProcesses.start(cluster, NAMESPACE, {
+    MEDFORMER_STORE: storeUrl,
+    MEDFORMER_DATA: folder,
+    MEDFORMER_HOST: '127.0.0.1',
+    MEDFORMER_METRICS_PORT: '0',
+    MEDFORMER_TRAINER_THREADS: '1',
+  });
+  await control();
+});
+afterEach(async () => {
+  while (controls.length > 1) await end(controls.pop()!);
+  await cluster.kubectl(['delete', 'jobs', '--all', ...IN]);
+});
+afterAll(async () => {
+  for (const each of controls) await end(each);
+  await pods?.stop();
+  await cluster?.stop();
+});
+
+describe('a run', () => {
+  it('trains in a job on a GPU node, is followed from its queue to its end, and has no pod after it', async () => {
+    const { run } = await start({ seed: 1, steps: 30 });
+    const events = await watched(run);
+    const states = events.flatMap((event) => (event.$case === 'state' ? [event.value] : []));
+
+    expect(states.at(-1)).toMatchObject({ state: RunState.RUN_STATE_SUCCEEDED, step: 30n, failure: '' });
+    expect(states[0]!.state).toBe(RunState.RUN_STATE_QUEUED);
+    expect(events.some(({ $case }) => $case === 'progress' || $case === 'health')).toBe(true);
+    const [pod] = await podsOf(run);
+    expect(pod.spec.nodeName).toBe('gpu-0');
+    expect(pod.spec.containers[0].resources.limits['nvidia.com/gpu']).toBe('8');
+    await until('the job to be complete', async () =>
+      (await jobOf(run))?.status.conditions?.find(isComplete),
+    );
+    // The job goes after a while; the run stays as it is.
+    await cluster.kubectl(['delete', 'jobs', '--all', ...IN]);
+    expect(await get(run)).toMatchObject({ state: RunState.RUN_STATE_SUCCEEDED, step: 30n });
+    expect(await start({ seed: 1, steps: 30 })).toMatchObject({ state: RunState.RUN_STATE_SUCCEEDED });
+    expect(await jobOf(run)).toBeUndefined();
+  });
+
+  it('waits while no GPU is free, says why in the scheduler’s words, and trains when one is', async () => {
+    const first = await start({ seed: 2, steps: ENDLESS });
+    await reaches(first.run, 1);
+    const second = await start({ seed: 3, steps: 30 });
+    const waiting = await until('the scheduler on the second run', async () => {
+      const run = await get(second.run);
+      return run.reason.includes('Insufficient') ? run : undefined;
+    });
+
+    expect(waiting.state).toBe(RunState.RUN_STATE_QUEUED);
+    expect(waiting.reason).toMatch(/^0\/3 nodes are available: .*Insufficient nvidia\.com\/gpu/);
+    await cancel(first.run);
+    expect(await ended(second.run)).toMatchObject({ state: RunState.RUN_STATE_SUCCEEDED });
+    expect(await ended(first.run)).toMatchObject({ state: RunState.RUN_STATE_CANCELLED });
+  });
+
+  it('is one job when two controls start it at once, and looks the same from both', async () => {
+    const other = await control();
+    const spec = { seed: 4, steps: LONG };
+    const [one, two] = await Promise.all([start(spec), start(spec, other)]);
+    const [here, there] = await Promise.all([ended(one.run), ended(two.run, other)]);
+
+    expect(one.run).toBe(two.run);
+    expect(here).toMatchObject({ state: RunState.RUN_STATE_SUCCEEDED });
+    expect(there).toEqual(here);
+    expect(await podsOf(one.run)).toHaveLength(1);
+  });
+
+  it('goes on while its control is killed; the next one says the same, and its watchers see the end', async () => {
+    const [first] = controls.splice(0, 1);
+    const { run } = await start({ seed: 5, steps: LONG * 2 }, first);
+    await reaches(run, 10, first);
+    first!.process.kill('SIGKILL');
+    const next = await control();
+    const seen = await get(run, next);
+
+    expect(seen).toMatchObject({ state: RunState.RUN_STATE_RUNNING });
+    expect(seen.step).toBeGreaterThanOrEqual(10n);
+    expect(seen.etaSeconds).toBeGreaterThan(0);
+    expect(await ended(run, next)).toMatchObject({ state: RunState.RUN_STATE_SUCCEEDED });
+    expect(await podsOf(run)).toHaveLength(1);
+  });
+
+  it('cancelled ends with a checkpoint of its last step, and goes on from there as if it had not been', async () => {
+    const spec = { seed: 6, steps: LONG, checkpointEvery: LONG };
+    const { run } = await start(spec);
+    await reaches(run, 5);
+    await cancel(run);
+    const cancelled = await ended(run);
+
+    expect(cancelled.state).toBe(RunState.RUN_STATE_CANCELLED);
+    expect(cancelled.step).toBeGreaterThanOrEqual(5n);
+    expect(cancelled.checkpoint).not.toBe('');
+    await until('the job to go', async () => ((await jobOf(run)) ? undefined : true));
+    await start(spec);
+    const resumed = await ended(run);
+    expect(resumed).toMatchObject({ state: RunState.RUN_STATE_SUCCEEDED });
+    expect(resumed.checkpoint).toBe(await unbroken(run));
+  });
+
+  it('suspended gives its GPUs back and waits; resumed it goes on', async () => {
+    const spec = { seed: 7, steps: LONG };
+    const { run } = await start(spec);
+    await reaches(run, 5);
+    await call('suspendRun', { run });
+    const suspended = await until('the pod to go', async () => {
+      const active = (await podsOf(run)).filter(({ status }) => status.phase === 'Running');
+      return active.length === 0 ? get(run) : undefined;
+    });
+
+    expect(suspended).toMatchObject({ state: RunState.RUN_STATE_QUEUED });
+    expect(suspended.reason).toBe('suspended; ResumeRun lets it go on');
+    expect(suspended.step).toBeGreaterThanOrEqual(5n);
+    await expect(call('suspendRun', { run: 'f'.repeat(64) })).rejects.toThrow('not in the store');
+    await call('resumeRun', { run });
+    expect(await ended(run)).toMatchObject({ state: RunState.RUN_STATE_SUCCEEDED });
+    expect((await get(run)).checkpoint).toBe(await unbroken(run));
+  });
+
+  it('of which the pod is killed starts again in another pod, from its last checkpoint', async () => {
+    const spec = { seed: 8, steps: LONG };
+    const { run } = await start(spec);
+    await reaches(run, EVERY_CHECKPOINT + 5);
+    const [killed] = await podsOf(run);
+    pods.running.get(killed.metadata.name)!.signal('SIGKILL');
+    const done = await ended(run);
+
+    expect(done).toMatchObject({ state: RunState.RUN_STATE_SUCCEEDED, failure: '' });
+    expect(pods.exits.get(killed.metadata.name)).toBe(137);
+    expect(await podsOf(run)).toHaveLength(2);
+    expect(done.checkpoint).toBe(await unbroken(run));
+  });
+
+  it('frozen with its node writes nothing once another pod has taken it over', async () => {
+    const spec = { seed: 9, steps: LONG };
+    const { run } = await start(spec);
+    await reaches(run, EVERY_CHECKPOINT + 5);
+    const [lost] = await podsOf(run);
+    const frozen = pods.running.get(lost.metadata.name)!;
+    frozen.signal('SIGSTOP');
+    // As when a node is gone: its pod is taken off the books, its processes are not.
+    await cluster.kubectl(['patch', 'pod', lost.metadata.name, ...IN, '--type=merge', '--patch', FORGOTTEN]);
+    await cluster.kubectl([
+      'delete',
+      'pod',
+      lost.metadata.name,
+      ...IN,
+      '--force',
+      '--grace-period=0',
+      '--wait=false',
+    ]);
+    await until('another pod at work', async () => {
+      const run2 = await get(run);
+      const others = (await podsOf(run)).filter(({ metadata }) => metadata.name !== lost.metadata.name);
+      return others.length > 0 && run2.state === RunState.RUN_STATE_RUNNING ? true : undefined;
+    });
+    await reaches(run, 2 * EVERY_CHECKPOINT + 5);
+    frozen.signal('SIGCONT');
+
+    const done = await ended(run);
+    expect(done).toMatchObject({ state: RunState.RUN_STATE_SUCCEEDED });
+    expect(done.checkpoint).toBe(await unbroken(run));
+    await until('the exit of the loser', () => pods.exits.get(lost.metadata.name));
+    expect(pods.exits.get(lost.metadata.name)).toBe(4);
+  });
+
+  it('that cannot succeed fails at once, without another pod, and says why also when its job is gone', async () => {
+    const { run } = await start({
+      seed: 10,
+      steps: 10,
+      initial: { checkpoint: await anyCheckpoint() },
+      model: OTHER,
+    });
+    const failed = await ended(run);
+
+    expect(failed.state).toBe(RunState.RUN_STATE_FAILED);
+    expect(failed.failure).toMatch(
+      /^spec: model\.width: expected 24, as in the initial checkpoint, found 36$/,
+    );
+    expect(failed.failureCode).toBe('INVALID_ARGUMENT');
+    expect(await podsOf(run)).toHaveLength(1);
+    await until('the job to fail', async () => (await jobOf(run))?.status.conditions?.find(isFailed));
+    await cluster.kubectl(['delete', 'jobs', '--all', ...IN]);
+    expect(await get(run)).toEqual(failed);
+  });
+});
+
+const MODEL = {
+  width: 24,
+  depth: 1,
+  heads: 3,
+  latents: 4,
+  mlpRatio: 2,
+  patch2d: 4,
+  patch3d: 4,
+  frequencies: 2,
+};
+const OTHER = { ...MODEL, width: 36 };
+const FORGOTTEN = JSON.stringify({ metadata: { finalizers: null } });
+const isComplete = ({ type, status }: Manifest) => type === 'Complete' && status === 'True';
+const isFailed = ({ type, status }: Manifest) => type === 'Failed' && status === 'True';
+
+function specOf(change: object) {
+  return {
+    dataset: 'thirds',
+    method: { name: 'simclr', projection: [16, 8], batching: 'mixed' },
+    model: MODEL,
+    batchSize: 8,
+    checkpointEvery: EVERY_CHECKPOINT,
+    ...change,
+  };
+}
+
+async function ingest(data: string): Promise<void> {
+  const archive = join(folder, 'thirds.npz');
+  await writeFile(archive, npz(medmnistMembers({ train: 48, val: 12, test: 24 })));
+  const standalone = await startStandalone(data);
+  const argv = ['--name', 'thirds', '--modality', 'xray', '--body-part', 'chest'];
+  await medformerJson(standalone.env, 'ingest', archive, ...argv);
+  await standalone.stop();
+}
+
+/** The release's objects that jobs need, with jobs that start without a queue; and the template as its pod would see it. */
+async function installJobs(): Promise<void> {
+  const values = {
+    trainer: {
+      jobs: {
+        queue: '',
+        ttlSecondsAfterFinished: 3600,
+        priorityClassName: '',
+        gpu: { runtimeClassName: '' },
+      },
+    },
+  };
+  const args = ['template', RELEASE, CHART, ...IN, '--values', exampleFile('gpu-cluster'), '--values', '-'];
+  const { stdout } = await cluster.helm(args, values);
+  const manifests = parseAllDocuments(stdout).map((document) => document.toJS() as Manifest);
+  const needed = manifests.filter((each) => ['Role', 'RoleBinding', 'ServiceAccount'].includes(each?.kind));
+  await cluster.apply(
+    ...needed.map((each) => ({ ...each, metadata: { ...each.metadata, namespace: NAMESPACE } })),
+  );
+  const { data } = find(manifests.filter(Boolean), 'ConfigMap', 'trainer-job');
+  template = join(folder, 'template');
+  await mkdir(template);
+  for (const [file, text] of Object.entries(data as Record<string, string>))
+    await writeFile(join(template, file), text);
+}
+
+/** A control on the cluster with the chart's service account, as its pod runs it. */
+async function control(): Promise<Control> {
+  const [port, metricsPort] = [await freePort(), await freePort()];
+  const child = fork(join(ROOT, 'services/trainer/dist/main.js'), [], {
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    env: {
+      PATH: process.env.PATH,
+      KUBECONFIG: kubeconfig,
+      MEDFORMER_DATA: folder,
+      MEDFORMER_STORE: storeUrl,
+      MEDFORMER_PORT: String(port),
+      MEDFORMER_METRICS_PORT: String(metricsPort),
+      MEDFORMER_TRAINER_BACKEND: 'kubernetes',
+      MEDFORMER_TRAINER_JOB_TEMPLATE: join(template, 'job.yaml'),
+      MEDFORMER_NAMESPACE: NAMESPACE,
+    },
+  });
+  const log = createWriteStream(join(folder, 'control.log'), { flags: 'a' });
+  child.stdout?.pipe(log, { end: false });
+  child.stderr?.pipe(log, { end: false });
+  const ready = () =>
+    fetch(`http://127.0.0.1:${metricsPort}/readyz`).then(
+      ({ ok }) => ok || undefined,
+      () =>
+        child.exitCode === null ? undefined : Promise.reject(new Error('control ended; see control.log')),
+    );
+  await until('the control', ready, 120_000);
+  const address = `127.0.0.1:${port}`;
+  const started = {
+    process: child,
+    address,
+    client: new TrainerServiceClient(address, credentials.createInsecure()),
+  };
+  controls.push(started);
+  return started;
+}
+
+async function end({ process: child, client }: Control): Promise<void> {
+  client.close();
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+}
+
+type Unary = 'startRun' | 'cancelRun' | 'suspendRun' | 'resumeRun' | 'getRun';
+
+function call(rpc: Unary, request: object, at: Control | undefined = controls[0]): Promise<Run> {
+  return new Promise((resolve, reject) =>
+    (
+      at!.client[rpc] as unknown as (
+        request: object,
+        done: (error: ServiceError | null, answer: { run: Run }) => void,
+      ) => void
+    ).call(at!.client, request, (error, answer) => (error ? reject(error) : resolve(answer.run))),
+  );
+}
+
+const start = (change: object, at?: Control) => call('startRun', { spec: specOf(change) }, at);
+const cancel = (run: string, at?: Control) => call('cancelRun', { run }, at);
+const get = (run: string, at?: Control) => call('getRun', { run }, at);
+
+type Event = NonNullable<WatchRunResponse['event']>;
+
+async function watched(run: string, at: Control | undefined = controls[0]): Promise<Event[]> {
+  const events: Event[] = [];
+  for await (const { event } of at!.client.watchRun({ run }) as AsyncIterable<WatchRunResponse>)
+    if (event) events.push(event);
+  return events;
+}
+
+async function ended(run: string, at?: Control): Promise<Run> {
+  const last = (await watched(run, at)).at(-1);
+  if (last?.$case !== 'state') throw new Error(`run ${run} has no end`);
+  return last.value;
+}
+
+async function reaches(run: string, step: number, at?: Control): Promise<void> {
+  await until(
+    `step ${step}`,
+    async () => {
+      const { step: now, state, failure } = await get(run, at);
+      if (failure) throw new Error(failure);
+      return state === RunState.RUN_STATE_RUNNING && Number(now) >= step ? true : undefined;
+    },
+    120_000,
+  );
+}
+
+async function podsOf(run: string): Promise<Manifest[]> {
+  return cluster.list('pods', [...IN, '--selector', `medformer.io/run=${run.slice(0, 32)}`]);
+}
+
+async function jobOf(run: string): Promise<Manifest | undefined> {
+  return (await cluster.list('jobs', [...IN, '--selector', `medformer.io/run=${run.slice(0, 32)}`]))[0];
+}
+
+/** The final checkpoint of the same run in a store of its own, trained by one process without a break. */
+async function unbroken(run: string): Promise<string> {
+  const store = join(folder, `unbroken-${run.slice(0, 8)}`);
+  const spec = join('runs', run, 'spec.json');
+  await cp(join(folder, 'data/store'), store, {
+    recursive: true,
+    filter: (path) => !path.includes('/store/runs'),
+  });
+  await mkdir(join(store, 'runs', run), { recursive: true });
+  await cp(join(folder, 'data/store', spec), join(store, spec));
+  const env = { MEDFORMER_RUN: run, MEDFORMER_STORE: pathToFileURL(store).href, MEDFORMER_METRICS_PORT: '0' };
+  await execa(process.execPath, [join(ROOT, 'services/trainer/dist/train-job.js')], {
+    env: { ...env, MEDFORMER_TRAINER_THREADS: '1' },
+  });
+  const progress = await readFile(join(store, 'runs', run, 'progress/000001.json'), 'utf8');
+  return JSON.parse(progress).checkpoint.checkpoint;
+}
+
+async function anyCheckpoint(): Promise<string> {
+  const { run } = await start({ seed: 1, steps: 30 });
+  return (await ended(run)).checkpoint;
+}
