@@ -3,6 +3,7 @@ import { type DicomFile, items, readDicom } from './data-set.js';
 import { planeOf } from './decode-dicom.js';
 import { bodyPartOf, modalityOf } from './modality.js';
 import { FrameAttributes } from './modality-values.js';
+import { PIXEL_ELEMENTS } from './pixel-module.js';
 
 /** What must be known of a file before the images are read. Only `modality` and `bodyPart` may leave it. */
 export interface DicomIdentity {
@@ -25,12 +26,25 @@ const MEDIA_STORAGE_DIRECTORY = '1.2.840.10008.1.3.10';
 
 /** @throws MedformerError INVALID_ARGUMENT */
 export function readDicomIdentity(bytes: Uint8Array, file: string): DicomIdentity {
-  return readDicom(bytes, file, (dicom) => ({
+  return readDicom(bytes, file, (dicom) => {
+    refuseWithoutPixels(dicom);
+    return identityOf(dicom);
+  });
+}
+
+/** Directories and archives hold objects whose pixels were taken out; no split may count on them. */
+function refuseWithoutPixels({ data, refuse }: DicomFile): void {
+  if (Object.values(PIXEL_ELEMENTS).some((tag) => data.elements[tag] !== undefined)) return;
+  throw refuse('(7FE0,0010) PixelData', 'an image', 'an object without pixels');
+}
+
+function identityOf(dicom: DicomFile): DicomIdentity {
+  return {
     modality: modalityOf(dicom.data, dicom.refuse),
     bodyPart: bodyPartOf(dicom.data),
     patientId: dicom.data.string('x00100020')?.trim() || undefined,
     slice: sliceOf(dicom),
-  }));
+  };
 }
 
 /** A localizer shows where slices lie and is none of them: it stays an image of its own. */
