@@ -30,6 +30,7 @@ import { type CheckpointFeatures, computeFeatures, type NeededFeatures } from '.
 import { embeddingMapOf } from './embedding-map.js';
 import { checkTrainDataset, labelSpaceOf, loadEntryCheckpoints } from './entries.js';
 import type { EvaluationCalls, EvaluationProgress } from './evaluation-calls.js';
+import { dropParts, keptFeatures } from './feature-parts.js';
 import { type LabelledImages, loadLabelled } from './labelled-images.js';
 import { putReport } from './report-store.js';
 import { putScores, rounded } from './row-scores.js';
@@ -44,19 +45,28 @@ const PROTOCOL_STAGES = { 'linear-probe': 'linear probe', knn: 'kNN', head: 'own
  * Scores every entry of the specification on the split that it names and stores the report.
  *
  * Each checkpoint runs once over the test images and once over the training images that any seed draws; protocols and
- * seeds share the embeddings.
+ * seeds share the embeddings. Each checkpoint's embeddings are kept until the report is written, so that an evaluation
+ * that was stopped goes on from there.
  * @throws MedformerError as the specification, the artefacts it names or the signal demand.
  */
 export async function evaluate(
   { store: storeConfig, ...input }: EvaluationCalls['evaluate']['input'],
   context: { signal: AbortSignal; progress(event: EvaluationProgress): void },
 ): Promise<EvaluationCalls['evaluate']['output']> {
-  const { spec, codeVersion } = input;
+  const { spec } = input;
   const store = await openObjectStore(storeConfig);
   const checkpoints = [...new Set(spec.entries.flatMap((entry) => entry.checkpoints))];
   // What a report scores is not to be pruned by its run.
-  const report = `report-${contentAddress({ spec, codeVersion })}`;
-  return referFor(store, checkpoints, report, () => evaluateIn(store, input, context));
+  const report = `report-${evaluationId(input)}`;
+  return referFor(store, checkpoints, report, async () => {
+    const output = await evaluateIn(store, input, context);
+    await dropParts(store, evaluationId(input));
+    return output;
+  });
+}
+
+function evaluationId({ spec, codeVersion }: { spec: EvaluationSpec; codeVersion: string }): string {
+  return contentAddress({ spec, codeVersion });
 }
 
 async function evaluateIn(
@@ -95,7 +105,13 @@ async function evaluateIn(
     stages.begin(`${labelOf(spec, checkpoint)}: embedding`);
     const onBatch = (images: number) => stages.images(images);
     const of = { task: space, train, test };
-    features.set(checkpoint, await computeFeatures(loaded, needed.get(checkpoint)!, of, { signal, onBatch }));
+    const needs = needed.get(checkpoint)!;
+    const part = { evaluation: evaluationId({ spec, codeVersion }), checkpoint };
+    const kept = await keptFeatures(store, part, needs, () =>
+      computeFeatures(loaded, needs, of, { signal, onBatch }),
+    );
+    if (kept.found) stages.images(countImages(new Map([[checkpoint, needs]]), test));
+    features.set(checkpoint, kept.features);
   }
   const fit = async <Result>(stage: string, compute: () => Result | Promise<Result>): Promise<Result> => {
     stages.begin(stage);

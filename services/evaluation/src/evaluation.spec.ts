@@ -441,6 +441,35 @@ describe('stored reports', () => {
   });
 });
 
+describe('an evaluation that is stopped', () => {
+  it('goes on after the last whole checkpoint, with the same scores as one that ran through', async () => {
+    const knn = { label: 'Second', protocol: 'knn', checkpoints: [supervised[0]] };
+    const spec = { ...wholeSpec(), title: 'Stopped', entries: [entry('knn'), knn] };
+    const parts = async () => {
+      const keys: string[] = [];
+      for await (const { key } of store.list('evaluation-parts/')) keys.push(key);
+      return keys;
+    };
+    const call = client.evaluate({ spec });
+    const stopped = await (async () => {
+      for await (const { event } of call as AsyncIterable<EvaluateResponse>)
+        if (event?.$case === 'progress' && event.value.stage.startsWith('Second: embedding')) call.cancel();
+    })().catch((error: ServiceError) => error);
+    expect(stopped).toMatchObject({ code: status.CANCELLED });
+    expect(await parts()).toEqual([expect.stringContaining(selfSupervised)]);
+
+    const { events, report } = await evaluate(spec);
+    const begun = events.flatMap(({ event }) => (event?.$case === 'progress' ? [event.value] : []));
+    const embedding = begun.filter(({ stage }) => stage === 'SimCLR: embedding');
+    // Said once as it begins and once as found whole, instead of batch by batch.
+    expect(embedding).toHaveLength(2);
+    expect(begun.at(-1)).toMatchObject({ done: begun.at(-1)!.total });
+    expect(await parts()).toEqual([]);
+    const through = await evaluate({ ...spec, title: 'Through' });
+    expect(report.rows).toEqual(through.report.rows);
+  });
+});
+
 describe('PromoteCheckpoint', () => {
   const gate = {
     dataset: 'tiny',
