@@ -30,7 +30,7 @@ export function registerRuns(program: Command, bind: WithContext): void {
           `${run.step}/${run.steps}`,
           run.etaSeconds > 0 ? seconds(run.etaSeconds) : '',
           short(run.checkpoint),
-          run.reason || run.failure,
+          brief(run.reason || run.failure),
         ]);
         const head = ['run', 'method', 'state', 'step', 'ETA', 'checkpoint', 'why'];
         terminal.result(runs.map(runRecord), table(head, rows));
@@ -145,6 +145,9 @@ export function registerRuns(program: Command, bind: WithContext): void {
       }),
     );
 }
+
+/** What fits in a table; `show` and --json have it all. */
+const brief = (text: string) => (text.length > 60 ? `${text.slice(0, 59)}…` : text);
 
 interface LogsOptions {
   follow: boolean;

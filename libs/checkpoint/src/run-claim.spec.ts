@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ObjectStore, openFilesystemStore } from '@medformer/object-store';
-import { type HistoryEntry, KeepSpec, RunSpec, runId, sha256 } from '@medformer/schema';
+import { type HistoryEntry, KeepSpec, RunSpec, Runtime, runId, sha256 } from '@medformer/schema';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   loadCheckpoint,
@@ -41,7 +41,7 @@ function write(step: number, value: number, by?: RunClaim, on: ObjectStore = sto
     weights: new Map([['body/a', tensor]]),
     optimiser: new Map([['m/body/a', tensor]]),
     history: [] as HistoryEntry[],
-    runtime: { tensorflow: 'test', threads: value, processor: 'test', node: 'test' },
+    runtime: Runtime.parse({ tensorflow: 'test', threads: value, processor: 'test', node: 'test' }),
   };
   const codes = { modalities: [], bodyParts: [], tasks: [] };
   return writeCheckpoint(on, spec, codes, { mean: 0.5, std: 0.5 }, content, by);

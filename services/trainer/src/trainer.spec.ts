@@ -147,6 +147,37 @@ describe('a run', () => {
     });
   });
 
+  it('suspended waits with a checkpoint, lets the next one train, and goes on when it is resumed', async () => {
+    const { run } = await start({ seed: 13, steps: LONG, checkpointEvery: 1000 });
+    await reaches(run, 3);
+    const logs = readLogs(run);
+    await suspend(run);
+    const other = await start({ seed: 14, steps: 1 });
+    expect((await ended(other.run)).state).toBe(RunState.RUN_STATE_SUCCEEDED);
+    const waiting = (await get(run)).run!;
+
+    expect(waiting).toMatchObject({
+      state: RunState.RUN_STATE_QUEUED,
+      reason: 'suspended; ResumeRun lets it go on',
+    });
+    expect((await loadCheckpoint(store, waiting.checkpoint)).record.step).toBe(Number(waiting.step));
+    await expect(suspend(other.run)).rejects.toMatchObject({ code: status.FAILED_PRECONDITION });
+    await resume(run);
+    await expect(resume(run)).rejects.toMatchObject({ code: status.FAILED_PRECONDITION });
+    await reaches(run, Number(waiting.step) + 1);
+    await cancel(run);
+    expect((await ended(run)).state).toBe(RunState.RUN_STATE_CANCELLED);
+    const lines = (await logs).trimEnd().split('\n');
+    expect(lines.map((line) => JSON.parse(line).msg)).toEqual(
+      expect.arrayContaining(['started', 'checkpoint written']),
+    );
+    // The reason outlives the service.
+    await serve('store');
+    expect((await get(run)).run).toMatchObject({ state: RunState.RUN_STATE_CANCELLED, reason: '' });
+    expect((await get(run)).progress!.loss).toBeGreaterThan(0);
+    await expect(readLogs(run)).rejects.toMatchObject({ code: status.NOT_FOUND });
+  });
+
   it('ends with a checkpoint when its service stops, tells its watchers, and is found interrupted', async () => {
     const { run } = await start({ seed: 8, steps: LONG, checkpointEvery: 1000 });
     const watched = watch(run);
@@ -463,6 +494,26 @@ function cancel(run: string): Promise<Run> {
   return new Promise((resolve, reject) =>
     client.cancelRun({ run }, (error, response) => (error ? reject(error) : resolve(response.run!))),
   );
+}
+
+function suspend(run: string): Promise<unknown> {
+  return new Promise((resolve, reject) =>
+    client.suspendRun({ run }, (error, response) => (error ? reject(error) : resolve(response.run))),
+  );
+}
+
+function resume(run: string): Promise<unknown> {
+  return new Promise((resolve, reject) =>
+    client.resumeRun({ run }, (error, response) => (error ? reject(error) : resolve(response.run))),
+  );
+}
+
+/** Everything that the run's process writes, until it ends. */
+async function readLogs(run: string): Promise<string> {
+  let log = '';
+  for await (const { text } of client.streamRunLogs({ run, follow: true, tailLines: 0, rank: 0 }))
+    log += text;
+  return log;
 }
 
 function get(run: string): Promise<GetRunResponse> {

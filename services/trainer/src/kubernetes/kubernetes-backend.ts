@@ -250,8 +250,8 @@ export class KubernetesBackend implements TrainingBackend {
       this.batch.deleteNamespacedJob({
         name: name!,
         namespace: this.options.namespace,
-        propagationPolicy: 'Foreground',
-        body: { preconditions: { uid: uid! } },
+        // In the body: beside one, the API server takes no heed of the query, and would leave the pods as orphans.
+        body: { propagationPolicy: 'Foreground', preconditions: { uid: uid! } },
       }),
     );
   }
