@@ -68,7 +68,7 @@ export async function trainClaimed(
       toMedformerError(signal.reason).code === 'CANCELLED' || (await isCancelled(store, run));
     try {
       await log.end(
-        signal.aborted || isPeerLost(thrown)
+        signal.aborted || isPeerLost(thrown) || code === 'CANCELLED'
           ? { state: (await cancelled()) ? 'cancelled' : 'interrupted' }
           : { state: 'failed', failure: { code, message } },
       );

@@ -30,7 +30,8 @@ export function exitCodeOf(thrown: unknown, stopped: boolean): number {
   const { code, message } = toMedformerError(thrown);
   if (isPeerLost(thrown) || diedForPeers(thrown)) return EXIT.peerLost;
   if (code === 'ABORTED') return EXIT.claimLost;
-  if (stopped && (code === 'CANCELLED' || code === 'UNAVAILABLE')) return EXIT.interrupted;
+  // A peer that was told to stop stops all, with a checkpoint.
+  if (code === 'CANCELLED' || (stopped && code === 'UNAVAILABLE')) return EXIT.interrupted;
   if (message.endsWith('died by SIGKILL')) return EXIT.outOfMemory;
   switch (code) {
     case 'INVALID_ARGUMENT':

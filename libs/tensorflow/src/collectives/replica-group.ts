@@ -13,9 +13,12 @@ export interface GroupOptions {
   rank: number;
   /** `host:port` of every process, in the order of the ranks; the same list in all of them. */
   addresses: readonly string[];
-  /** How long the peers may take to be there. Default 10 minutes. */
+  /**
+   * How long peers may take outside of steps: to be there, to read what they train on, and rank 0 to evaluate. Default
+   * 10 minutes.
+   */
   joinTimeoutMs?: number;
-  /** How long a peer may keep this process waiting, e.g. while rank 0 evaluates. Default 10 minutes. */
+  /** How long a peer may keep this process waiting in a step, which rank 0 begins after its checkpoint. Default 10 minutes. */
   peerTimeoutMs?: number;
   /** Ends the waiting for peers that are to come. */
   signal?: AbortSignal | undefined;
@@ -56,8 +59,11 @@ export async function joinGroup(options: GroupOptions): Promise<ReplicaGroup> {
       { cause },
     );
   }
-  const group = new TensorflowGroup(backend, rank, addresses.length, peerTimeoutMs);
-  await group.meet(joinTimeoutMs, options.signal);
+  const group = new TensorflowGroup(backend, rank, addresses.length, {
+    joinTimeoutMs,
+    peerTimeoutMs,
+  });
+  await group.meet(options.signal);
   return group;
 }
 
@@ -76,7 +82,7 @@ class TensorflowGroup implements ReplicaGroup {
     private readonly backend: NativeBackend,
     readonly rank: number,
     readonly size: number,
-    private readonly peerTimeoutMs: number,
+    private readonly limits: Required<Pick<GroupOptions, 'joinTimeoutMs' | 'peerTimeoutMs'>>,
   ) {}
 
   sum(x: tf.Tensor, gradient: SumGradient = 'summed'): tf.Tensor {
@@ -95,28 +101,33 @@ class TensorflowGroup implements ReplicaGroup {
     // By 16 bits, which a float32 holds exactly.
     const halves = new Uint16Array(values.slice().buffer);
     const given = this.rank === 0 ? Float32Array.from(halves) : new Float32Array(halves.length);
-    const sums = await this.together(() => this.sumAsync(given));
+    const sums = await this.within(this.limits.joinTimeoutMs, () => this.sumAsync(given));
     return new Float64Array(Uint16Array.from(sums).buffer);
   }
 
   together<T>(work: () => Promise<T>): Promise<T> {
-    return this.within(this.peerTimeoutMs, work);
+    return this.within(this.limits.peerTimeoutMs, work);
   }
 
-  async meet(joinTimeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
-    const [count] = await this.within(joinTimeoutMs, () => this.sumAsync(Float32Array.of(1)), signal);
+  async meet(signal: AbortSignal | undefined): Promise<void> {
+    const count = await this.count(signal);
     if (count !== this.size)
       throw new MedformerError('INTERNAL', `data parallel: expected ${this.size} processes, found ${count}`);
   }
 
   async leave(): Promise<void> {
     try {
-      await this.together(() => this.sumAsync(Float32Array.of(1)));
+      await this.count();
     } catch (error) {
       if (!(error instanceof PeerLostError)) throw error;
     } finally {
       await this.watch.stop();
     }
+  }
+
+  private async count(signal?: AbortSignal): Promise<number> {
+    const counted = () => this.sumAsync(Float32Array.of(1));
+    return (await this.within(this.limits.joinTimeoutMs, counted, signal))[0]!;
   }
 
   private async within<T>(milliseconds: number, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
