@@ -139,7 +139,7 @@ describe('checkpoints', () => {
   });
 
   it('say what their steps were computed with', async () => {
-    const runtime = { tensorflow: '2.21.0', threads: 2, processor: 'some', node: '22.0.0' };
+    const runtime = { tensorflow: '2.21.0', threads: 2, processor: 'some', node: '22.0.0', workers: 1 };
     const hash = await writeCheckpoint(store, spec, codes, input, { ...content(50), runtime });
     expect((await getCheckpointRecord(store, hash)).runtime).toEqual(runtime);
   });
