@@ -1,21 +1,15 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { credentials, type ServiceError } from '@grpc/grpc-js';
-import { type Run, RunState, TrainerServiceClient, type WatchRunResponse } from '@medformer/gen/trainer';
+import { type Run, RunState, type WatchRunResponse } from '@medformer/gen/trainer';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { parseAllDocuments } from 'yaml';
-import { CHART, exampleFile, find, type Manifest, NAMESPACE, RELEASE } from '../src/harness/chart.js';
-import { medformerJson } from '../src/harness/medformer.js';
-import { medmnistMembers, npz } from '../src/harness/npz.js';
-import { freePort, ROOT, startStandalone } from '../src/harness/services.js';
+import { type Manifest, NAMESPACE } from '../src/harness/chart.js';
+import { ROOT } from '../src/harness/services.js';
 import { until } from '../src/harness/until.js';
 import { Cluster } from './harness/cluster.js';
 import { PodProcesses } from './harness/pod-processes.js';
+import { type Control, MODEL, specOf, TrainerInstallation } from './harness/trainer-installation.js';
 
 /** Long enough to be caught in the middle; a step takes some milliseconds. */
 const LONG = 400;
@@ -25,18 +19,7 @@ const EVERY_CHECKPOINT = 20;
 
 let cluster: Cluster;
 let pods: PodProcesses;
-let folder: string;
-let template: string;
-let kubeconfig: string;
-let storeUrl: string;
-/** Controls that this test started. */
-const controls: Control[] = [];
-
-interface Control {
-  client: TrainerServiceClient;
-  process: ChildProcess;
-  address: string;
-}
+let installed: TrainerInstallation;
 
 beforeAll(async () => {
   const product = { 'nvidia.com/gpu.product': 'NVIDIA-H100-80GB-HBM3' };
@@ -47,30 +30,22 @@ beforeAll(async () => {
       { name: 'cpu-1' },
     ],
   });
-  folder = join(cluster.folder, 'trainer-control');
-  await mkdir(folder);
-  const data = join(folder, 'data');
-  storeUrl = pathToFileURL(join(data, 'store')).href;
-  await ingest(data);
-  await cluster.defineCustomResources();
-  await cluster.restrictedNamespace(NAMESPACE);
-  await installJobs();
-  kubeconfig = await cluster.kubeconfigOf(`${RELEASE}-medformer-trainer`, NAMESPACE);
+  installed = await TrainerInstallation.make(cluster);
   pods = await PodProcesses.start(cluster, NAMESPACE, {
-    MEDFORMER_STORE: storeUrl,
-    MEDFORMER_DATA: folder,
+    MEDFORMER_STORE: installed.storeUrl,
+    MEDFORMER_DATA: installed.folder,
     MEDFORMER_HOST: '127.0.0.1',
     MEDFORMER_METRICS_PORT: '0',
     MEDFORMER_TRAINER_THREADS: '1',
   });
-  await control();
+  await installed.control();
 });
 afterEach(async () => {
-  while (controls.length > 1) await end(controls.pop()!);
+  while (installed.controls.length > 1) await installed.controls.pop()!.stop();
   await cluster.kubectl(['delete', 'jobs', '--all', ...IN]);
 });
 afterAll(async () => {
-  for (const each of controls) await end(each);
+  await installed?.stop();
   await pods?.stop();
   await cluster?.stop();
 });
@@ -114,7 +89,7 @@ describe('a run', () => {
   });
 
   it('is one job when two controls start it at once, and looks the same from both', async () => {
-    const other = await control();
+    const other = await installed.control();
     const spec = { seed: 4, steps: LONG };
     const [one, two] = await Promise.all([start(spec), start(spec, other)]);
     const [here, there] = await Promise.all([ended(one.run), ended(two.run, other)]);
@@ -126,11 +101,11 @@ describe('a run', () => {
   });
 
   it('goes on while its control is killed; the next one says the same, and its watchers see the end', async () => {
-    const [first] = controls.splice(0, 1);
+    const [first] = installed.controls.splice(0, 1);
     const { run } = await start({ seed: 5, steps: LONG * 2 }, first);
     await reaches(run, 10, first);
     first!.process.kill('SIGKILL');
-    const next = await control();
+    const next = await installed.control();
     const seen = await get(run, next);
 
     expect(seen).toMatchObject({ state: RunState.RUN_STATE_RUNNING });
@@ -161,7 +136,7 @@ describe('a run', () => {
     const spec = { seed: 7, steps: LONG };
     const { run } = await start(spec);
     await reaches(run, 5);
-    await call('suspendRun', { run });
+    await installed.controls[0]!.call('suspendRun', { run });
     const suspended = await until('the pod to go', async () => {
       const active = (await podsOf(run)).filter(({ status }) => status.phase === 'Running');
       return active.length === 0 ? get(run) : undefined;
@@ -170,8 +145,10 @@ describe('a run', () => {
     expect(suspended).toMatchObject({ state: RunState.RUN_STATE_QUEUED });
     expect(suspended.reason).toBe('suspended; ResumeRun lets it go on');
     expect(suspended.step).toBeGreaterThanOrEqual(5n);
-    await expect(call('suspendRun', { run: 'f'.repeat(64) })).rejects.toThrow('not in the store');
-    await call('resumeRun', { run });
+    await expect(installed.controls[0]!.call('suspendRun', { run: 'f'.repeat(64) })).rejects.toThrow(
+      'not in the store',
+    );
+    await installed.controls[0]!.call('resumeRun', { run });
     expect(await ended(run)).toMatchObject({ state: RunState.RUN_STATE_SUCCEEDED });
     expect((await get(run)).checkpoint).toBe(await unbroken(run));
   });
@@ -244,133 +221,22 @@ describe('a run', () => {
   });
 });
 
-const MODEL = {
-  width: 24,
-  depth: 1,
-  heads: 3,
-  latents: 4,
-  mlpRatio: 2,
-  patch2d: 4,
-  patch3d: 4,
-  frequencies: 2,
-};
 const OTHER = { ...MODEL, width: 36 };
 const FORGOTTEN = JSON.stringify({ metadata: { finalizers: null } });
 const isComplete = ({ type, status }: Manifest) => type === 'Complete' && status === 'True';
 const isFailed = ({ type, status }: Manifest) => type === 'Failed' && status === 'True';
 
-function specOf(change: object) {
-  return {
-    dataset: 'thirds',
-    method: { name: 'simclr', projection: [16, 8], batching: 'mixed' },
-    model: MODEL,
-    batchSize: 8,
-    checkpointEvery: EVERY_CHECKPOINT,
-    ...change,
-  };
-}
-
-async function ingest(data: string): Promise<void> {
-  const archive = join(folder, 'thirds.npz');
-  await writeFile(archive, npz(medmnistMembers({ train: 48, val: 12, test: 24 })));
-  const standalone = await startStandalone(data);
-  const argv = ['--name', 'thirds', '--modality', 'xray', '--body-part', 'chest'];
-  await medformerJson(standalone.env, 'ingest', archive, ...argv);
-  await standalone.stop();
-}
-
-/** The release's objects that jobs need, with jobs that start without a queue; and the template as its pod would see it. */
-async function installJobs(): Promise<void> {
-  const values = {
-    trainer: {
-      jobs: {
-        queue: '',
-        ttlSecondsAfterFinished: 3600,
-        priorityClassName: '',
-        gpu: { runtimeClassName: '' },
-      },
-    },
-  };
-  const args = ['template', RELEASE, CHART, ...IN, '--values', exampleFile('gpu-cluster'), '--values', '-'];
-  const { stdout } = await cluster.helm(args, values);
-  const manifests = parseAllDocuments(stdout).map((document) => document.toJS() as Manifest);
-  const needed = manifests.filter((each) => ['Role', 'RoleBinding', 'ServiceAccount'].includes(each?.kind));
-  await cluster.apply(
-    ...needed.map((each) => ({ ...each, metadata: { ...each.metadata, namespace: NAMESPACE } })),
-  );
-  const { data } = find(manifests.filter(Boolean), 'ConfigMap', 'trainer-job');
-  template = join(folder, 'template');
-  await mkdir(template);
-  for (const [file, text] of Object.entries(data as Record<string, string>))
-    await writeFile(join(template, file), text);
-}
-
-/** A control on the cluster with the chart's service account, as its pod runs it. */
-async function control(): Promise<Control> {
-  const [port, metricsPort] = [await freePort(), await freePort()];
-  const child = fork(join(ROOT, 'services/trainer/dist/main.js'), [], {
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    env: {
-      PATH: process.env.PATH,
-      KUBECONFIG: kubeconfig,
-      MEDFORMER_DATA: folder,
-      MEDFORMER_STORE: storeUrl,
-      MEDFORMER_PORT: String(port),
-      MEDFORMER_METRICS_PORT: String(metricsPort),
-      MEDFORMER_TRAINER_BACKEND: 'kubernetes',
-      MEDFORMER_TRAINER_JOB_TEMPLATE: join(template, 'job.yaml'),
-      MEDFORMER_NAMESPACE: NAMESPACE,
-    },
-  });
-  const log = createWriteStream(join(folder, 'control.log'), { flags: 'a' });
-  child.stdout?.pipe(log, { end: false });
-  child.stderr?.pipe(log, { end: false });
-  const ready = () =>
-    fetch(`http://127.0.0.1:${metricsPort}/readyz`).then(
-      ({ ok }) => ok || undefined,
-      () =>
-        child.exitCode === null ? undefined : Promise.reject(new Error('control ended; see control.log')),
-    );
-  await until('the control', ready, 120_000);
-  const address = `127.0.0.1:${port}`;
-  const started = {
-    process: child,
-    address,
-    client: new TrainerServiceClient(address, credentials.createInsecure()),
-  };
-  controls.push(started);
-  return started;
-}
-
-async function end({ process: child, client }: Control): Promise<void> {
-  client.close();
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  child.kill('SIGTERM');
-  await once(child, 'exit');
-}
-
-type Unary = 'startRun' | 'cancelRun' | 'suspendRun' | 'resumeRun' | 'getRun';
-
-function call(rpc: Unary, request: object, at: Control | undefined = controls[0]): Promise<Run> {
-  return new Promise((resolve, reject) =>
-    (
-      at!.client[rpc] as unknown as (
-        request: object,
-        done: (error: ServiceError | null, answer: { run: Run }) => void,
-      ) => void
-    ).call(at!.client, request, (error, answer) => (error ? reject(error) : resolve(answer.run))),
-  );
-}
-
-const start = (change: object, at?: Control) => call('startRun', { spec: specOf(change) }, at);
-const cancel = (run: string, at?: Control) => call('cancelRun', { run }, at);
-const get = (run: string, at?: Control) => call('getRun', { run }, at);
+const present = (at: Control | undefined) => at ?? installed.controls[0]!;
+const start = (change: object, at?: Control) =>
+  present(at).call('startRun', { spec: specOf({ checkpointEvery: EVERY_CHECKPOINT, ...change }) });
+const cancel = (run: string, at?: Control) => present(at).call('cancelRun', { run });
+const get = (run: string, at?: Control) => present(at).call('getRun', { run });
 
 type Event = NonNullable<WatchRunResponse['event']>;
 
-async function watched(run: string, at: Control | undefined = controls[0]): Promise<Event[]> {
+async function watched(run: string, at?: Control): Promise<Event[]> {
   const events: Event[] = [];
-  for await (const { event } of at!.client.watchRun({ run }) as AsyncIterable<WatchRunResponse>)
+  for await (const { event } of present(at).client.watchRun({ run }) as AsyncIterable<WatchRunResponse>)
     if (event) events.push(event);
   return events;
 }
@@ -403,14 +269,14 @@ async function jobOf(run: string): Promise<Manifest | undefined> {
 
 /** The final checkpoint of the same run in a store of its own, trained by one process without a break. */
 async function unbroken(run: string): Promise<string> {
-  const store = join(folder, `unbroken-${run.slice(0, 8)}`);
+  const store = join(installed.folder, `unbroken-${run.slice(0, 8)}`);
   const spec = join('runs', run, 'spec.json');
-  await cp(join(folder, 'data/store'), store, {
+  await cp(installed.store, store, {
     recursive: true,
     filter: (path) => !path.includes('/store/runs'),
   });
   await mkdir(join(store, 'runs', run), { recursive: true });
-  await cp(join(folder, 'data/store', spec), join(store, spec));
+  await cp(join(installed.store, spec), join(store, spec));
   const env = { MEDFORMER_RUN: run, MEDFORMER_STORE: pathToFileURL(store).href, MEDFORMER_METRICS_PORT: '0' };
   await execa(process.execPath, [join(ROOT, 'services/trainer/dist/train-job.js')], {
     env: { ...env, MEDFORMER_TRAINER_THREADS: '1' },

@@ -148,7 +148,7 @@ describe('checkpoints', () => {
     await putRunSpec(store, spec);
     const keep = KeepSpec.parse({ best: 'loss' });
     await putRunSpec(store, { ...spec, keep });
-    expect(await listRuns(store)).toEqual([{ run: runId(spec), told: false, cancelled: false }]);
+    expect(await listRuns(store)).toEqual([{ run: runId(spec), hasCheckpoints: false, cancelled: false }]);
     expect((await getRunSpec(store, runId(spec))).keep).toEqual(keep);
   });
 });

@@ -16,12 +16,19 @@ export async function putRunProgress(
   await put(store, { ...progress, kind: 'medformer.run-progress.v1', run, epoch, updatedAt: now() });
 }
 
-/** What the run's newest claimant last said; undefined before it said anything. */
-export async function getRunProgress(store: ObjectStore, run: string): Promise<RunProgress | undefined> {
+/**
+ * What the run's newest claimant last said; undefined before it said anything.
+ * @param listed its key, where `listRuns` has just given it
+ */
+export async function getRunProgress(
+  store: ObjectStore,
+  run: string,
+  listed?: string,
+): Promise<RunProgress | undefined> {
   let missed: string | undefined;
-  for (;;) {
-    let newest: string | undefined;
-    for await (const { key } of store.list(prefixOf(run))) newest = key;
+  for (let known = listed; ; known = undefined) {
+    let newest = known;
+    if (newest === undefined) for await (const { key } of store.list(prefixOf(run))) newest = key;
     if (newest === undefined) return undefined;
     try {
       return parseRecord(RunProgress, JSON.parse((await store.get(newest)).toString('utf8')), newest);

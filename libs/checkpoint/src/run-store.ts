@@ -53,8 +53,9 @@ const loadReportKey = (run: string) => `${PREFIX}${run}/loaded.json`;
 
 export interface ListedRun {
   run: string;
-  /** Its process has said how far it is. */
-  told: boolean;
+  /** Key of what its newest claimant last said. */
+  progress?: string;
+  hasCheckpoints: boolean;
   cancelled: boolean;
 }
 
@@ -64,10 +65,11 @@ export async function listRuns(store: ObjectStore): Promise<ListedRun[]> {
   for await (const { key } of store.list(PREFIX)) {
     const [, run, file] = RUN_KEY.exec(key) ?? [];
     if (run === undefined || file === undefined) continue;
-    const listed = runs.get(run) ?? { run, told: false, cancelled: false };
+    const listed = runs.get(run) ?? { run, hasCheckpoints: false, cancelled: false };
     if (file === 'spec.json') listed.known = true;
     else if (file === 'cancelled.json') listed.cancelled = true;
-    else if (file.startsWith('progress/')) listed.told = true;
+    else if (file.startsWith('progress/')) listed.progress = key;
+    else if (file.startsWith('checkpoints/')) listed.hasCheckpoints = true;
     runs.set(run, listed);
   }
   return [...runs.values()].flatMap(({ known, ...listed }) => (known ? [listed] : []));

@@ -30,10 +30,11 @@ export async function viewOf(
   spec: () => Promise<RunSpec>,
   listed?: ListedRun,
 ): Promise<RunView> {
-  const progress = listed?.told === false ? undefined : await getRunProgress(store, id);
+  const silent = listed !== undefined && listed.progress === undefined;
+  const progress = silent ? undefined : await getRunProgress(store, id, listed?.progress);
   const cancelled = listed ? listed.cancelled : await isCancelled(store, id);
   const status = backend.status(id);
-  if (!progress) return { run: withStatus(await untold(store, id, await spec()), status, cancelled) };
+  if (!progress) return { run: withStatus(await untold(store, id, await spec(), listed), status, cancelled) };
   const { state, step, steps, method, checkpoint, failure, last } = progress;
   const ended: Record<typeof state, RunState> = {
     running: RunState.RUN_STATE_INTERRUPTED,
@@ -85,8 +86,8 @@ function isAlive({ state, updatedAt, last }: RunProgress): boolean {
 }
 
 /** A run whose process has told nothing yet, or was of a time when processes told nothing. */
-async function untold(store: ObjectStore, id: string, spec: RunSpec): Promise<Run> {
-  const newest = (await listCheckpoints(store, id)).at(-1);
+async function untold(store: ObjectStore, id: string, spec: RunSpec, listed?: ListedRun): Promise<Run> {
+  const newest = listed?.hasCheckpoints === false ? undefined : (await listCheckpoints(store, id)).at(-1);
   const step = newest?.step ?? 0;
   // Only a run that may end early has to be read to know whether it did.
   const history =
