@@ -115,6 +115,12 @@ e2e-cluster: build ## The chart on a real Kubernetes control plane with played G
 	tools/cluster/build.sh
 	vitest run --config e2e/cluster/vitest.config.ts --root .
 
+.PHONY: e2e-cluster-scale
+e2e-cluster-scale: build ## Trainer control among SCALE (1000x10000) nodes and jobs: its memory and latencies
+	@tools/charts/install.sh
+	tools/cluster/build.sh
+	MEDFORMER_SCALE=$(or $(SCALE),1000x10000) vitest run --config e2e/cluster/vitest.config.ts --root . e2e/cluster/trainer-scale.spec.ts
+
 .cache/bench-venv/installed: tools/bench/requirements.txt
 	python3 -m venv .cache/bench-venv
 	.cache/bench-venv/bin/pip install --quiet --requirement tools/bench/requirements.txt
