@@ -7,6 +7,7 @@ export {
   pruneCheckpoints,
   writeCheckpoint,
 } from './checkpoint-store.js';
+export { getEmbeddingMoments, putEmbeddingMoments } from './embedding-moments-store.js';
 export {
   type FailedStepContent,
   lastFailedStep,

@@ -126,6 +126,12 @@ export const encoder = dashboard({
           ],
         }),
         chart({
+          title: 'Drift of embeddings',
+          description: 'From those of the training images: 0 alike, 1 as far away as they are wide.',
+          unit: 'short',
+          queries: [[largest('medformer_encoder_embedding_drift', ['job']), '{{job}}']],
+        }),
+        chart({
           title: 'Tensors alive',
           description: 'In encoding processes; flat whatever the load.',
           unit: 'short',

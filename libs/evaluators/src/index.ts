@@ -9,6 +9,7 @@ export * from './compare-rows.js';
 export * from './confusion-matrix.js';
 export * from './delong.js';
 export * from './draw-labelled.js';
+export { embeddingDrift, momentsOf, SlidingMoments } from './embedding-drift.js';
 export * from './embedding-statistics.js';
 export * from './f1.js';
 export { judgePromotion } from './judge-promotion.js';

@@ -7,6 +7,7 @@ export * from './records/data-report.js';
 export * from './records/dataset-manifest.js';
 export * from './records/deidentification-audit.js';
 export * from './records/early-stop.js';
+export * from './records/embedding-moments.js';
 export * from './records/evaluation-metric.js';
 export * from './records/failed-step.js';
 export * from './records/fusion-quality.js';

@@ -7,6 +7,7 @@ const LABELS: Readonly<Record<string, readonly string[] | string>> = {
   'grpc_server_handling_seconds.grpc_type': ['unary', 'client_stream', 'server_stream', 'bidi_stream'],
   'medformer_augmentation_fuse_calls_total.outcome': ['ok', 'refused', 'cancelled', 'failed'],
   'medformer_compute_losses_total.cause': ['crashed', 'cancelled', 'not-ready'],
+  'medformer_encoder_embedding_drift.against': ['training'],
   'medformer_encoder_requests_total.outcome': ['ok', 'refused', 'shed', 'failed'],
   'medformer_encoder_stage_seconds.stage': ['queue', 'input', 'infer', 'output'],
   'medformer_evaluation_evaluations_total.outcome': ['computed', 'found', 'refused', 'cancelled', 'failed'],

@@ -33,11 +33,18 @@ const requests = new Counter({
   registers: [metrics],
 });
 
+// From the beginning, so that a rate sees the first ones.
+requests.inc({ outcome: 'ok', reason: 'none' }, 0);
+requests.inc({ outcome: 'refused', reason: 'no-model' }, 0);
+for (const stage of ['queue', 'input', 'infer', 'output']) stageSeconds.zero({ stage });
+
 /** What the gauges read: one encoder, several in a process of tests. */
 export interface EncoderState {
   waiting: number;
   pendingBytes: number;
   modelsLoaded: number;
+  /** Undefined where there is nothing to say. */
+  drift: number | undefined;
 }
 
 const states = new Set<EncoderState>();
@@ -45,6 +52,19 @@ const states = new Set<EncoderState>();
 gauge('medformer_encoder_queue_depth', 'Images that wait for their batch, decoding included.', 'waiting');
 gauge('medformer_encoder_pending_bytes', 'Bytes of images that wait or are computed.', 'pendingBytes');
 gauge('medformer_encoder_models_loaded', 'Models that answer.', 'modelsLoaded');
+
+new Gauge({
+  name: 'medformer_encoder_embedding_drift',
+  help: "Distance of the default model's last 1,000 embeddings from those of its training images, over their variance: 0 alike, 1 as far as they are wide. Absent before an evaluation embedded training images, and below 32 images.",
+  // With a label there is no value until one is set.
+  labelNames: ['against'],
+  registers: [metrics],
+  collect() {
+    this.reset();
+    const found = [...states].flatMap(({ drift }) => drift ?? []);
+    if (found.length > 0) this.set({ against: 'training' }, Math.max(...found));
+  },
+});
 
 /** Shows an encoder's state until the function that it returns is called. */
 export function showState(state: EncoderState): () => void {
@@ -88,7 +108,7 @@ function outcomeOf(error: MedformerError): { outcome: string; reason: string } {
   }
 }
 
-function gauge(name: string, help: string, of: keyof EncoderState): void {
+function gauge(name: string, help: string, of: Exclude<keyof EncoderState, 'drift'>): void {
   new Gauge({
     name,
     help,

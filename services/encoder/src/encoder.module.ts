@@ -64,6 +64,9 @@ export class EncoderModule implements OnModuleInit, OnModuleDestroy {
       get modelsLoaded() {
         return serving.loaded;
       },
+      get drift() {
+        return serving.drift;
+      },
     });
     serving.restore(this.config.encoderCheckpoint).catch((err) => {
       this.logger.error({ err }, 'the model chosen last could not be loaded; LoadModel can choose another');

@@ -77,6 +77,7 @@ export class ImageEncoder {
         };
       });
       countEncoded();
+      this.serving.observe(encoded.description.checkpoint, encoded.embedding);
       return encoded;
     } catch (thrown) {
       countNotEncoded(thrown);

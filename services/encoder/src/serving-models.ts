@@ -3,6 +3,7 @@ import type { ObjectStore } from '@medformer/object-store';
 import { MedformerError, toMedformerError } from '@medformer/schema';
 import type { Logger } from '@medformer/telemetry';
 import type { BatcherOptions } from './batching/dynamic-batcher.js';
+import { DriftMeter } from './drift-meter.js';
 import type { ModelDescription, ModelSource } from './encoding-calls.js';
 import {
   checkpointsOf,
@@ -37,6 +38,7 @@ export interface ListedModel {
  */
 export class ServingModels {
   private readonly models = new Map<string, ServedModel>();
+  private readonly drifts = new Map<string, DriftMeter>();
   private choice: ModelChoice | undefined;
   private starting = true;
   /** One change after the other, in the order of the calls. */
@@ -50,6 +52,15 @@ export class ServingModels {
 
   get loaded(): number {
     return this.models.size;
+  }
+
+  /** Of the default model's last embeddings from those of its training; undefined where there is nothing to say. */
+  get drift(): number | undefined {
+    return this.choice && this.drifts.get(this.choice.checkpoint)?.value;
+  }
+
+  observe(checkpoint: string, embedding: Float32Array): void {
+    this.drifts.get(checkpoint)?.observe(embedding);
   }
 
   /** Loads the configured checkpoint, or what was chosen last: first the default, then, already ready, the others. */
@@ -198,6 +209,7 @@ export class ServingModels {
       ServedModel.load(source, this.options.batching, this.logger),
     );
     this.models.set(checkpoint, model);
+    this.drifts.set(checkpoint, new DriftMeter(this.store, checkpoint));
     return model;
   }
 
@@ -236,6 +248,7 @@ export class ServingModels {
     const model = this.models.get(checkpoint);
     if (!model) return;
     this.models.delete(checkpoint);
+    this.drifts.delete(checkpoint);
     void model
       .retire()
       .catch((err) => this.logger.error({ err: toMedformerError(err) }, 'a model did not end'));

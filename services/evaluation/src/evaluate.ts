@@ -1,10 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
-import { type LoadedCheckpoint, referFor } from '@medformer/checkpoint';
+import { type LoadedCheckpoint, putEmbeddingMoments, referFor } from '@medformer/checkpoint';
 import { resolveDataset } from '@medformer/dataset';
 import {
   compareRows,
   knnScores,
   type Matrix,
+  momentsOf,
   probeScores,
   type Repetition,
   repetitionsOf,
@@ -25,6 +26,7 @@ import {
   type ScoreReport,
   type ScoreRow,
 } from '@medformer/schema';
+import { methodOf } from '@medformer/ssl';
 import { useBackend } from '@medformer/tensorflow';
 import { type CheckpointFeatures, computeFeatures, type NeededFeatures } from './checkpoint-features.js';
 import { embeddingMapOf } from './embedding-map.js';
@@ -79,6 +81,7 @@ async function evaluateIn(
   const checkpoints = await loadEntryCheckpoints(store, spec, space);
   const leakage = await trainedLeakage(store, spec, checkpoints, signal);
   const { dimensions, split, modalities } = spec;
+  const bankHash = spec.trainDataset ?? spec.dataset;
   const bank = spec.trainDataset ? (await resolveDataset(store, spec.trainDataset)).manifest : manifest;
   const train = await loadLabelled(store, bank, space, { split: 'train', dimensions, signal });
   const test = await loadLabelled(store, manifest, space, {
@@ -112,6 +115,8 @@ async function evaluateIn(
     );
     if (kept.found) stages.images(countImages(new Map([[checkpoint, needs]]), test));
     features.set(checkpoint, kept.features);
+    if (needs.train.length > 0 && isServedLike(loaded.record, bankHash))
+      await putEmbeddingMoments(store, checkpoint, momentsOf(kept.features.trainEmbeddings(needs.train)));
   }
   const fit = async <Result>(stage: string, compute: () => Result | Promise<Result>): Promise<Result> => {
     stages.begin(stage);
@@ -229,6 +234,14 @@ function countImages(needed: ReadonlyMap<string, NeededFeatures>, test: Labelled
       sum + train.length + (Number(testEmbeddings) + Number(testScores)) * test.records.length,
     0,
   );
+}
+
+/**
+ * Whether embeddings of this data set's training images are what the encoder's are compared with: those that training saw,
+ * and of a method whose features are the embeddings that the encoder gives.
+ */
+function isServedLike({ spec: { dataset, datasets = [], method } }: CheckpointRecord, hash: string): boolean {
+  return [dataset, ...datasets].includes(hash) && methodOf(method).embed === undefined;
 }
 
 /** From labels alone: what is asked of it is how its own heads score, not where its embeddings lie. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { credentials, type ServiceError, status } from '@grpc/grpc-js';
-import { isPromoted, isReferred, writeCheckpoint } from '@medformer/checkpoint';
+import { getEmbeddingMoments, isPromoted, isReferred, writeCheckpoint } from '@medformer/checkpoint';
 import { type DatasetImage, putFusionQuality, writeDataset } from '@medformer/dataset';
 import { auc } from '@medformer/evaluators';
 import { DataType } from '@medformer/gen/common';
@@ -439,6 +439,17 @@ describe('stored reports', () => {
       details: `fusion quality ${hash}: not in the store`,
     });
   });
+});
+
+it('keeps how the embeddings of the training images lie, of the most images seen, for the encoder to compare with', async () => {
+  await evaluate({ ...wholeSpec(), title: 'Few', labelsPerClass: 1, seeds: [0], entries: [entry('knn')] });
+  const few = (await getEmbeddingMoments(store, selfSupervised))!;
+  await evaluate({ ...wholeSpec(), title: 'More', entries: [entry('knn')] });
+  const more = (await getEmbeddingMoments(store, selfSupervised))!;
+  expect(more.images).toBeGreaterThan(3);
+  expect(more.images).toBeGreaterThanOrEqual(few.images);
+  expect(more.variance.every((value) => value >= 0)).toBe(true);
+  expect(more.mean).toHaveLength(more.variance.length);
 });
 
 describe('an evaluation that is stopped', () => {

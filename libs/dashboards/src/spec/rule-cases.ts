@@ -205,6 +205,17 @@ export const RULE_CASES: RuleCase[] = [
     ],
   },
   {
+    alert: 'MedformerEncoderDrifts',
+    firing: { [`medformer_encoder_embedding_drift{${J}="encoder",against="training"}`]: stays(0.75) },
+    at: '40m',
+    labels: { severity: 'warning', namespace: 'm', job: 'encoder' },
+    summary: "encoder gets images unlike those of its model's training: drift 0.75",
+    silent: [
+      { [`medformer_encoder_embedding_drift{${J}="encoder",against="training"}`]: '0.9x20 0.1x40' },
+      { [`medformer_encoder_embedding_drift{${J}="encoder",against="training"}`]: stays(0.3) },
+    ],
+  },
+  {
     alert: 'MedformerTrainingCollapsed',
     firing: { [`medformer_trainer_collapsed{${J}="trainer",method="simclr"}`]: stays(1) },
     at: '15m',
