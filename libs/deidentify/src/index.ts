@@ -1,6 +1,7 @@
 export { AuditLog } from './audit.js';
 export { cleanLabels } from './clean-labels.js';
 export { type CleanFile, deidentifyFile, deidentifyNiftiPair, opaquePath } from './deidentify-file.js';
+export { BURNED_IN_ANNOTATION, burnedInText, type PixelStatements } from './dicom/burned-in-text.js';
 export { type CleanDicom, deidentifyDicom } from './dicom/deidentify-dicom.js';
 export { isMediaDirectory } from './dicom/objects.js';
 export { PixelRegionRule } from './dicom/pixel-region-rule.js';

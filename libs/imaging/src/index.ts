@@ -23,6 +23,7 @@ export type {
 } from './source/image-source.js';
 export { type LabelRow, type LabelTable, parseLabelTable } from './source/labels-csv.js';
 export { openSource, sourceDigest } from './source/open-source.js';
+export { isSafeRelativePath } from './source/relative-path.js';
 export {
   DEFAULT_TEST_FRACTION,
   DEFAULT_VAL_FRACTION,

@@ -58,6 +58,7 @@ describe('pixels that show text', () => {
     ['an image that says so', { '00280301': 'YES' }, CT],
     ['an ultrasound image that says nothing', { '00080060': 'US' }, ULTRASOUND],
     ['a secondary capture that says nothing', { '00080060': 'OT' }, SECONDARY_CAPTURE],
+    ['angiography that says nothing', { '00080060': 'XA' }, CT],
     ['a photograph that says nothing', { '00080060': 'XC' }, CT],
     ['an endoscopic image that says nothing', { '00080060': 'ES' }, CT],
     ['a scanned paper', { '00080064': 'DF' }, CT],

@@ -1,15 +1,10 @@
 import { badInput, type DeidentificationNote } from '@medformer/schema';
 import { wordsOf } from '../clean-text.js';
 import type { Profile } from '../profile.js';
+import { BURNED_IN_ANNOTATION, burnedInText } from './burned-in-text.js';
 import type { PixelRegionRule } from './pixel-region-rule.js';
 import { type DataSet, textOf } from './read-data-set.js';
 
-/** Modalities whose images carry text by custom, or are photographs, screens or papers. */
-const OFTEN_WITH_TEXT = new Set(
-  'US IVUS BDUS XC ES GM SM OT OP OAM SC HC DOC EC ECG DG BI LS TG PLAN SMR AU'.split(' '),
-);
-const SECONDARY_CAPTURE = /^1\.2\.840\.10008\.5\.1\.4\.1\.1\.(7(\.|$)|77\.1\.(1|2|4)(\.|$)|6\.|3\.)/;
-const SCREENS = /SCREEN|DOSE|PROTOCOL|REPORT|SNAPSHOT|CAPTURE/;
 /** Scans from which a face can be rebuilt. */
 const SHOWS_SURFACES = new Set(['CT', 'MR', 'PT']);
 const HEAD = new Set(
@@ -44,22 +39,23 @@ export function inspectPixels(
   if (!data.elements.x7fe00010) return { blank: [], notes };
   if (blank.length > 0) return { blank, notes: [...notes, 'pixels-blanked'] };
 
-  const stated = text('x00280301');
   const refuse = (found: string) =>
     badInput({
       file,
-      field: '(0028,0301) BurnedInAnnotation',
+      field: BURNED_IN_ANNOTATION,
       expected: 'NO, or a rule for where this device writes text into its pixels',
       found,
     });
-  if (stated === 'YES') throw refuse('YES');
-  if (stated === 'NO') return { blank, notes };
-  const suspect =
-    OFTEN_WITH_TEXT.has(modality) ||
-    SECONDARY_CAPTURE.test(sopClass) ||
-    data.elements.x00080064 !== undefined ||
-    SCREENS.test(text('x00080008'));
-  if (suspect && !profile.acceptUnstatedPixels) {
+  const found = burnedInText({
+    burnedInAnnotation: text('x00280301'),
+    modality,
+    sopClass,
+    imageType: text('x00080008'),
+    converted: data.elements.x00080064 !== undefined,
+  });
+  if (found === 'stated') throw refuse('YES');
+  if (found === 'denied') return { blank, notes };
+  if (found === 'suspected' && !profile.acceptUnstatedPixels) {
     throw refuse('nothing, in an image of a kind that often shows text');
   }
   return { blank, notes: [...notes, 'pixels-unstated'] };

@@ -49,12 +49,14 @@ export function imageFormatByMagic(start: Uint8Array): ImageFormat | undefined {
 /**
  * Decodes the images of one file, or of the files that make one image: a NIfTI header with its voxels, the slices of a
  * DICOM series.
+ * @param examined as of `decodeDicom`
  * @throws MedformerError INVALID_ARGUMENT
  */
 export async function decodeImages(
   format: ImageFormat,
   files: readonly NamedBytes[],
   name: string,
+  examined = false,
 ): Promise<DecodedImage[]> {
   const [first, second] = files as [NamedBytes, NamedBytes | undefined];
   switch (format) {
@@ -65,7 +67,11 @@ export async function decodeImages(
     case 'nifti':
       return decodeNiftiFrames(first.bytes, first.name, second?.bytes);
     case 'dicom':
-      return [second ? await decodeDicomSeries(files, name) : await decodeDicom(first.bytes, first.name)];
+      return [
+        second
+          ? await decodeDicomSeries(files, name, examined)
+          : await decodeDicom(first.bytes, first.name, examined),
+      ];
   }
 }
 

@@ -118,11 +118,13 @@ function withPreamble(bytes: Uint8Array, refuse: Refuse): Uint8Array {
   return Buffer.concat([header, bytes]);
 }
 
-/** What dicom-parser asks for: the bytes up to the data set, and the data set inflated (PS3.5 A.5). */
+/**
+ * The data set alone, inflated (PS3.5 A.5): dicom-parser reads what an inflater gives from its first byte on, and would
+ * take a preamble for elements.
+ */
 function inflate(bytes: Uint8Array, position: number, refuse: Refuse): Uint8Array {
   try {
-    const inflated = inflateRawSync(bytes.subarray(position), { maxOutputLength: MAX_IMAGE_BYTES });
-    return Buffer.concat([bytes.subarray(0, position), inflated]);
+    return inflateRawSync(bytes.subarray(position), { maxOutputLength: MAX_IMAGE_BYTES });
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     const found = code === 'ERR_BUFFER_TOO_LARGE' ? `more than ${MAX_IMAGE_BYTES} bytes` : `damage (${code})`;

@@ -29,7 +29,7 @@ describe('decodeDicom', () => {
     [
       'ultrasound that does not say whether names are written on it',
       async () => replace(await file('implicit.dcm'), 'CT', 'US'),
-      /\(0028,0301\) BurnedInAnnotation: expected NO: .*, found nothing, for ultrasound/,
+      /\(0028,0301\) BurnedInAnnotation: expected NO: .*, found nothing, in an image of a kind/,
     ],
     [
       'colours of one sample',
@@ -63,6 +63,22 @@ describe('decodeDicom', () => {
       expect(error.message).toMatch(/^cut\.dcm: .*expected .*, found/);
       expect(error.message).not.toMatch(/secret/i);
     }
+  });
+
+  it('reads a deflated data set past a preamble that looks like elements', async () => {
+    const empty = await golden('deflated-u16.dcm');
+    // (0028,0010) Rows as explicit US with the value 1, and text as of a TIFF that is a DICOM file too.
+    const preamble = Buffer.concat([
+      Buffer.from([0x28, 0, 0x10, 0, 0x55, 0x53, 2, 0, 1, 0]),
+      Buffer.alloc(118, 'II*'),
+    ]);
+    const written = Buffer.concat([preamble, empty.subarray(128)]);
+    expect(await decodeDicom(written, 'x')).toEqual(await decodeDicom(empty, 'x'));
+  });
+
+  it('takes pixels that the de-identification has passed by its profile', async () => {
+    const ultrasound = replace(await file('implicit.dcm'), 'CT', 'US');
+    expect((await decodeDicom(ultrasound, 'x', true)).modality).toBe('ultrasound');
   });
 
   it('tells a listed body part and no other', async () => {

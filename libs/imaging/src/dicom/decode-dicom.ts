@@ -41,14 +41,15 @@ export interface DicomPixels {
  * pixels. Frames with positions of their own become a volume towards right, anterior, superior; others stay in the
  * order in which they stand.
  *
+ * @param examined true for a file whose pixels the de-identification passed by its own profile
  * @returns `[rows, columns, channels]` or `[frames, rows, columns, channels]`.
  * @throws MedformerError INVALID_ARGUMENT naming the attribute, or the transfer syntax that is not read.
  */
-export async function decodeDicom(bytes: Uint8Array, file: string): Promise<DicomImage> {
+export async function decodeDicom(bytes: Uint8Array, file: string, examined = false): Promise<DicomImage> {
   return readDicom(bytes, file, async (dicom) => {
     const { data, refuse } = dicom;
     const modality = modalityOf(data, refuse);
-    refuseBurnedInText(data, modality, refuse);
+    if (!examined) refuseBurnedInText(data, refuse);
     const bodyPart = bodyPartOf(data);
     const pixels = await decodeDicomPixels(dicom);
     const factor = modality === 'pet' ? suvFactor(data) : undefined;

@@ -8,11 +8,16 @@ import { type DicomImage, decodeDicom, stackedVolume } from './decode-dicom.js';
  * The slices of one series as a volume to right, anterior, superior; each with its own rescale. Values of several types
  * become float32.
  *
+ * @param examined as of `decodeDicom`
  * @throws MedformerError INVALID_ARGUMENT naming the file, or the series where its geometry is no stack's.
  */
-export async function decodeDicomSeries(files: readonly NamedBytes[], series: string): Promise<DicomImage> {
+export async function decodeDicomSeries(
+  files: readonly NamedBytes[],
+  series: string,
+  examined = false,
+): Promise<DicomImage> {
   const images: DicomImage[] = [];
-  for (const { bytes, name } of files) images.push(await decodeDicom(bytes, name));
+  for (const { bytes, name } of files) images.push(await decodeDicom(bytes, name, examined));
   const [first] = images as [DicomImage];
   const slices: PlacedSlice[] = images.map(({ plane, shape: [rows = 0, columns = 0] }, index) => {
     const { name } = files[index]!;

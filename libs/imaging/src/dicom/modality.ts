@@ -1,3 +1,4 @@
+import { BURNED_IN_ANNOTATION, burnedInText } from '@medformer/deidentify';
 import type { DataSet } from 'dicom-parser';
 import type { Refuse } from './data-set.js';
 
@@ -25,12 +26,6 @@ const MODALITIES: Readonly<Record<string, string>> = {
   SM: 'microscopy',
   OT: 'other',
 };
-
-/**
- * Modalities whose devices write names and numbers into the pixels as a rule: an image of theirs must say that it has
- * no such text (PS3.15 E.3.1).
- */
-const OFTEN_WRITTEN_ON = ['ultrasound', 'endoscopy', 'photograph', 'other', 'fluoroscopy', 'angiography'];
 
 /**
  * BodyPartExamined (PS3.16 annex L) by the project's names. Anything else is left out: the attribute is free to type
@@ -73,14 +68,20 @@ export function bodyPartOf(data: DataSet): string | undefined {
   return BODY_PARTS[data.string('x00180015')?.trim().toUpperCase() ?? ''];
 }
 
-/** @throws MedformerError INVALID_ARGUMENT where text in the pixels is stated, or usual and not denied. */
-export function refuseBurnedInText(data: DataSet, modality: string, refuse: Refuse): void {
-  const stated = data.string('x00280301')?.trim();
-  if (stated === 'NO' || (!OFTEN_WRITTEN_ON.includes(modality) && stated !== 'YES')) return;
-  const expected = 'NO: text in the pixels can name the patient';
-  throw refuse(
-    '(0028,0301) BurnedInAnnotation',
-    expected,
-    stated === 'YES' ? 'YES' : `nothing, for ${modality}`,
-  );
+/**
+ * The de-identification's rule, for files that did not go through it.
+ * @throws MedformerError INVALID_ARGUMENT where text in the pixels is stated, or usual and not denied.
+ */
+export function refuseBurnedInText(data: DataSet, refuse: Refuse): void {
+  const text = (tag: string) => data.string(tag)?.trim() ?? '';
+  const found = burnedInText({
+    burnedInAnnotation: text('x00280301'),
+    modality: text('x00080060'),
+    sopClass: text('x00080016'),
+    imageType: text('x00080008'),
+    converted: data.elements.x00080064 !== undefined,
+  });
+  if (found === 'denied' || found === 'unstated') return;
+  const why = found === 'stated' ? 'YES' : 'nothing, in an image of a kind that often shows text';
+  throw refuse(BURNED_IN_ANNOTATION, 'NO: text in the pixels can name the patient', why);
 }

@@ -39,7 +39,7 @@ export async function runDecodeJob({
         : bytes;
     read.push({ name: file.path, bytes: cleaned });
   }
-  const images = await decodeImages(format, read, name);
+  const images = await decodeImages(format, read, name, deidentification !== undefined);
   return images.map((image) => ({
     shape: image.shape,
     ...toPixels(image, format, rule),
