@@ -2,8 +2,10 @@
 
 import { runRateAt } from '../../../libs/optimisers/dist/index.js';
 import { Rng, RunSpec } from '../../../libs/schema/dist/index.js';
+import { BatchShare } from '../../../libs/ssl/dist/batch-share.js';
 import { methodOf } from '../../../libs/ssl/dist/index.js';
 import { TrainSession } from '../../../libs/ssl/dist/train-session.js';
+import { ALONE } from '../../../libs/tensorflow/dist/index.js';
 
 const MODALITIES = ['ct', 'mri', 'xray'];
 const STEPS = 10_000;
@@ -22,10 +24,15 @@ export function specOf({ method, model, batch, steps = STEPS, precision = 'float
   });
 }
 
-/** @param {{method: object, model: string, spatial: number[], batch: number, mode: 'recorded' | 'eager'}} given */
+/**
+ * @param {{method: object, model: string, spatial: number[], batch: number, mode: 'recorded' | 'eager'}} given the whole
+ *   batch, of which this process has its share where `replicas` share it
+ */
 export function openTraining(given) {
-  const { spatial, batch, mode } = given;
+  const { spatial, mode, replicas = ALONE } = given;
   const spec = specOf(given);
+  const share = BatchShare.of(replicas, given.batch, 0);
+  const { count: batch } = share.range(0, given.batch);
   const shape = [...spatial, 1];
   const rows = methodOf(spec.method).policies.length * batch;
   const host = {
@@ -37,6 +44,7 @@ export function openTraining(given) {
     images: Array.from({ length: batch }, (_, image) => String(image)),
     labels: new Float32Array(batch),
     drawn: {},
+    ...(replicas.size > 1 ? { share } : {}),
   };
   const session = new TrainSession({
     spec,
@@ -44,6 +52,7 @@ export function openTraining(given) {
     codes: { modalities: MODALITIES, bodyParts: [], tasks: [] },
     heads: [],
     parts: given.parts ?? 1,
+    replicas,
     onWarning: (message) => console.error(message),
   });
   if (mode === 'eager') session.record = () => undefined;
