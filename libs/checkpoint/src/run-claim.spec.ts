@@ -173,6 +173,21 @@ describe('a claim', () => {
   });
 });
 
+describe('a list of checkpoints', () => {
+  it('leaves out one that the run’s process removes meanwhile', async () => {
+    await write(10, 1);
+    await write(20, 1);
+    const removing = {
+      ...freezing(/^$/).store,
+      async get(key: string) {
+        if (key.endsWith('/000000010.json')) await store.delete(key);
+        return store.get(key);
+      },
+    };
+    expect((await listCheckpoints(removing, run)).map(({ step }) => step)).toEqual([20]);
+  });
+});
+
 describe('progress', () => {
   const progress = (step: number) => ({
     state: 'running' as const,

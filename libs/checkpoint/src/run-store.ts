@@ -141,7 +141,13 @@ export async function sortedPointers(
   for await (const { key } of store.list(pointersOf(run))) {
     const [, step, epoch = '0'] = POINTER_NAME.exec(key.slice(pointersOf(run).length)) ?? [];
     if (step === undefined) continue;
-    const { checkpoint } = parseRecord(Pointer, JSON.parse((await store.get(key)).toString('utf8')), key);
+    const bytes = await store.get(key).catch((thrown) => {
+      // The run's process has just removed it, for one that it wrote before.
+      if (thrown instanceof MedformerError && thrown.code === 'NOT_FOUND') return undefined;
+      throw thrown;
+    });
+    if (!bytes) continue;
+    const { checkpoint } = parseRecord(Pointer, JSON.parse(bytes.toString('utf8')), key);
     all.push({ step: Number(step), epoch: Number(epoch), checkpoint });
   }
   if (all.length === 0) return { counting: [], stale: [] };
