@@ -86,7 +86,9 @@ try {
         recorded,
       }),
     );
-    console.log(JSON.stringify({ name, history, weights, warnings, error: error?.message }));
+    const line = JSON.stringify({ name, history, weights, warnings, error: error?.message });
+    // Longer than a pipe holds: the exit below would cut what is not taken yet.
+    await new Promise((resolve) => process.stdout.write(`${line}\n`, resolve));
     if (error) throw error;
   }
   await replicas.leave();
