@@ -69,6 +69,10 @@ observability: build ## Write docs/metrics.md and the chart's dashboards from th
 	@node tools/metrics/main.mjs
 	node libs/dashboards/dist/main.js
 
+.PHONY: images
+images: build native ## OCI images of the stages, without a Docker daemon; needs buildah
+	@images/build.sh cpu
+
 .PHONY: clean
 clean: ## Remove everything compiled; data stays
 	rm -rf libs/*/dist services/*/dist cli/dist e2e/dist libs/gen/src libs/gen/descriptor.binpb test-results
