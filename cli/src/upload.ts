@@ -9,6 +9,7 @@ import {
 } from '@medformer/gen/ingestion';
 import { MedformerError } from '@medformer/schema';
 import type { Context } from './context.js';
+import { putFile } from './put-file.js';
 import { megabytes } from './terminal.js';
 
 /** The wire contract's limit of one chunk. */
@@ -22,12 +23,14 @@ interface LocalFile extends UploadFileInfo {
 
 /**
  * Sends a file or a folder and returns the upload's id. Only what the service lacks is sent: an upload that broke
- * goes on from its last byte, and a finished one sends nothing.
+ * goes on from its last byte, and a finished one sends nothing. Files go straight to the service's bucket where it offers
+ * that and the bucket takes them, over gRPC otherwise.
  */
 export async function upload({ connection, terminal, signal }: Context, path: string): Promise<string> {
   const files = await hashFiles(await listFiles(path), { terminal, signal });
   const { uploadId, missing } = await connection.unary(IngestionServiceService.beginUpload, {
     files: files.map(({ path, sizeBytes, sha256 }) => ({ path, sizeBytes, sha256 })),
+    direct: true,
   });
   const byPath = new Map(files.map((file) => [file.path, file]));
   const total = missing.reduce(
@@ -36,15 +39,25 @@ export async function upload({ connection, terminal, signal }: Context, path: st
   );
   const progress = terminal.progress('upload');
   let sent = 0;
+  let direct = true;
   const queue = missing.values();
   const sendFromQueue = async () => {
     for (const lack of queue) {
       const file = byPath.get(lack.path);
       if (file === undefined) continue;
-      const chunks = readChunks(uploadId, file, lack.offsetBytes, (bytes) => {
+      const onSent = (bytes: number) => {
         sent += bytes;
         progress.update(sent, total, `bytes (${megabytes(total)})`);
-      });
+      };
+      if (direct && lack.putUrl) {
+        const put = await putFile(file, lack.putUrl, signal);
+        direct &&= put !== 'unreachable';
+        if (put === 'stored') {
+          onSent(Number(file.sizeBytes));
+          continue;
+        }
+      }
+      const chunks = readChunks(uploadId, file, lack.offsetBytes, onSent);
       await connection.clientStream(IngestionServiceService.uploadFile, chunks);
     }
   };

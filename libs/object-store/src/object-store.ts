@@ -46,4 +46,9 @@ export interface ObjectStore {
   delete(key: string): Promise<void>;
   /** Resolves when the store answers; used by readiness. @throws MedformerError UNAVAILABLE */
   ping(): Promise<void>;
+  /**
+   * A URL to which anyone may PUT this one object for so many seconds, 1 to 604800, without credentials; a store without
+   * such URLs lacks the method. What arrives there is unchecked, in size too.
+   */
+  presignPut?(key: string, seconds: number): Promise<string>;
 }

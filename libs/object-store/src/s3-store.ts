@@ -139,6 +139,11 @@ class S3Store implements ObjectStore {
     if (!exists) throw new MedformerError('UNAVAILABLE', `bucket ${this.bucket} does not exist`);
   }
 
+  async presignPut(key: string, seconds: number): Promise<string> {
+    checkKey(key);
+    return this.client.presignedPutObject(this.bucket, key, seconds);
+  }
+
   private async request<Answer>(key: string, send: () => Promise<Answer>): Promise<Answer> {
     for (let attempt = 1; ; attempt += 1) {
       try {

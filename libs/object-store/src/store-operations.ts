@@ -37,6 +37,8 @@ export function observedStore(store: ObjectStore): ObjectStore {
     list: (prefix) => observeList(store.list(prefix)),
     delete: (key) => observe('delete', () => store.delete(key)),
     ping: () => observe('ping', () => store.ping()),
+    // Computed here, without the store.
+    ...(store.presignPut ? { presignPut: store.presignPut.bind(store) } : {}),
   };
 }
 

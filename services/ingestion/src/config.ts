@@ -22,6 +22,12 @@ export const ingestionConfig = {
     .positive()
     .default(32 * 1024 ** 3)
     .describe('the most bytes that one archive may hold unpacked'),
+  uploadStore: z
+    .string()
+    .optional()
+    .describe(
+      's3://bucket?endpoint=… that clients reach too: raw files are PUT there by presigned URL; default: all come over gRPC',
+    ),
   maxShardBytes: z
     .int()
     .min(65_536)

@@ -122,6 +122,7 @@ function describe(
     },
     deidentification: source.deidentification,
     normalisation: source.normalisation,
+    ...(source.resampling ? { resampling: source.resampling } : {}),
     splits: source.splits,
     labelSpaces: source.labelSpaces,
     codeVersion,

@@ -59,16 +59,20 @@ export class IngestionController {
     @Inject(DatasetCensus) private readonly census: DatasetCensus,
   ) {}
 
-  async beginUpload({ files }: BeginUploadRequest): Promise<BeginUploadResponse> {
+  async beginUpload({ files, direct }: BeginUploadRequest): Promise<BeginUploadResponse> {
     const announced = files.map(({ path, sizeBytes, sha256 }) => ({
       path,
       bytes: Number(sizeBytes),
       sha256,
     }));
-    const { id, missing } = await this.spool.begin(announced);
+    const { id, missing } = await this.spool.begin(announced, { direct });
     return {
       uploadId: id,
-      missing: missing.map(({ path, offset }) => ({ path, offsetBytes: BigInt(offset) })),
+      missing: missing.map(({ path, offset, putUrl = '' }) => ({
+        path,
+        offsetBytes: BigInt(offset),
+        putUrl,
+      })),
     };
   }
 

@@ -313,10 +313,14 @@ describe('uploads', () => {
       'a\0b',
       `${'x'.repeat(300)}.png`,
     ]) {
-      const refusal = service.call('beginUpload', { files: [announce(path, Buffer.from('x'))] });
+      const refusal = service.call('beginUpload', {
+        direct: false,
+        files: [announce(path, Buffer.from('x'))],
+      });
       await expect(refusal, path).rejects.toMatchObject({ code: status.INVALID_ARGUMENT });
     }
     const pair = (x: string, y: string) => ({
+      direct: false,
       files: [announce(x, Buffer.from('x')), announce(y, Buffer.from('y'))],
     });
     await expect(service.call('beginUpload', pair('a', 'a/b'))).rejects.toThrow(
@@ -330,24 +334,27 @@ describe('uploads', () => {
   it('go on from the byte where they broke', async () => {
     const bytes = noise(300_000);
     const files = [announce('big.png', bytes)];
-    const begun = await service.call('beginUpload', { files });
+    const begun = await service.call('beginUpload', { direct: false, files });
     await service.send(begun.uploadId, 'big.png', 0, [bytes.subarray(0, 100_000)]);
     await expect(service.stream(uploaded('x', begun.uploadId))).rejects.toMatchObject({
       code: status.FAILED_PRECONDITION,
       details: expect.stringContaining('big.png is not uploaded whole yet'),
     });
-    const resumed = await service.call('beginUpload', { files });
+    const resumed = await service.call('beginUpload', { direct: false, files });
     expect(resumed).toEqual({
       uploadId: begun.uploadId,
       missing: [{ path: 'big.png', offsetBytes: 100_000n }],
     });
     await service.send(begun.uploadId, 'big.png', 100_000, [bytes.subarray(100_000)]);
-    expect((await service.call('beginUpload', { files })).missing).toEqual([]);
+    expect((await service.call('beginUpload', { direct: false, files })).missing).toEqual([]);
   });
 
   it('refuse bytes of another hash, more bytes than announced, offsets beyond, and start over after it', async () => {
     const bytes = noise(5000);
-    const { uploadId } = await service.call('beginUpload', { files: [announce('x.png', bytes)] });
+    const { uploadId } = await service.call('beginUpload', {
+      direct: false,
+      files: [announce('x.png', bytes)],
+    });
     const send = (offset: number, chunk: Uint8Array) => service.send(uploadId, 'x.png', offset, [chunk]);
     await expect(
       send(
@@ -366,7 +373,9 @@ describe('uploads', () => {
       code: status.NOT_FOUND,
     });
     await send(0, bytes);
-    expect((await service.call('beginUpload', { files: [announce('x.png', bytes)] })).missing).toEqual([]);
+    expect(
+      (await service.call('beginUpload', { direct: false, files: [announce('x.png', bytes)] })).missing,
+    ).toEqual([]);
   });
 });
 

@@ -1,7 +1,8 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, type Hash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import {
   type FileHandle,
+  link,
   mkdir,
   open,
   readdir,
@@ -23,6 +24,7 @@ import {
   sha256,
 } from '@medformer/schema';
 import { z } from 'zod';
+import type { DirectUploads } from './direct-uploads.js';
 import { checkUploadPath } from './upload-path.js';
 
 const Announced = z.array(
@@ -30,24 +32,40 @@ const Announced = z.array(
 );
 
 const LIST = 'files.json';
+/** No upload's id. */
+const CONTENT = 'content';
 const MAX_FILES = 1_000_000;
 /** Lists kept in memory, so that an upload of many small files does not read its list for each. */
 const KEPT_LISTS = 8;
 const BATCH = 64;
 
+/** A file that is not here whole: what it lacks begins at `offset`, unless all of it is PUT to `putUrl`. */
+export interface MissingFile {
+  path: string;
+  offset: number;
+  putUrl?: string | undefined;
+}
+
 /**
  * Files on their way in, on local disk: `<upload>/files.json` names them, `<upload>/partial/<hash of path>` holds what has
  * arrived of one, `<upload>/files/<path>` holds it whole and checked. The upload's id is the hash of its list, so that
- * the same files are the same upload, whoever sends them and however often they are interrupted.
+ * the same files are the same upload, whoever sends them and however often they are interrupted. `content/<hash>` is a
+ * second name of every whole file, by which other uploads have it too.
  */
 export class UploadSpool {
   private readonly writers = new Map<string, Promise<unknown>>();
   private readonly lists = new Map<string, Map<string, SourceFile>>();
 
-  constructor(private readonly root: string) {}
+  constructor(
+    private readonly root: string,
+    private readonly direct?: DirectUploads,
+  ) {}
 
   /** @throws MedformerError INVALID_ARGUMENT for paths that are unsafe, twice there, or each other's folder. */
-  async begin(files: SourceFile[]): Promise<{ id: string; missing: { path: string; offset: number }[] }> {
+  async begin(
+    files: SourceFile[],
+    options: { direct?: boolean } = {},
+  ): Promise<{ id: string; missing: MissingFile[] }> {
     const announced = parseRecord(Announced, files, 'files').sort((x, y) => (x.path < y.path ? -1 : 1));
     refuseImpossibleLists(announced);
     const id = contentAddress(announced);
@@ -56,10 +74,12 @@ export class UploadSpool {
     const list = join(folder, `${LIST}.${process.pid}`);
     await writeFile(list, JSON.stringify(announced));
     await rename(list, join(folder, LIST));
-    const missing = await mapInBatches(announced, async (file) => {
-      if ((await sizeOf(join(folder, 'files', file.path))) === file.bytes) return [];
+    const missing = await mapInBatches(announced, async (file): Promise<MissingFile[]> => {
+      if (await this.isHere(folder, file)) return [];
       const offset = (await sizeOf(join(folder, 'partial', sha256(file.path)))) ?? 0;
-      return [{ path: file.path, offset }];
+      if (!options.direct || offset > 0 || !this.direct) return [{ path: file.path, offset }];
+      const offer = await this.direct.offer(file);
+      return offer === 'arrived' ? [] : [{ path: file.path, offset, putUrl: offer }];
     });
     return { id, missing: missing.flat() };
   }
@@ -92,13 +112,20 @@ export class UploadSpool {
   }
 
   /**
-   * The folder of a complete upload.
-   * @throws MedformerError FAILED_PRECONDITION naming a file that is not whole yet; NOT_FOUND.
+   * The folder of a complete upload. Files that were PUT are fetched and checked first.
+   * @throws MedformerError FAILED_PRECONDITION naming a file that is not whole yet; NOT_FOUND; INVALID_ARGUMENT for a
+   * file that was PUT with another content.
    */
   async complete(id: string): Promise<{ folder: string; files: SourceFile[] }> {
     const files = [...(await this.list(id)).values()];
     const folder = join(this.root, id, 'files');
-    await mapInBatches(files, async ({ path, bytes }) => {
+    const absent = (
+      await mapInBatches(files, async (file) =>
+        (await this.isHere(join(this.root, id), file)) ? [] : [file],
+      )
+    ).flat();
+    await this.direct?.fetch(absent, (file, bytes) => this.place(id, file, bytes));
+    await mapInBatches(absent, async ({ path, bytes }) => {
       if ((await sizeOf(join(folder, path))) === bytes) return;
       throw new MedformerError('FAILED_PRECONDITION', `upload ${id}: ${path} is not uploaded whole yet`, {
         logged: `upload ${id} is not whole yet`,
@@ -117,6 +144,36 @@ export class UploadSpool {
       if (Date.now() - mtimeMs > milliseconds)
         await rm(join(this.root, id), { recursive: true, force: true });
     }
+    const content = join(this.root, CONTENT);
+    for (const name of await readdir(content).catch(() => [])) {
+      const found = await stat(join(content, name)).catch(() => undefined);
+      if (found?.nlink === 1) await rm(join(content, name), { force: true });
+    }
+    await this.direct?.removeOlderThan(milliseconds);
+  }
+
+  /** Whether the file is whole in its upload's folder, where it is put if another upload brought the same. */
+  private async isHere(folder: string, file: SourceFile): Promise<boolean> {
+    const target = join(folder, 'files', file.path);
+    if ((await sizeOf(target)) === file.bytes) return true;
+    const content = join(this.root, CONTENT, file.sha256);
+    if ((await sizeOf(content)) !== file.bytes) return false;
+    await mkdir(dirname(target), { recursive: true });
+    return linked(content, target);
+  }
+
+  private async place(id: string, file: SourceFile, bytes: Uint8Array): Promise<void> {
+    const arriving = join(this.root, id, 'partial', `${sha256(file.path)}.${randomUUID()}`);
+    await writeFile(arriving, bytes);
+    await this.takePlace(arriving, join(this.root, id, 'files', file.path), file);
+  }
+
+  /** A whole and checked file goes where ingests and other uploads find it. */
+  private async takePlace(arrived: string, target: string, { sha256 }: SourceFile): Promise<void> {
+    await mkdir(dirname(target), { recursive: true });
+    await mkdir(join(this.root, CONTENT), { recursive: true });
+    await rename(arrived, target);
+    await linked(target, join(this.root, CONTENT, sha256));
   }
 
   /** The files of an upload by path; a list never changes, for the id is its hash. */
@@ -168,8 +225,7 @@ export class UploadSpool {
       await rm(partial);
       throw badInput({ file: file.path, field: 'content', expected: `SHA-256 ${file.sha256}`, found });
     }
-    await mkdir(dirname(target), { recursive: true });
-    await rename(partial, target);
+    await this.takePlace(partial, target, file);
     return written;
   }
 }
@@ -240,6 +296,19 @@ async function mapInBatches<Item, Result>(
     results.push(...(await Promise.all(items.slice(begin, begin + BATCH).map(map))));
   }
   return results;
+}
+
+/** Also where the name is there already. False where it went away, or has as many names as the disk allows. */
+async function linked(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    if (code === 'EEXIST') return true;
+    if (['ENOENT', 'EMLINK', 'EPERM', 'ENOTSUP'].includes(code)) return false;
+    throw error;
+  }
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

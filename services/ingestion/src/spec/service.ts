@@ -67,7 +67,7 @@ interface UnaryCalls {
 }
 
 /** Starts the built service as its own process; it listens when this resolves. */
-export async function startService(data: string): Promise<Service> {
+export async function startService(data: string, env: Record<string, string> = {}): Promise<Service> {
   const [port, metricsPort] = [await freePort(), await freePort()];
   const argv = ['--data', data, '--port', `${port}`, '--metrics-port', `${metricsPort}`];
   const settings = {
@@ -78,7 +78,7 @@ export async function startService(data: string): Promise<Service> {
   // IPC: the service goes when this test run goes, however it goes.
   const child = fork(MAIN, argv, {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    env: { ...process.env, ...settings },
+    env: { ...process.env, ...settings, ...env },
   });
   const service = new Service(data, child, port);
   while (
@@ -133,7 +133,7 @@ export class Service {
   /** Uploads what the service lacks and answers the upload's id. */
   async upload(files: Files): Promise<string> {
     const announced = Object.entries(files).map(([path, bytes]) => announce(path, bytes));
-    const { uploadId, missing } = await this.call('beginUpload', { files: announced });
+    const { uploadId, missing } = await this.call('beginUpload', { direct: false, files: announced });
     for (const { path, offsetBytes } of missing) {
       const rest = files[path]!.subarray(Number(offsetBytes));
       const chunks: Uint8Array[] = [];
