@@ -149,6 +149,7 @@ describe('upload', () => {
         const missing = Object.entries(offsets).map(([path, offset]) => ({
           path,
           offsetBytes: BigInt(offset),
+          putUrl: '',
         }));
         answer(null, { uploadId: 'u1', missing });
       },
@@ -204,7 +205,7 @@ describe('upload', () => {
     server.removeService(IngestionServiceService);
     server.addService(IngestionServiceService, {
       beginUpload: (_call: unknown, answer: (error: null, value: object) => void) =>
-        answer(null, { uploadId: 'u1', missing: [{ path: 'big.npz', offsetBytes: 0n }] }),
+        answer(null, { uploadId: 'u1', missing: [{ path: 'big.npz', offsetBytes: 0n, putUrl: '' }] }),
       uploadFile: (_call: unknown, answer: (error: object) => void) =>
         answer({ code: status.RESOURCE_EXHAUSTED, details: 'no space left' }),
     } as never);

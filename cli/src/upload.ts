@@ -49,7 +49,7 @@ export async function upload({ connection, terminal, signal }: Context, path: st
         sent += bytes;
         progress.update(sent, total, `bytes (${megabytes(total)})`);
       };
-      if (direct && lack.putUrl) {
+      if (direct && lack.putUrl !== '') {
         const put = await putFile(file, lack.putUrl, signal);
         direct &&= put !== 'unreachable';
         if (put === 'stored') {
