@@ -1,3 +1,4 @@
+import { badInput } from '@medformer/schema';
 import { InvalidArgumentError } from 'commander';
 
 export function integer(text: string): number {
@@ -30,6 +31,26 @@ export function axes(text: string): number[] {
   const sizes = text.split('x').map(Number);
   if (sizes.every((size) => Number.isInteger(size) && size > 0)) return sizes;
   throw new InvalidArgumentError('expected sizes joined by x, e.g. 40x28x20');
+}
+
+export function millimetres(text: string): number[] {
+  const spacing = text.split('x').map(Number);
+  if (spacing.every((edge) => edge > 0 && Number.isFinite(edge))) return spacing;
+  throw new InvalidArgumentError('expected millimetres joined by x, e.g. 1x0.5x0.5');
+}
+
+/** `mri=z-score:-3:3` as the modality and its rule. */
+export function normalisationRule(text: string): [string, { rule: string; low: number; high: number }] {
+  const [, modality, rule, low, high] = /^([^=]+)=([a-z-]+):([^:]+):([^:]+)$/.exec(text) ?? [];
+  if (modality && rule && Number.isFinite(Number(low)) && Number.isFinite(Number(high))) {
+    return [modality, { rule, low: Number(low), high: Number(high) }];
+  }
+  throw badInput({
+    file: 'command line',
+    field: '--normalise',
+    expected: 'modality=rule:low:high, e.g. mri=z-score:-3:3',
+    found: text.slice(0, 80),
+  });
 }
 
 /** For options that may be given several times. */

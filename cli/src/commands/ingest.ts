@@ -1,6 +1,16 @@
 import type { IngestRequest } from '@medformer/gen/ingestion';
 import type { Command } from 'commander';
-import { axes, count, fraction, integer, integers, words } from '../arguments.js';
+import {
+  axes,
+  collect,
+  count,
+  fraction,
+  integer,
+  integers,
+  millimetres,
+  normalisationRule,
+  words,
+} from '../arguments.js';
 import type { Context, WithContext } from '../context.js';
 import { type IngestOutcome, ingest } from '../ingest.js';
 import { facts } from '../terminal.js';
@@ -16,6 +26,9 @@ interface Options {
   test: number;
   skipBadFiles: boolean;
   allowMd5Mismatch: boolean;
+  normalise: string[];
+  resample: number[];
+  resampleShape: number[];
   seed: number;
   patients: number;
   volumePatients: number;
@@ -48,6 +61,19 @@ export function registerIngest(program: Command, bind: WithContext): void {
       'take a file with the name of a MedMNIST set for one although its MD5 is another: own data of that form',
       false,
     )
+    .option(
+      '--normalise <modality=rule:low:high>',
+      'another rule than the usual one: hu-window, percentile, z-score, suv-window; again for other modalities',
+      collect,
+      [],
+    )
+    .option(
+      '--resample <mm>',
+      'spacing to bring images to: rows and columns, or slices first',
+      millimetres,
+      [],
+    )
+    .option('--resample-shape <axes>', 'edges to bring images to, in the same order', axes, [])
     .option('--seed <n>', 'phantom: seed of the cohort', integer, 0)
     .option('--patients <n>', 'phantom: patients with 2D images', count, 0)
     .option('--volume-patients <n>', 'phantom: the first so many also get 3D volumes', count, 0)
@@ -69,6 +95,7 @@ export function registerIngest(program: Command, bind: WithContext): void {
 Examples:
   $ medformer ingest pneumoniamnist.npz --name pneumonia --modality xray --body-part chest
   $ medformer ingest scans/ --name my-scans --skip-bad-files
+  $ medformer ingest brains/ --name brains --normalise mri=z-score:-3:3 --resample 1x1x1
   $ medformer ingest phantom --name phantom --patients 250 --volume-patients 40
   $ medformer ingest phantom-groups --name groups --groups 20 --per-group 8,2,10
 
@@ -88,6 +115,9 @@ An interrupted upload goes on where it broke when the same command runs again.`,
             testFraction: options.test,
             skipBadFiles: options.skipBadFiles,
             allowMd5Mismatch: options.allowMd5Mismatch,
+            normalisation: Object.fromEntries(options.normalise.map(normalisationRule)),
+            resampleShape: options.resampleShape,
+            resampleSpacingMm: options.resample,
           },
         });
         context.terminal.result(outcome, describe(outcome));

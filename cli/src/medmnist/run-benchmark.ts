@@ -72,6 +72,9 @@ async function ingestSet(context: Context, set: PlannedSet, allowMd5Mismatch: bo
       testFraction: 0,
       skipBadFiles: false,
       allowMd5Mismatch,
+      normalisation: {},
+      resampleShape: [],
+      resampleSpacingMm: [],
     },
   });
   const before = alreadyPresent ? ' (found, ingested before)' : '';

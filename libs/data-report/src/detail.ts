@@ -1,5 +1,6 @@
+import { alongAxis } from '@medformer/imaging/axis-weights';
 import type { ImageGrid } from './image-grid.js';
-import { alongAxis, gaussianWeights } from './separable.js';
+import { gaussianWeights } from './separable.js';
 
 /** Deviation of the blur, in samples: what it takes away is anatomy, what it leaves is edges, texture and noise. */
 const BLUR_SIGMA = 2;

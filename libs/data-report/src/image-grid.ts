@@ -1,5 +1,6 @@
+import { alongAxis } from '@medformer/imaging/axis-weights';
 import type { PixelType } from '@medformer/schema';
-import { alongAxis, resampleWeights } from './separable.js';
+import { resampleWeights } from './separable.js';
 
 /** Edge of the grid that all images are compared on; MedMNIST's own, so that its small images stay as they are. */
 export const GRID_EDGE = 28;

@@ -1,5 +1,6 @@
+import { type AxisWeights, alongAxis } from '@medformer/imaging/axis-weights';
 import type { ImageGrid } from './image-grid.js';
-import { type AxisWeights, alongAxis, cosineWeights } from './separable.js';
+import { cosineWeights } from './separable.js';
 
 /** Lowest frequencies per axis: 8 x 8 of an image, 4 x 4 x 4 of a volume, 64 in both. */
 const FREQUENCIES = { 2: 8, 3: 4 } as const;

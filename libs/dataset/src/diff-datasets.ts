@@ -22,6 +22,7 @@ const MANIFEST_FIELDS = [
   'description',
   'deidentification',
   'normalisation',
+  'resampling',
   'splits',
   'labelSpaces',
   'codeVersion',

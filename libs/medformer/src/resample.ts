@@ -1,3 +1,4 @@
+import { triangleWeights } from '@medformer/imaging/axis-weights';
 import { tf } from '@medformer/tensorflow';
 
 /**
@@ -32,19 +33,12 @@ export function resampled(x: tf.Tensor, shape: readonly number[]): tf.Tensor {
   }, x);
 }
 
-/** Rows of a triangle filter, as wide as the larger of both pixels: [to, from], every row summing to 1. */
+/** The rows of `triangleWeights` as a matrix [to, from]. */
 export function resamplingWeights(from: number, to: number): Float32Array {
   const weights = new Float32Array(to * from);
-  const scale = from / to;
-  const reach = Math.max(1, scale);
-  for (let row = 0; row < to; row += 1) {
-    const centre = (row + 0.5) * scale;
-    const line = Float64Array.from({ length: from }, (_, at) =>
-      Math.max(0, 1 - Math.abs(at + 0.5 - centre) / reach),
-    );
-    const total = line.reduce((sum, weight) => sum + weight, 0);
-    line.forEach((weight, at) => {
-      weights[row * from + at] = weight / total;
+  for (const [row, taps] of triangleWeights(from, to).entries()) {
+    taps.from.forEach((at, tap) => {
+      weights[row * from + at] = taps.weight[tap]!;
     });
   }
   return weights;

@@ -3,6 +3,7 @@ import type { Profile } from '@medformer/deidentify';
 import type { Refusal, SourceFile } from '@medformer/imaging';
 import type { CollectOptions, Garbage, ObjectStoreConfig } from '@medformer/object-store';
 import type { CohortSpec } from '@medformer/phantom';
+import type { NormalisationRule, Resampling } from '@medformer/schema';
 
 /** What is ingested: a complete upload, or the phantom cohort, which is generated into `folder` unless it is there. */
 export type IngestionSource =
@@ -22,6 +23,8 @@ export interface IngestionInput {
     testFraction: number;
     skipBadFiles: boolean;
     allowMd5Mismatch: boolean;
+    normalisation?: Record<string, NormalisationRule>;
+    resampling?: Resampling;
   };
   pseudonymKey: string;
   /** How DICOM files of an upload are cleaned. */

@@ -13,6 +13,7 @@ import {
 import { badInput, ContentHash, contentAddress, type MedformerError, Slug } from '@medformer/schema';
 import type { z } from 'zod';
 import type { IngestionInput } from './ingestion-calls.js';
+import { pixelOptions } from './pixel-options.js';
 
 /** The request's name and options, checked, with defaults in place of what is empty. */
 export function parseIngestRequest({
@@ -36,6 +37,7 @@ export function parseIngestRequest({
       testFraction: test,
       skipBadFiles: options?.skipBadFiles ?? false,
       allowMd5Mismatch: options?.allowMd5Mismatch ?? false,
+      ...pixelOptions(options),
     },
   };
 }

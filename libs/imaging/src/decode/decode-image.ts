@@ -1,9 +1,10 @@
-import { badInput, type NormalisationRule, type NormalisationStep } from '@medformer/schema';
+import { badInput, type NormalisationRule, type NormalisationStep, type Resampling } from '@medformer/schema';
 import { isDicom } from '../dicom/data-set.js';
 import { type DicomImage, decodeDicom } from '../dicom/decode-dicom.js';
 import { decodeDicomSeries } from '../dicom/dicom-series.js';
 import { decodeNifti, decodeNiftiFrames } from '../nifti/decode-nifti.js';
 import { normalisationSteps, replayNormalisation, ruleFor } from '../normalise.js';
+import { type ResampledPixels, resampledEdges, resamplePixels } from '../resample/resample.js';
 import type { Voxels } from '../voxels.js';
 import { decodeNumpy } from './numpy.js';
 import { decodeRaster } from './raster.js';
@@ -75,15 +76,25 @@ export async function decodeImages(
   }
 }
 
-/** A decoded image's pixels by a rule, with the steps that led there. Colours have no statistics of their own. */
+/**
+ * A decoded image's pixels by a rule, at other edges where asked, with the steps that led there. Colours have no
+ * statistics of their own.
+ * @throws MedformerError INVALID_ARGUMENT as `resampledEdges`
+ */
 export function toPixels(
   image: DecodedImage,
   format: ImageFormat,
   rule: NormalisationRule,
-): { pixels: Uint8Array | Uint16Array; normalisation: NormalisationStep[] } {
+  { resampling, name = 'image' }: { resampling?: Resampling | undefined; name?: string } = {},
+): ResampledPixels & { normalisation: NormalisationStep[] } {
   const colour = image.shape.at(-1) === 3 && image.values instanceof Uint16Array;
   const steps = normalisationSteps(image, format === 'raster' || colour ? RASTER_RULE : rule);
-  return { pixels: replayNormalisation(image, steps), normalisation: steps };
+  const { shape, spacingMm } = image;
+  const spaced = { shape, ...(spacingMm ? { spacingMm } : {}) };
+  const edges = resampling ? resampledEdges(spaced, resampling, name) : shape.slice(0, -1);
+  const made = { ...spaced, pixels: replayNormalisation(image, steps) };
+  if (edges.every((edge, axis) => edge === shape[axis])) return { ...made, normalisation: steps };
+  return { ...resamplePixels(made, edges), normalisation: [...steps, { step: 'resample', edges }] };
 }
 
 /**

@@ -1,6 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { deidentifyDicom, type Profile } from '@medformer/deidentify';
-import { MedformerError, type NormalisationRule, type NormalisationStep, sha256 } from '@medformer/schema';
+import {
+  MedformerError,
+  type NormalisationRule,
+  type NormalisationStep,
+  type Resampling,
+  sha256,
+} from '@medformer/schema';
 import { decodeImages, type ImageFormat, type NamedBytes, toPixels } from '../decode/decode-image.js';
 
 /** Files that make one image, or several volumes of one, to be read, checked, decoded and normalised. */
@@ -10,6 +16,7 @@ export interface DecodeJob {
   format: ImageFormat;
   files: { path: string; location: string; sha256: string }[];
   rule: NormalisationRule;
+  resampling?: Resampling;
   /** How DICOM files are cleaned before anything is read of them; absent where the data names nobody. */
   deidentification?: Profile;
 }
@@ -28,6 +35,7 @@ export async function runDecodeJob({
   format,
   files,
   rule,
+  resampling,
   deidentification,
 }: DecodeJob): Promise<DecodedItem[]> {
   const read: NamedBytes[] = [];
@@ -41,9 +49,7 @@ export async function runDecodeJob({
   }
   const images = await decodeImages(format, read, name, deidentification !== undefined);
   return images.map((image) => ({
-    shape: image.shape,
-    ...toPixels(image, format, rule),
-    ...(image.spacingMm ? { spacingMm: image.spacingMm } : {}),
+    ...toPixels(image, format, rule, { resampling, name }),
     ...(image.bodyPart ? { bodyPart: image.bodyPart } : {}),
   }));
 }

@@ -78,6 +78,7 @@ export async function openFolderSource(
     format: 'image-folder',
     deidentification: deidentification(options),
     normalisation: Object.fromEntries(candidates.map(({ modality }) => [modality, ruleOf(modality)])),
+    ...(options.resampling ? { resampling: options.resampling } : {}),
     splits,
     labelSpaces,
     files: sorted.map(({ location: _location, ...file }) => file),
@@ -233,12 +234,13 @@ async function readCandidate(
   pool: DecodePool,
 ): Promise<SourceImage[]> {
   const { name, files, source, format, row, subject, modality } = candidate;
-  const { deidentification } = reading.options;
+  const { deidentification, resampling } = reading.options;
   const items = await pool.run({
     name,
     format,
     files,
     rule: reading.ruleOf(modality),
+    ...(resampling ? { resampling } : {}),
     ...(deidentification ? { deidentification: deidentification.profile } : {}),
   });
   const labels: Record<string, number> = {};

@@ -1,5 +1,11 @@
 import type { Profile } from '@medformer/deidentify';
-import type { DatasetManifest, ImageRecord, LabelSpace, NormalisationRule } from '@medformer/schema';
+import type {
+  DatasetManifest,
+  ImageRecord,
+  LabelSpace,
+  NormalisationRule,
+  Resampling,
+} from '@medformer/schema';
 import { sha256 } from '@medformer/schema';
 import type { SplitFractions } from './split-subjects.js';
 
@@ -24,6 +30,8 @@ export interface SourceOptions {
   fractions: SplitFractions;
   /** Rules in place of the usual ones, by modality. */
   normalisation?: Record<string, NormalisationRule>;
+  /** What every image is brought to; as it came where absent. */
+  resampling?: Resampling;
   /** Drop bad files and report them, instead of refusing everything. */
   skipBadFiles: boolean;
   /** Take a file with the name of a MedMNIST set for one whatever its checksum: own data of that form, or an old release. */
@@ -61,7 +69,8 @@ export interface SourceImage extends Omit<ImageRecord, 'tensor' | 'row'> {
 }
 
 /** Images to be ingested, examined as far as it goes without decoding them. */
-export interface ImageSource extends Pick<DatasetManifest, 'deidentification' | 'normalisation' | 'splits'> {
+export interface ImageSource
+  extends Pick<DatasetManifest, 'deidentification' | 'normalisation' | 'resampling' | 'splits'> {
   format: 'medmnist-npz' | 'image-folder';
   labelSpaces: LabelSpace[];
   /** The files that count as ingested; documentation beside the images does not. */

@@ -45,6 +45,11 @@ export async function openMedmnistSource(
   file: SourceFile,
   options: SourceOptions,
 ): Promise<ImageSource> {
+  if (options.normalisation || options.resampling) {
+    const field = options.resampling ? 'resampling' : 'normalisation';
+    const expected = 'none: the pixels of a MedMNIST archive stay as they are';
+    throw badInput({ file: file.path, field, expected, found: 'one' });
+  }
   const zip = await openZip(join(folder, file.path), file.path, options.maxArchiveBytes);
   try {
     const arrays = await readArrays(zip, file.path);

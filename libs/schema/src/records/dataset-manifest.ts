@@ -34,6 +34,16 @@ export const NormalisationRule = z.discriminatedUnion('rule', [
 ]);
 export type NormalisationRule = z.infer<typeof NormalisationRule>;
 
+/**
+ * What images are brought to: edges in pixels, or millimetres along an edge of one. The values count from the last axis
+ * on (columns, rows, slices); an axis without one stays.
+ */
+export const Resampling = z.discriminatedUnion('to', [
+  z.object({ to: z.literal('shape'), values: z.array(z.number().int().min(1).max(65_535)).min(2).max(3) }),
+  z.object({ to: z.literal('spacing'), values: z.array(z.number().positive()).min(2).max(3) }),
+]);
+export type Resampling = z.infer<typeof Resampling>;
+
 const Count = z.number().int().min(0);
 
 /**
@@ -67,6 +77,8 @@ export const DatasetManifest = z.object({
   }),
   /** By modality, e.g. `{ ct: { rule: 'hu-window', low: -1000, high: 1000 } }`. */
   normalisation: z.record(Slug, NormalisationRule),
+  /** Absent where images have the edges that they came with. */
+  resampling: Resampling.optional(),
   splits: z.object({
     policy: z.enum(['given', 'by-subject']),
     seed: z.number().int(),

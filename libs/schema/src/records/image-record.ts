@@ -5,12 +5,17 @@ import { ContentHash, ImageShape, PixelType, Slug, Split } from './primitives.js
 /**
  * What an image's values went through from the decoded file to its pixels, in order; replayed on the same file they
  * give the same pixels. `suv-body-weight` multiplies by the factor that the file's own attributes give, so that no
- * patient's weight or dose stands here; `scale` maps [low, high] to 0-65535 after clipping and rounds half up.
+ * patient's weight or dose stands here; `scale` maps [low, high] to 0-65535 after clipping and rounds half up;
+ * `resample` brings the pixels to other spatial edges over the same field of view, linear and anti-aliased.
  */
 export const NormalisationStep = z.discriminatedUnion('step', [
   z.object({ step: z.literal('suv-body-weight') }),
   z.object({ step: z.literal('padding-to-low') }),
   z.object({ step: z.literal('scale'), low: z.number(), high: z.number() }),
+  z.object({
+    step: z.literal('resample'),
+    edges: z.array(z.number().int().min(1).max(65_535)).min(2).max(3),
+  }),
 ]);
 export type NormalisationStep = z.infer<typeof NormalisationStep>;
 

@@ -50,6 +50,9 @@ export const NO_OPTIONS: IngestOptions = {
   testFraction: 0,
   skipBadFiles: false,
   allowMd5Mismatch: false,
+  normalisation: {},
+  resampleShape: [],
+  resampleSpacingMm: [],
 };
 
 export interface Ingested {
