@@ -42,11 +42,11 @@ let shared: Map<string, Run>[];
 
 beforeAll(async () => {
   [alone] = (await runAll(1)) as [Map<string, Run>];
-  // An even share and one that is not: 5 and 5 images, and 3, 3 and 4.
-  shared = [...(await runAll(2)), ...(await runAll(3))];
+  // Uneven shares: 3, 3 and 4 images.
+  shared = await runAll(3);
 }, 600_000);
 
-describe.each(NAMES)('%s by two and by three processes', (name) => {
+describe.each(NAMES)('%s by three processes', (name) => {
   it('has the losses, gradients, health and weights of one process with the whole batch', () => {
     const one = alone.get(name)!;
     for (const [at, runs] of shared.entries()) {
@@ -71,19 +71,12 @@ describe.each(NAMES)('%s by two and by three processes', (name) => {
   });
 
   it('is the same in all processes', () => {
-    const histories = shared.map((runs) => runs.get(name)!.history);
-    expect(histories[1]).toEqual(histories[0]);
-    expect(histories.slice(3)).toEqual([histories[2], histories[2]]);
+    const [first, ...others] = shared.map((runs) => runs.get(name)!.history);
+    expect(others).toEqual([first, first]);
   });
 
   it('keeps its weights in the first process alone', () => {
-    expect(shared.map((runs) => runs.get(name)!.weights.length > 0)).toEqual([
-      true,
-      false,
-      true,
-      false,
-      false,
-    ]);
+    expect(shared.map((runs) => runs.get(name)!.weights.length > 0)).toEqual([true, false, false]);
   });
 });
 
