@@ -13,6 +13,7 @@ export { type NpyArray, readNpyArray } from './npz/npy-array.js';
 export { openZip, type ZipArchive, type ZipEntry } from './npz/zip-archive.js';
 export type { DecodedItem, DecodeJob } from './source/decode-job.js';
 export { type DecodePool, openDecodePool } from './source/decode-pool.js';
+export { DrawAgain } from './source/draw-again.js';
 export type {
   FileDeidentification,
   ImageSource,

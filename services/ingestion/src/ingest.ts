@@ -8,6 +8,7 @@ import {
   writeDataset,
 } from '@medformer/dataset';
 import {
+  DrawAgain,
   type ImageSource,
   openSource,
   type SourceFile,
@@ -50,9 +51,14 @@ export async function ingest(input: IngestionInput, context: Context): Promise<I
     const audits = await putDeidentificationAudits(store, digest, deidentification.audits());
     described.deidentification = deidentification.describe(described.deidentification, audits);
   }
-  const written = await writeDataset(store, described, counted(source, context), {
-    signal: context.signal,
-    maxShardBytes: input.maxShardBytes,
+  const write = () =>
+    writeDataset(store, described, counted(source, context), {
+      signal: context.signal,
+      maxShardBytes: input.maxShardBytes,
+    });
+  const written = await write().catch((error: unknown) => {
+    if (error instanceof DrawAgain) return write();
+    throw error;
   });
   return output(written.hash, written.manifest, !written.created);
 }

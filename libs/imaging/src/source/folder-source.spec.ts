@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Files, imagesOf, pictures, readSource, SOURCE_OPTIONS, writeFiles } from '../spec/sources.js';
+import { DrawAgain } from './draw-again.js';
 import type { SourceFile, SourceOptions } from './image-source.js';
 import { openSource, sourceDigest } from './open-source.js';
 
@@ -156,6 +157,36 @@ describe('openSource on a folder', () => {
     expect(images).toHaveLength(4);
     expect(refusals.map(({ path }) => path).sort()).toEqual(['4.png', 'bad.png', 'gone.png', 'notes.doc']);
     for (const { reason } of refusals) expect(reason).toMatch(/expected .*, found/);
+  });
+
+  it('draws the split among the good files where bad ones were all that a split had', async () => {
+    const good = await pictures(3);
+    const subjects = (await readSource(good)).images;
+    // Of four subjects two share a split; for some seed the bad one is alone in its own.
+    let drawnAgain = 0;
+    for (let seed = 0; seed < 6; seed += 1) {
+      const { folder, files } = await writeFiles({ ...good, 'bad.png': `no picture ${seed}` });
+      const refusals: string[] = [];
+      const options = { ...SOURCE_OPTIONS, skipBadFiles: true, splitSeed: seed };
+      const source = await openSource(folder, files, options, ({ path }) => refusals.push(path));
+      const images = await imagesOf(source).catch((error: unknown) => {
+        expect(error).toBeInstanceOf(DrawAgain);
+        drawnAgain += 1;
+        return imagesOf(source);
+      });
+      expect(new Set(images.map(({ split }) => split)).size).toBe(3);
+      expect(images.map(({ id }) => id)).toEqual(subjects.map(({ id }) => id));
+      expect(refusals).toEqual(['bad.png']);
+    }
+    expect(drawnAgain).toBeGreaterThan(0);
+  });
+
+  it('refuses where bad files were all that a given split had', async () => {
+    const files = { ...(await pictures(2)), 'bad.png': 'no picture' };
+    const rows = 'file,split\n0.png,train\n1.png,test\nbad.png,val\n';
+    await expect(readSource({ ...files, 'labels.csv': rows }, { skipBadFiles: true })).rejects.toThrow(
+      /split: expected at least one val image, found none/,
+    );
   });
 
   it('notices bytes that changed after they were announced', async () => {

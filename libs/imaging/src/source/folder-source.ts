@@ -11,6 +11,7 @@ import { type Candidate, findCandidates } from './candidates.js';
 import { readVerified } from './decode-job.js';
 import type { DecodePool } from './decode-pool.js';
 import { openDecodePool } from './decode-pool.js';
+import { DrawAgain } from './draw-again.js';
 import {
   type ImageSource,
   imageId,
@@ -72,7 +73,8 @@ export async function openFolderSource(
   const kept = candidates.flatMap(({ row }) => row ?? []);
   const tasks = table ? table.tasks : (participants?.tasks ?? []);
   const labelSpaces = labelSpacesOf(kept, tasks, table ? LABELS_FILE : PARTICIPANTS_FILE);
-  const { splits, ofSubject } = assignSplits(candidates, options);
+  const { splits } = assignSplits(candidates, options);
+  const left = new Set(candidates);
   const ruleOf = (modality: string) => options.normalisation?.[modality] ?? ruleFor(modality);
   return {
     format: 'image-folder',
@@ -83,7 +85,15 @@ export async function openFolderSource(
     labelSpaces,
     files: sorted.map(({ location: _location, ...file }) => file),
     total: candidates.reduce((sum, { frames }) => sum + frames, 0),
-    images: (signal) => readImages(candidates, { labelSpaces, ofSubject, options, refuse, signal, ruleOf }),
+    images: (signal) => {
+      const now = [...left];
+      const { ofSubject } = assignSplits(now, options);
+      const bad = (candidate: Candidate, error: unknown) => {
+        refuse(candidate.name, error);
+        left.delete(candidate);
+      };
+      return readImages(now, { labelSpaces, splits, ofSubject, options, bad, signal, ruleOf });
+    },
   };
 }
 
@@ -196,9 +206,10 @@ function refuseEmptySplits(found: Iterable<Split>, expected: readonly Split[]): 
 
 interface Reading {
   labelSpaces: LabelSpace[];
+  splits: ImageSource['splits'];
   ofSubject: Map<string, Split>;
   options: SourceOptions;
-  refuse: (path: string, error: unknown) => void;
+  bad: (candidate: Candidate, error: unknown) => void;
   signal: AbortSignal | undefined;
   ruleOf: (modality: string) => ReturnType<typeof ruleFor>;
 }
@@ -210,7 +221,7 @@ async function* readImages(candidates: readonly Candidate[], reading: Reading): 
     try {
       return await readCandidate(candidate, reading, pool);
     } catch (error) {
-      reading.refuse(candidate.name, error);
+      reading.bad(candidate, error);
       return [];
     }
   };
@@ -225,7 +236,10 @@ async function* readImages(candidates: readonly Candidate[], reading: Reading): 
   } finally {
     await pool.close();
   }
-  refuseEmptySplits(splits, [...new Set(reading.ofSubject.values())]);
+  const expected = [...new Set(reading.ofSubject.values())];
+  const emptied = expected.some((split) => !splits.has(split));
+  if (emptied && reading.splits.policy === 'by-subject' && splits.size > 0) throw new DrawAgain();
+  refuseEmptySplits(splits, expected);
 }
 
 async function readCandidate(

@@ -77,7 +77,10 @@ export interface ImageSource
   files: SourceFile[];
   /** How many images come at most. */
   total: number;
-  /** Decoded and normalised one after the other, in an order that depends on the files only. */
+  /**
+   * Decoded and normalised one after the other, in an order that depends on the files only.
+   * @throws DrawAgain where bad files that were left out emptied a drawn split: call it again
+   */
   images(signal?: AbortSignal): AsyncIterable<SourceImage>;
 }
 
