@@ -2,6 +2,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { DatasetManifest } from '@medformer/schema';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { medformer, medformerJson } from './harness/medformer.js';
@@ -42,6 +43,36 @@ describe('the command line ingests', () => {
     await execa('tar', ['-czf', archive, '-C', real, '.']);
     const packed = await ingest(archive, 'packed', '--modality', 'mri', '--body-part', 'head');
     expect(packed.images).toBe(plain.images);
+  });
+
+  it('with the rule and the spacing asked for, which the manifest records, and refuses what is no rule', async () => {
+    const slices = join(folder, 'slices');
+    await mkdir(slices);
+    for (const name of ['CT_small.dcm', 'MR_small_RLE.dcm']) {
+      await cp(join(SAMPLES, 'pydicom', name), join(slices, name));
+    }
+    await ingest(slices, 'resampled', '--normalise', 'mri=z-score:-3:3', '--resample', '2x2');
+    const { record } = (await medformerJson(services.env, 'datasets', 'show', 'resampled')) as {
+      record: DatasetManifest;
+    };
+    expect(record.normalisation).toMatchObject({
+      ct: { rule: 'hu-window' },
+      mri: { rule: 'z-score', low: -3, high: 3 },
+    });
+    expect(record.resampling).toEqual({ to: 'spacing', values: [2, 2] });
+    // 128 x 128 pixels of 0.661468 mm, and 64 x 64 of 0.3125 mm.
+    expect(record.census.shapes.map(({ shape }) => shape)).toEqual(
+      expect.arrayContaining([
+        [42, 42, 1],
+        [10, 10, 1],
+      ]),
+    );
+    const refused = await medformer(
+      services.env,
+      ...['ingest', slices, '--name', 'refused-rule', '--normalise', 'mri=median:0:1'],
+    );
+    expect(refused.code).toBe(13);
+    expect(refused.stderr).toMatch(/options\.normalisation\.mri: expected hu-window, .*found median/);
   });
 
   it('the slices of the series that a DICOMDIR names, leaving out what is no image', async () => {
