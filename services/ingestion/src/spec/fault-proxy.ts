@@ -1,0 +1,62 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** What goes wrong with one request: `drop` before the server sees it, `lose-answer` after it did. */
+export type Fault = 'drop' | 'lose-answer' | 'truncate' | 'error-500' | 'error-503' | 'delay';
+
+export interface FaultProxy {
+  url: string;
+  /** Method and path of each request so far. */
+  requests: string[];
+  /** Asked at each request, by its index; also the place to kill what sends them. */
+  before: (index: number, method: string) => Fault | undefined;
+  after: (index: number, method: string) => void;
+  stop(): Promise<void>;
+}
+
+/** HTTP between a client and `target`, faithful but for the faults asked for. The Host header stays, for it is signed. */
+export async function startFaultProxy(target: string): Promise<FaultProxy> {
+  const server = createServer((incoming, outgoing) => void forward(incoming, outgoing));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const proxy: FaultProxy = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests: [],
+    before: () => undefined,
+    after: () => undefined,
+    async stop() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+
+  async function forward(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const { method = '', url = '', headers } = incoming;
+    const index = proxy.requests.push(`${method} ${url}`) - 1;
+    const fault = proxy.before(index, method);
+    if (fault === 'drop') return void incoming.destroy();
+    if (fault === 'error-500' || fault === 'error-503') {
+      incoming.resume();
+      const code = fault === 'error-500' ? 'InternalError' : 'SlowDown';
+      outgoing.writeHead(fault === 'error-500' ? 500 : 503, { 'content-type': 'application/xml' });
+      return void outgoing.end(method === 'HEAD' ? '' : `<Error><Code>${code}</Code></Error>`);
+    }
+    if (fault === 'delay') await new Promise((resolve) => setTimeout(resolve, 300));
+    const onward = request(`${target}${url}`, { method, headers, setHost: false });
+    onward.on('error', () => incoming.destroy());
+    incoming.on('error', () => onward.destroy());
+    incoming.pipe(onward);
+    onward.on('response', async (answer) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of answer) chunks.push(chunk as Buffer);
+      proxy.after(index, method);
+      if (fault === 'lose-answer') return void incoming.destroy();
+      const body = Buffer.concat(chunks);
+      outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+      if (fault !== 'truncate') return void outgoing.end(body);
+      outgoing.write(body.subarray(0, body.length >> 1), () => incoming.destroy());
+    });
+  }
+  return proxy;
+}
