@@ -122,6 +122,7 @@ commit "$here/Containerfile" "$cache/app-$variant" "$image" --build-arg BASE="$b
   --label org.opencontainers.image.version="$(node -p 'require(process.argv[1]).version' "$root/package.json")" \
   --label org.opencontainers.image.base.name="$base"
 rm -rf "$cache/app-$variant" "$cache/base"
+echo "$base" >"$cache/base-image"
 echo "$image" >"$cache/image-$variant"
 buildah images --format '{{.Name}}:{{.Tag}} {{.Size}} {{.ID}}' "$image"
 buildah images --format '{{.Name}}:{{.Tag}} {{.Size}} {{.ID}}' "$base"

@@ -10,7 +10,8 @@ import { freePort, ROOT } from '../../src/harness/services.js';
 import { until } from '../../src/harness/until.js';
 
 const CACHE = join(ROOT, '.cache/cluster');
-const HYPERKUBE = join(CACHE, 'bin/hyperkube');
+/** Kubernetes and etcd, as one program. */
+export const HYPERKUBE = join(CACHE, 'bin/hyperkube');
 const KWOK = join(CACHE, 'bin/kwok');
 
 /** A node that KWOK plays: pods that land on it are Ready at once and run nothing. */
@@ -40,7 +41,7 @@ export class Cluster {
   private constructor(
     readonly folder: string,
     readonly kubeconfig: string,
-    private readonly processes: ReturnType<typeof launch>[],
+    private readonly processes: Launched[],
   ) {}
 
   /** @throws Error when a component does not answer; its log stands in `folder`, which then stays. */
@@ -158,6 +159,7 @@ export class Cluster {
       `--secure-port=${apiPort}`,
       `--cert-dir=${file('pki')}`,
       '--advertise-address=127.0.0.1',
+      '--kubelet-preferred-address-types=InternalIP',
       '--endpoint-reconciler-type=none',
       '--service-cluster-ip-range=10.96.0.0/16',
       '--service-account-issuer=https://kubernetes.default.svc',
@@ -196,6 +198,7 @@ export class Cluster {
   }
 
   private async startNodes({ nodes, jobsComplete = false }: ClusterOptions): Promise<void> {
+    if (nodes.length === 0) return;
     await this.apply(...nodes.map(manifestOf));
     const stages = [
       'node/fast/node-initialize.yaml',
@@ -206,7 +209,8 @@ export class Cluster {
     ];
     this.launchFile('kwok', KWOK, [
       `--kubeconfig=${this.kubeconfig}`,
-      '--manage-all-nodes=true',
+      '--manage-all-nodes=false',
+      '--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake',
       '--node-lease-duration-seconds=40',
       `--server-address=127.0.0.1:${await freePort()}`,
       ...stages.map((stage) => `--config=${join(CACHE, 'kwok-stages', stage)}`),
@@ -240,7 +244,10 @@ export class Cluster {
   }
 }
 
-function launch(program: string, args: readonly string[], log: string) {
+export type Launched = ReturnType<typeof launch>;
+
+/** Its output goes to the file `log`. */
+export function launch(program: string, args: readonly string[], log: string) {
   const started = execa(program, args, { stdin: 'ignore', buffer: false, reject: false, all: true });
   started.all.pipe(createWriteStream(log));
   return started;
