@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { sha256 } from '@medformer/schema';
+import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { readDicom } from './data-set.js';
 import { type DicomPixels, decodeDicom, decodeDicomPixels } from './decode-dicom.js';
+import { encapsulatedFrames } from './encapsulated.js';
 
 interface Golden {
   file: string;
@@ -31,6 +33,18 @@ describe('decodeDicomPixels', () => {
   it.each(of(false))('decodes %s to the pixels that pydicom and the source of the file give', expectEqual);
 
   it.each(of(true))('decodes %s as pydicom does', expectEqual);
+
+  it.each(['420', '444'])(
+    'decodes colour JPEG of sampling %s to the bit as native libjpeg-turbo does',
+    async (sampling) => {
+      const name = `dicom/jpeg-baseline-${sampling}.dcm`;
+      const frame = readDicom(await bytesOf(name), name, ({ data, refuse }) =>
+        encapsulatedFrames(data, 1, refuse),
+      )[0]!;
+      const { values } = await pixelsOf(name);
+      expect([...values]).toEqual([...(await sharp(frame).toColourspace('srgb').raw().toBuffer())]);
+    },
+  );
 
   it('reads a JPEG whose scan header is wrong, as most readers do, though the reference does not', async () => {
     const damaged = await pixelsOf('pydicom:JPEG-lossy.dcm');
