@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CHART, type Manifest, NAMESPACE, RELEASE } from '../src/harness/chart.js';
+import { CHART, NAMESPACE, RELEASE } from '../src/harness/chart.js';
 import { medformer, medformerJson } from '../src/harness/medformer.js';
 import { medmnistMembers, npz } from '../src/harness/npz.js';
 import { STAGES } from '../src/harness/services.js';
@@ -16,7 +16,6 @@ describe.runIf(inNodeNamespaces)('a release on a real node', () => {
   let cluster: Cluster;
   let node: RealNode;
   let env: Record<string, string>;
-  let checkpoint: string;
   let archive: string;
 
   beforeAll(async () => {
@@ -58,7 +57,7 @@ describe.runIf(inNodeNamespaces)('a release on a real node', () => {
     expect(pods.every(({ status }) => status.podIP.startsWith('10.244.0.'))).toBe(true);
   });
 
-  it('takes images through ingestion, training, evaluation and encoding by its Services', async () => {
+  it('ingests images and trains on them, called by its Services', async () => {
     await medformerJson(
       env,
       'ingest',
@@ -72,37 +71,8 @@ describe.runIf(inNodeNamespaces)('a release on a real node', () => {
     );
     const spec = join(cluster.folder, 'simclr.yaml');
     await writeFile(spec, 'dataset: thirds\nmethod: { name: simclr }\nbatchSize: 16\nsteps: 2\n');
-    ({ checkpoint } = await medformerJson(env, 'train', spec));
-    const score = await medformerJson(env, 'evaluate', checkpoint);
-    expect(score).toBeTypeOf('object');
-    expect(await medformerJson(env, 'serve', checkpoint)).toMatchObject({ step: 2 });
-  });
-
-  it('passes `helm test`', async () => {
-    const { stdout } = await cluster.helm(['test', RELEASE, ...IN, '--timeout=120s']);
-    expect(stdout).toMatch(/Phase:\s+Succeeded/);
-  });
-
-  it('encodes by the same model after its pod was killed', async () => {
-    const encoders = ['-l', 'app.kubernetes.io/component=encoder', ...IN];
-    const [before] = await cluster.list('pods', encoders);
-    await cluster.kubectl(['delete', 'pod', before.metadata.name, ...IN, '--grace-period=1']);
-    await until(
-      'another encoder',
-      async () => {
-        const pods = await cluster.list('pods', encoders);
-        return pods.find(
-          (pod) =>
-            pod.metadata.uid !== before.metadata.uid &&
-            pod.status.conditions?.some(
-              ({ type, status }: Manifest) => type === 'Ready' && status === 'True',
-            ),
-        );
-      },
-      120_000,
-    );
-    const { stdout } = await cluster.helm(['test', RELEASE, ...IN, '--timeout=120s']);
-    expect(stdout).toMatch(/Phase:\s+Succeeded/);
+    const { checkpoint } = await medformerJson(env, 'train', spec);
+    expect(checkpoint).toMatch(/^[0-9a-f]{64}$/);
   });
 
   it('leaves nothing but the pseudonyms’ key when it is uninstalled', async () => {
