@@ -102,7 +102,7 @@ describe('an ingest into S3', () => {
     await service.stop();
   }, 300_000);
 
-  it.each<Fault>(['drop'])(
+  it.each<Fault>(['drop', 'lose-answer', 'truncate', 'error-500', 'error-503', 'delay'])(
     'gives the unbroken dataset although every third request meets %s',
     async (fault) => {
       const service = await start('faults');

@@ -35,7 +35,9 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     const { method = '', url = '', headers } = incoming;
     const index = proxy.requests.push(`${method} ${url}`) - 1;
     const fault = proxy.before(index, method);
-    if (fault === 'drop') return void incoming.destroy();
+    // The socket: a request that has come in whole is not aborted by destroying it.
+    const hangUp = () => void incoming.socket.destroy();
+    if (fault === 'drop') return hangUp();
     if (fault === 'error-500' || fault === 'error-503') {
       incoming.resume();
       const code = fault === 'error-500' ? 'InternalError' : 'SlowDown';
@@ -44,18 +46,20 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     }
     if (fault === 'delay') await new Promise((resolve) => setTimeout(resolve, 300));
     const onward = request(`${target}${url}`, { method, headers, setHost: false });
-    onward.on('error', () => incoming.destroy());
+    onward.on('error', hangUp);
     incoming.on('error', () => onward.destroy());
     incoming.pipe(onward);
     onward.on('response', async (answer) => {
       const chunks: Buffer[] = [];
       for await (const chunk of answer) chunks.push(chunk as Buffer);
       proxy.after(index, method);
-      if (fault === 'lose-answer') return void incoming.destroy();
+      if (fault === 'lose-answer') return hangUp();
       const body = Buffer.concat(chunks);
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
       if (fault !== 'truncate') return void outgoing.end(body);
-      outgoing.write(body.subarray(0, body.length >> 1), () => incoming.destroy());
+      outgoing.flushHeaders();
+      outgoing.write(body.subarray(0, body.length >> 1));
+      setTimeout(hangUp, 10);
     });
   }
   return proxy;
