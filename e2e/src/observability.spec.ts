@@ -63,7 +63,7 @@ describe('what operators watch', () => {
         if (namesIn(expression).some((name) => ELSEWHERE.test(name))) continue;
         const asked = expression
           .replaceAll('$job', '.*')
-          .replaceAll('$__rate_interval', '10s')
+          .replaceAll('$__rate_interval', '30s')
           .replaceAll('[1h]', '[1m]');
         const series = await prometheus.range(asked, seconds());
         if (!series.some(({ values }) => values.some(([, value]) => Number.isFinite(Number(value)))))
