@@ -343,7 +343,7 @@ describe('uploads', () => {
     const resumed = await service.call('beginUpload', { direct: false, files });
     expect(resumed).toEqual({
       uploadId: begun.uploadId,
-      missing: [{ path: 'big.png', offsetBytes: 100_000n }],
+      missing: [{ path: 'big.png', offsetBytes: 100_000n, putUrl: '' }],
     });
     await service.send(begun.uploadId, 'big.png', 100_000, [bytes.subarray(100_000)]);
     expect((await service.call('beginUpload', { direct: false, files })).missing).toEqual([]);
