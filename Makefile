@@ -105,7 +105,7 @@ check: build ## Lint, types of the specs, import table, flow map, protos
 	tools/proto-breaking.sh
 
 .PHONY: test-tools
-test-tools: install native ## What tests need besides packages: TensorFlow, Chromium, MinIO, Helm
+test-tools: install native ## What tests need besides packages: TensorFlow, Chromium, MinIO, Prometheus, Helm, Python clients
 	@tools/format-samples.sh
 	tools/chromium.sh
 	tools/minio.sh

@@ -17,5 +17,6 @@ if [[ ! -x $go ]]; then
 fi
 mkdir -p "$bin"
 echo "building MinIO $version (about 7 minutes of one core, once)" >&2
-GOBIN=$bin GOMAXPROCS=${MINIO_BUILD_CPUS:-1} "$go" install -p "${MINIO_BUILD_CPUS:-1}" "github.com/minio/minio@$version"
+cpus=${MINIO_BUILD_CPUS:-$(nproc)}
+GOBIN=$bin GOMAXPROCS=$cpus "$go" install -p "$cpus" "github.com/minio/minio@$version"
 echo "$version" >"$bin/minio.version"
