@@ -137,7 +137,18 @@ async function work(
   const { record } = await medformerJson(env, 'datasets', 'show', 'thirds');
   const task: string = record.labelSpaces[0].task;
   await medformerJson(env, 'views', 'thirds', '--images', '1', '--views', '2', '-o', join(folder, 'views'));
-  await medformerJson(env, 'fuse', 'thirds', '--count', '2', '-o', join(folder, 'fusions'));
+  for (const seed of SEEDS) {
+    await medformerJson(
+      env,
+      'fuse',
+      'thirds',
+      '--set',
+      `seed=${seed}`,
+      '-o',
+      join(folder, `fusions-${seed}`),
+    );
+    await scraped();
+  }
   const spec = join(folder, 'run.yaml');
   await writeFile(
     spec,
@@ -150,7 +161,11 @@ async function work(
       monitor: { every: 20, task, labelsPerClass: 5 },
     }),
   );
-  const { checkpoint } = await medformerJson(env, 'train', spec);
+  let checkpoint = '';
+  for (const seed of SEEDS) {
+    ({ checkpoint } = await medformerJson(env, 'train', spec, '--set', `seed=${seed}`));
+    await scraped();
+  }
   const entry = `SimCLR:knn:${checkpoint}`;
   await medformerJson(
     env,
@@ -170,6 +185,10 @@ async function work(
   await encode(env.MEDFORMER_ADDRESS!, content);
   await encode(encoderEnv.MEDFORMER_ENCODER_ADDRESS!, content);
 }
+
+/** Done more than once, with a scrape between: what happened between two scrapes only has no rate. */
+const SEEDS = [0, 1];
+const scraped = () => new Promise((resolve) => setTimeout(resolve, 2500));
 
 /** Drift is of 32 images at least, and is known once its reference is read, which the first image asks for. */
 async function encode(address: string, content: Buffer): Promise<void> {
