@@ -1,5 +1,4 @@
-import { toMedformerError } from '@medformer/schema';
-import { Counter, Gauge, Histogram, metrics } from '@medformer/telemetry';
+import { Counter, failureOutcome, Gauge, Histogram, metrics } from '@medformer/telemetry';
 import type { GeneratorProgress } from './fusion-calls.js';
 
 const registers = [metrics];
@@ -56,7 +55,7 @@ export async function countFusing<Output>(
   try {
     return await run((count) => fusions.inc(count));
   } catch (thrown) {
-    outcome = outcomeOf(thrown);
+    outcome = failureOutcome(thrown);
     throw thrown;
   } finally {
     calls.inc({ outcome });
@@ -67,18 +66,4 @@ export async function countFusing<Output>(
 export function countGeneratorStep({ loss }: GeneratorProgress): void {
   generatorSteps.inc();
   generatorLoss.set(loss);
-}
-
-function outcomeOf(thrown: unknown): (typeof OUTCOMES)[number] {
-  switch (toMedformerError(thrown).code) {
-    case 'CANCELLED':
-    case 'DEADLINE_EXCEEDED':
-      return 'cancelled';
-    case 'INVALID_ARGUMENT':
-    case 'FAILED_PRECONDITION':
-    case 'NOT_FOUND':
-      return 'refused';
-    default:
-      return 'failed';
-  }
 }

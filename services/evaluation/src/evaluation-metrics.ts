@@ -1,5 +1,5 @@
-import { type EvaluationMetric, type ScoreReport, toMedformerError } from '@medformer/schema';
-import { Counter, Gauge, Histogram, metrics } from '@medformer/telemetry';
+import type { EvaluationMetric, ScoreReport } from '@medformer/schema';
+import { Counter, failureOutcome, Gauge, Histogram, metrics } from '@medformer/telemetry';
 
 const registers = [metrics];
 
@@ -83,23 +83,9 @@ export async function countEvaluation<Output>(run: () => Promise<Output>): Promi
     observe();
     return output;
   } catch (thrown) {
-    evaluations.inc({ outcome: outcomeOf(thrown) });
+    evaluations.inc({ outcome: failureOutcome(thrown) });
     throw thrown;
   } finally {
     underWay.dec();
-  }
-}
-
-function outcomeOf(thrown: unknown): (typeof OUTCOMES)[number] {
-  switch (toMedformerError(thrown).code) {
-    case 'CANCELLED':
-    case 'DEADLINE_EXCEEDED':
-      return 'cancelled';
-    case 'INVALID_ARGUMENT':
-    case 'FAILED_PRECONDITION':
-    case 'NOT_FOUND':
-      return 'refused';
-    default:
-      return 'failed';
   }
 }
