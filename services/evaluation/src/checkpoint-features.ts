@@ -54,13 +54,8 @@ export async function computeFeatures(
     const drawn = await runModel(selectImages(train, needed.train).groups, embed, options);
     const testEmbeddings = await runModel(needed.testEmbeddings ? test.groups : [], embed, options);
     const testScores = await runModel(needed.testScores ? test.groups : [], classify, options);
-    const rowOf = new Map(needed.train.map((position, row) => [position, row]));
     return {
-      trainEmbeddings: (positions) =>
-        takeRows(
-          drawn,
-          positions.map((position) => rowOf.get(position)!),
-        ),
+      trainEmbeddings: rowsAt(drawn, needed.train),
       testEmbeddings,
       testScores,
       sharedCodes: sharedCodes(record, codeNames(codes, test.records)),
@@ -71,6 +66,16 @@ export async function computeFeatures(
     classify.dispose();
     model.dispose();
   }
+}
+
+/** Of a matrix with a row for each of `drawn` positions: the rows of some of these. */
+export function rowsAt(matrix: Matrix, drawn: readonly number[]): CheckpointFeatures['trainEmbeddings'] {
+  const rowOf = new Map(drawn.map((position, row) => [position, row]));
+  return (positions) =>
+    takeRows(
+      matrix,
+      positions.map((position) => rowOf.get(position)!),
+    );
 }
 
 function resampledShapes(model: Medformer, { groups }: LabelledImages): string[] {

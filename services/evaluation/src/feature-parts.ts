@@ -1,7 +1,7 @@
-import { type Matrix, takeRows } from '@medformer/evaluators';
+import type { Matrix } from '@medformer/evaluators';
 import { MAX_OBJECT_BYTES, type ObjectStore } from '@medformer/object-store';
 import { decodeSafetensors, encodeSafetensors, type StoredTensor } from '@medformer/schema';
-import type { CheckpointFeatures, NeededFeatures } from './checkpoint-features.js';
+import { type CheckpointFeatures, type NeededFeatures, rowsAt } from './checkpoint-features.js';
 
 const PREFIX = 'evaluation-parts/';
 
@@ -54,13 +54,8 @@ function decoded(bytes: Buffer, key: string, train: readonly number[]): Checkpoi
   const [drawn, testEmbeddings, testScores] = ['train', 'test', 'scores'].map((name) =>
     matrixOf(tensors.get(name)!),
   ) as [Matrix, Matrix, Matrix];
-  const rowOf = new Map(train.map((position, row) => [position, row]));
   return {
-    trainEmbeddings: (positions) =>
-      takeRows(
-        drawn,
-        positions.map((position) => rowOf.get(position)!),
-      ),
+    trainEmbeddings: rowsAt(drawn, train),
     testEmbeddings,
     testScores,
     ...(JSON.parse(metadata.lines!) as Pick<CheckpointFeatures, 'sharedCodes' | 'resampled'>),
