@@ -1,7 +1,7 @@
 import type { DatasetImage } from '@medformer/dataset';
-import { Rng, type Split, sha256 } from '@medformer/schema';
+import { type ModelConfig, Rng, type Split, sha256 } from '@medformer/schema';
 
-export const MODEL = {
+export const MODEL: ModelConfig = {
   width: 24,
   depth: 1,
   heads: 3,

@@ -16,23 +16,14 @@ import {
 import { INPUT_STATISTICS, Medformer } from '@medformer/medformer';
 import { type ObjectStore, openObjectStore } from '@medformer/object-store';
 import { baseConfig, type RunningService, runService } from '@medformer/rpc';
-import { decodeSafetensors, type ModelConfig, parseRecord, RunSpec, runId, sha256 } from '@medformer/schema';
+import { decodeSafetensors, parseRecord, RunSpec, runId, sha256 } from '@medformer/schema';
 import { tf, useBackend } from '@medformer/tensorflow';
 import ort from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { MODEL } from '../spec/stripes.js';
 import { trainerConfig } from './config.js';
 import { trainer } from './index.js';
 
-const MODEL: ModelConfig = {
-  width: 24,
-  depth: 1,
-  heads: 3,
-  latents: 4,
-  mlpRatio: 2,
-  patch2d: 4,
-  patch3d: 4,
-  frequencies: 2,
-};
 const CODES = { modalities: ['ct', 'mri'], bodyParts: [], tasks: ['finding'] };
 
 let folder: string;

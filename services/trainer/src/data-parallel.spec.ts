@@ -1,6 +1,5 @@
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { getCheckpointRecord, getRunProgress, putRunSpec } from '@medformer/checkpoint';
+import { freePort } from '@medformer/object-store/testing';
 import { MedformerError, RunSpec } from '@medformer/schema';
 import { PeerLostError } from '@medformer/tensorflow';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -110,13 +109,4 @@ async function peers(run: string, count: number, env: Record<string, string> = {
 async function losses(of: Bench, run: string): Promise<number[]> {
   const { checkpoint } = (await of.newest(run))!;
   return (await getCheckpointRecord(of.store, checkpoint)).history.map(({ loss }) => loss);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -1,7 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { credentials, type ServiceError } from '@grpc/grpc-js';
 import {
@@ -26,6 +25,7 @@ import {
   type RemoveDatasetResponse,
   type VerifyDatasetResponse,
 } from '@medformer/gen/ingestion';
+import { freePort } from '@medformer/object-store/testing';
 import { announce, type Files } from './files.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -200,13 +200,4 @@ export async function childOf(pid: number): Promise<number> {
     if (child) return Number(child);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
