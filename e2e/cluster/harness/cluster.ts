@@ -26,6 +26,8 @@ export interface ClusterOptions {
   nodes: readonly FakeNode[];
   /** Pods of jobs end with success as soon as they run; otherwise they run until they are deleted. */
   jobsComplete?: boolean;
+  /** Thousands of objects on few cores: rarer heartbeats of the nodes, controllers not held to their default rates. */
+  large?: boolean;
 }
 
 export interface Output {
@@ -50,7 +52,7 @@ export class Cluster {
     const folder = await mkdtemp(join(tmpdir(), 'medformer-cluster-'));
     const cluster = new Cluster(folder, join(folder, 'kubeconfig'), []);
     try {
-      await cluster.startControlPlane();
+      await cluster.startControlPlane(options);
       await cluster.startNodes(options);
       return cluster;
     } catch (error) {
@@ -129,7 +131,8 @@ export class Cluster {
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  private async startControlPlane(): Promise<void> {
+  private async startControlPlane({ large = false }: ClusterOptions): Promise<void> {
+    const rates = large ? ['--kube-api-qps=500', '--kube-api-burst=1000'] : [];
     const [clientPort, peerPort, apiPort] = [await freePort(), await freePort(), await freePort()];
     const etcd = `http://127.0.0.1:${clientPort}`;
     const file = (name: string) => join(this.folder, name);
@@ -189,15 +192,18 @@ export class Cluster {
       '--use-service-account-credentials',
       '--leader-elect=false',
       '--secure-port=0',
+      ...rates,
+      ...(large ? ['--node-monitor-grace-period=15m'] : []),
     ]);
     this.launch('kube-scheduler', [
       `--kubeconfig=${this.kubeconfig}`,
       '--leader-elect=false',
       '--secure-port=0',
+      ...rates,
     ]);
   }
 
-  private async startNodes({ nodes, jobsComplete = false }: ClusterOptions): Promise<void> {
+  private async startNodes({ nodes, jobsComplete = false, large = false }: ClusterOptions): Promise<void> {
     if (nodes.length === 0) return;
     await this.apply(...nodes.map(manifestOf));
     const stages = [
@@ -211,7 +217,7 @@ export class Cluster {
       `--kubeconfig=${this.kubeconfig}`,
       '--manage-all-nodes=false',
       '--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake',
-      '--node-lease-duration-seconds=40',
+      `--node-lease-duration-seconds=${large ? 600 : 40}`,
       `--server-address=127.0.0.1:${await freePort()}`,
       ...stages.map((stage) => `--config=${join(CACHE, 'kwok-stages', stage)}`),
     ]);
