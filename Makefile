@@ -105,10 +105,11 @@ check: build ## Lint, types of the specs, import table, flow map, protos
 	tools/proto-breaking.sh
 
 .PHONY: test-tools
-test-tools: install native ## What tests need besides packages: TensorFlow, Chromium, MinIO, Prometheus, Helm, Python clients
+test-tools: install native ## What tests need besides packages: TensorFlow, Chromium, S3 servers, Prometheus, Helm, Python clients
 	@tools/format-samples.sh
 	tools/chromium.sh
 	tools/minio.sh
+	tools/versitygw.sh
 	tools/python-clients.sh >/dev/null
 	tools/prometheus.sh
 	tools/charts/install.sh

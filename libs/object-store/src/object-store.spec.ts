@@ -12,6 +12,7 @@ import { MAX_OBJECT_BYTES, type ObjectStore } from './object-store.js';
 import { openObjectStore } from './open-object-store.js';
 import { openS3Store } from './s3-store.js';
 import { startMinio } from './testing/minio-server.js';
+import { startVersity } from './testing/versity-server.js';
 
 interface StoreUnderTest {
   store: ObjectStore;
@@ -36,6 +37,13 @@ const stores: [string, () => Promise<StoreUnderTest>][] = [
     'S3 store on MinIO',
     async () => {
       const server = await startMinio();
+      return { store: openS3Store(server.options), close: () => server.stop() };
+    },
+  ],
+  [
+    'S3 store on Versity S3 Gateway',
+    async () => {
+      const server = await startVersity();
       return { store: openS3Store(server.options), close: () => server.stop() };
     },
   ],
@@ -247,8 +255,11 @@ describe('S3 store whose server is gone', () => {
     await expect(store.ping()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });
 
-  it('answers PERMISSION_DENIED for a wrong secret', async () => {
-    const server = await startMinio();
+  it.each([
+    ['MinIO', startMinio],
+    ['Versity S3 Gateway', startVersity],
+  ])('answers PERMISSION_DENIED for a wrong secret on %s', async (_name, start) => {
+    const server = await start();
     const store = openS3Store({ ...server.options, secretKey: 'another-secret' });
     await expect(store.put('x', Buffer.from('x'))).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
     await server.stop();

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { openS3Store } from '@medformer/object-store';
-import { type MinioServer, startMinio } from '@medformer/object-store/testing';
+import { type S3Server, startMinio } from '@medformer/object-store/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DirectUploads } from './direct-uploads.js';
 import { announce, noise, npz } from './spec/files.js';
@@ -11,7 +11,7 @@ import { type Service, startService, uploaded } from './spec/service.js';
 import { UploadSpool } from './upload-spool.js';
 
 let root: string;
-let minio: MinioServer;
+let minio: S3Server;
 let service: Service;
 let file: Buffer;
 let env: Record<string, string>;

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { collectGarbage, type ObjectStore, openS3Store } from '@medformer/object-store';
-import { type MinioServer, startMinio } from '@medformer/object-store/testing';
+import { type S3Server, startMinio } from '@medformer/object-store/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Fault, type FaultProxy, startFaultProxy } from './spec/fault-proxy.js';
 import { type Files, noise, npz } from './spec/files.js';
@@ -14,7 +14,7 @@ const COUNT = 3000;
 const FILES: Files = { 'scan.npz': npz({ train_images: { data: noise(COUNT * 784) } }, COUNT) };
 
 let root: string;
-let minio: MinioServer;
+let minio: S3Server;
 let proxy: FaultProxy;
 let store: ObjectStore;
 let unbroken: Record<string, string>;

@@ -1,2 +1,4 @@
 export { freePort } from './free-port.js';
 export * from './minio-server.js';
+export { type S3Server, startS3Server } from './s3-server.js';
+export * from './versity-server.js';
