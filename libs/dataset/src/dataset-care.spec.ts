@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { blobKey, collectGarbage, type ObjectStore, openFilesystemStore } from '@medformer/object-store';
+import { sha256 } from '@medformer/schema';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   diffDatasets,
@@ -75,6 +76,7 @@ describe('verifyDataset', () => {
   it('names every shard that is altered or missing', async () => {
     const dataset = await writeDataset(store, description(), cohort(40), SMALL);
     const [first, , third] = dataset.manifest.shards;
+    const total = dataset.manifest.shards.length;
     const bytes = await store.get(blobKey(first!.sha256));
     bytes[bytes.length - 1]! ^= 1;
     await store.put(blobKey(first!.sha256), bytes);
@@ -82,8 +84,8 @@ describe('verifyDataset', () => {
 
     const { faults } = await verifyDataset(store, dataset);
     expect(faults).toEqual([
-      expect.stringContaining(`blob ${first!.sha256}: the stored ${bytes.length} bytes have SHA-256`),
-      expect.stringContaining(third!.sha256),
+      `shard 1 of ${total}: blob ${first!.sha256}: expected bytes of that SHA-256, found ${bytes.length} of ${sha256(bytes)}`,
+      expect.stringMatching(new RegExp(`^shard 3 of ${total}: .*${third!.sha256}`)),
     ]);
   });
 

@@ -32,7 +32,7 @@ export async function verifyDataset(
 ): Promise<DatasetVerification> {
   const census = new CensusTaker(manifest.labelSpaces);
   const verified: DatasetVerification = { shards: 0, images: 0, bytes: 0, faults: [] };
-  for (const shard of manifest.shards) {
+  for (const [at, shard] of manifest.shards.entries()) {
     try {
       for (const { record, pixels } of (await readShard(store, shard, signal)).images) {
         census.add({ ...record, pixels });
@@ -42,7 +42,7 @@ export async function verifyDataset(
     } catch (thrown) {
       const error = toMedformerError(thrown);
       if (!['NOT_FOUND', 'DATA_LOSS', 'INVALID_ARGUMENT'].includes(error.code)) throw error;
-      verified.faults.push(error.message);
+      verified.faults.push(`shard ${at + 1} of ${manifest.shards.length}: ${error.message}`);
     }
     verified.shards += 1;
     onShard?.(verified.shards);

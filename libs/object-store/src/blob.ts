@@ -47,7 +47,7 @@ export async function getBlob(
   if (found !== hash) {
     throw new MedformerError(
       'DATA_LOSS',
-      `blob ${hash}: the stored ${bytes.length} bytes have SHA-256 ${found}`,
+      `blob ${hash}: expected bytes of that SHA-256, found ${bytes.length} of ${found}`,
     );
   }
   return bytes;

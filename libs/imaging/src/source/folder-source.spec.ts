@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Files, imagesOf, pictures, readSource, SOURCE_OPTIONS, writeFiles } from '../spec/sources.js';
 import { DrawAgain } from './draw-again.js';
@@ -59,6 +60,35 @@ describe('openSource on a folder', () => {
     expect(first!.split).toBe(second!.split);
     expect(new Set(images.map(({ subject }) => subject)).size).toBe(4);
     expect(source.splits).toMatchObject({ policy: 'by-subject', seed: 7 });
+  });
+
+  it('puts no patient of any cohort into two splits, whatever images and labels each has', async () => {
+    const files = await pictures(7);
+    const row = fc.record({
+      subject: fc.integer({ min: 0, max: 4 }),
+      side: fc.constantFrom('left', 'right', ''),
+      grade: fc.constantFrom('g1', 'g2', 'g3'),
+    });
+    // A task has two classes at least.
+    const always = [
+      { subject: 0, side: 'left', grade: 'g1' },
+      { subject: 0, side: 'right', grade: 'g2' },
+    ];
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(row, { minLength: 5, maxLength: 5 }),
+        fc.nat(1000),
+        async (drawn, splitSeed) => {
+          const rows = [...always, ...drawn];
+          const table = rows.map(({ subject, side, grade }, at) => `${at}.png,p${subject},${side},${grade}`);
+          const labels = ['file,subject,side,grade', ...table, ''].join('\n');
+          const { images } = await readSource({ ...files, 'labels.csv': labels }, { splitSeed });
+          const pairs = new Set(images.map(({ subject, split }) => `${subject} ${split}`));
+          expect(pairs.size).toBe(new Set(rows.map(({ subject }) => subject)).size);
+        },
+      ),
+      { numRuns: 12 },
+    );
   });
 
   it('hashes subjects with the key and keeps those of generated data', async () => {

@@ -164,16 +164,16 @@ function assignSplits(
 ): { splits: ImageSource['splits']; ofSubject: Map<string, Split> } {
   const given = candidates.some(({ row }) => row?.split !== undefined);
   if (given) return { splits: { policy: 'given', seed: 0 }, ofSubject: givenSplits(candidates) };
-  const strata = new Map<string, Set<string>>();
+  const found = new Map<string, Set<string>>();
   for (const { subject, row } of candidates) {
-    const classes = strata.get(subject) ?? new Set();
-    for (const [task, name] of Object.entries(row?.classes ?? {})) classes.add(`${task}=${name}`);
-    strata.set(subject, classes);
+    const own = found.get(subject) ?? new Set();
+    for (const [task, name] of Object.entries(row?.classes ?? {})) own.add(`${task}=${name}`);
+    found.set(subject, own);
   }
-  const signatures = new Map([...strata].map(([subject, classes]) => [subject, [...classes].sort().join()]));
+  const classes = new Map([...found].map(([subject, own]) => [subject, [...own]]));
   return {
     splits: { policy: 'by-subject', seed: splitSeed, fractions: { ...fractions } },
-    ofSubject: splitSubjects(signatures, fractions, splitSeed),
+    ofSubject: splitSubjects(classes, fractions, splitSeed),
   };
 }
 
