@@ -1,7 +1,8 @@
-"""Makes the files of a read case, once: noisy smooth images as scanners give them, different in every file."""
+"""Makes the files of a read or ingest case, once: noisy smooth images as scanners give them, different in every file."""
 
 import json
 import pathlib
+import shutil
 import sys
 
 import numpy as np
@@ -61,14 +62,64 @@ def dicom(path):
         writer.Write()
 
 
+def series(index):
+    """CT slices of one patient as a scanner sends them, with what names the patient and the hospital."""
+    from pydicom import uid
+    from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+    from pydicom.sequence import Sequence
+
+    pixels = image((case["slices"], 512, 512))
+    for number, plane in enumerate(pixels):
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID = uid.CTImageStorage
+        meta.MediaStorageSOPInstanceUID = f"2.25.7.{index}.{number}"
+        meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+        data = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+        data.SOPClassUID, data.SOPInstanceUID = uid.CTImageStorage, meta.MediaStorageSOPInstanceUID
+        data.StudyInstanceUID, data.SeriesInstanceUID = f"2.25.5.{index}", f"2.25.6.{index}"
+        data.FrameOfReferenceUID = f"2.25.8.{index}"
+        data.Modality, data.ImageType, data.BurnedInAnnotation = "CT", ["ORIGINAL", "PRIMARY", "AXIAL"], "NO"
+        data.StudyDate = data.SeriesDate = data.AcquisitionDate = data.ContentDate = f"202401{index + 1:02}"
+        data.StudyTime = data.SeriesTime = data.AcquisitionTime = data.ContentTime = "101500"
+        data.PatientName, data.PatientID = f"Name^Given{index}", f"hospital-{index}"
+        data.PatientBirthDate, data.PatientSex, data.PatientAge = "19500203", "F", "073Y"
+        data.AccessionNumber, data.StudyID = f"A{index}", f"S{index}"
+        data.InstitutionName, data.InstitutionAddress = "General Hospital", "1 Main Street"
+        data.ReferringPhysicianName, data.OperatorsName = "Doctor^A", "Operator^B"
+        data.Manufacturer, data.StationName, data.DeviceSerialNumber = "Maker", "CT01", "4711"
+        data.StudyDescription, data.SeriesDescription = "CT chest", "axial 2 mm"
+        data.SeriesNumber, data.InstanceNumber = 2, number + 1
+        data.BodyPartExamined = "CHEST"
+        step = Dataset()
+        step.RequestedProcedureID, step.ScheduledProcedureStepID = f"R{index}", f"P{index}"
+        step.ScheduledProcedureStepDescription = "CT chest"
+        data.RequestAttributesSequence = Sequence([step])
+        block = data.private_block(0x0009, "MAKER 1.0", create=True)
+        for element in range(8):
+            block.add_new(element, "LO", f"private {element} of hospital-{index}")
+        data.ImagePositionPatient, data.ImageOrientationPatient = [0, 0, 2 * number], [1, 0, 0, 0, 1, 0]
+        data.PixelSpacing, data.SliceThickness, data.KVP = [0.7, 0.7], 2, 120
+        data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+        data.Rows, data.Columns = plane.shape
+        data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 1
+        data.RescaleSlope, data.RescaleIntercept = "1", "0"
+        data.PixelData = plane.tobytes()
+        path = folder / f"{index:03}" / f"{number:03}.dcm"
+        path.parent.mkdir(exist_ok=True)
+        data.save_as(path, enforce_file_format=True)
+
+
 def write(index):
     kind = case["format"]
-    if kind.startswith("dicom"):
+    if kind == "ct-series":
+        series(index)
+    elif kind.startswith("dicom"):
         dicom(folder / f"{index:03}.dcm")
     elif kind.startswith("nifti"):
         import nibabel
 
-        ending = "nii.gz" if kind.endswith("gz") else "nii"
+        compressed = index % 2 == 0 if kind == "nifti-both" else kind.endswith("gz")
+        ending = "nii.gz" if compressed else "nii"
         nibabel.save(nibabel.Nifti1Image(image((128, 128, 128)), np.diag([-1, -1, 1.5, 1])), folder / f"{index:03}.{ending}")
     elif kind == "npz":
         np.savez_compressed(folder / f"{index:03}.npz", image=image((64, 64, 64)))
@@ -81,7 +132,7 @@ def write(index):
 
 folder.mkdir(parents=True, exist_ok=True)
 if len(list(folder.iterdir())) != case["files"]:
-    for old in folder.iterdir():
-        old.unlink()
+    shutil.rmtree(folder)
+    folder.mkdir()
     for index in range(case["files"]):
         write(index)
