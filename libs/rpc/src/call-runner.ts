@@ -180,6 +180,8 @@ class ActiveCall {
       deadline: Number.isFinite(deadlineMs) ? new Date(deadlineMs) : undefined,
     };
     const cancel = () => {
+      // grpc-js emits `cancelled` at the end of every call, also of a good one.
+      if (this.ended) return;
       const late = Date.now() >= deadlineMs - CLOCK_SLACK_MS;
       this.abort(
         late
@@ -187,7 +189,6 @@ class ActiveCall {
           : new MedformerError('CANCELLED', 'cancelled by the caller'),
       );
     };
-    // grpc-js emits `cancelled` at the end of every call, also of a good one.
     (call as EventEmitter).on('cancelled', cancel);
     if (call.cancelled) cancel();
   }

@@ -70,6 +70,27 @@ it('collects while a batch is computed, and hands over a full one before that ha
   expect(batches[2]!.items).toEqual(['f', 'g', 'h', 'i']);
 });
 
+it('hands over what waits soon before the batch that is computed is expected to end', async () => {
+  const { batches, submit } = batcher();
+  for (let run = 0; run < 3; run += 1) {
+    submit(`${run}`);
+    await settled();
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    batches[run]!.end();
+    await settled();
+  }
+  const began = performance.now();
+  submit('computed');
+  await settled();
+  submit('next');
+  await settled();
+  expect(batches).toHaveLength(4);
+  // The fourth never ends.
+  await expect.poll(() => batches.length, { interval: 1, timeout: 10_000 }).toBe(5);
+  expect(performance.now() - began).toBeGreaterThanOrEqual(50);
+  expect(batches[4]!.items).toEqual(['next']);
+});
+
 it('waits for its delay unless the batch is full', async () => {
   const { batches, submit } = batcher({ maxDelayMs: 100 });
   const began = performance.now();

@@ -42,18 +42,27 @@ export type RunBatch<Item, Output> = (
 
 /** Batches handed over while another is computed, so that the processor finds the next one there. */
 const UNDER_WAY = 2;
+/**
+ * So long before a batch is expected to end the next is handed over, full or not: the way to the processor and the
+ * conversion of pixels are then over when it is free. Never more than a share of the batch, or few would go together.
+ */
+const LEAD_MS = 3;
+const LEAD_SHARE = 0.2;
 
 /**
- * Collects single images into batches. A batch begins when it is full, or when its delay is over and nothing is computed;
- * while one is computed the next is collected. Of several buckets the one whose most urgent image waits longest goes
- * first, so that none starves another of its level. Nothing is polled: submissions, ends of batches and one timer release.
+ * Collects single images into batches. A batch begins when it is full, or when its delay is over and nothing is computed
+ * or what is computed is about to end; until then the next is collected. Of several buckets the one whose most urgent
+ * image waits longest goes first, so that none starves another of its level. Nothing is polled: submissions, ends of
+ * batches and one timer release.
  */
 export class DynamicBatcher<Item, Output> {
   private readonly buckets = new Map<string, Bucket<Item, Output>>();
   private readonly sizes: readonly number[];
   private readonly times: RunTimes;
   private readonly now: () => number;
-  private underWay = 0;
+  /** Kinds of the batches handed over; the first is computed, since `since`. */
+  private readonly underWay: string[] = [];
+  private since = 0;
   private scheduled = false;
   private timer: NodeJS.Timeout | undefined;
 
@@ -135,23 +144,23 @@ export class DynamicBatcher<Item, Output> {
 
   private release(): void {
     clearTimeout(this.timer);
-    while (this.underWay < UNDER_WAY) {
+    while (this.underWay.length < UNDER_WAY) {
       const bucket = this.nextDue();
       if (!bucket) break;
       const { images } = fittingBatch(bucket.size, this.sizes);
       const batch = this.take(bucket, images);
       if (batch.length > 0) void this.compute(bucket.key, batch);
     }
-    if (this.underWay === 0) this.armTimer();
+    if (this.underWay.length < UNDER_WAY) this.armTimer();
   }
 
   /**
-   * Beside a batch that is computed, one more is handed over only when there is a full one; whose turn it is goes all the
-   * same, so that a busy bucket does not keep the others waiting.
+   * Beside a batch that is computed and does not end soon, one more is handed over only when there is a full one; whose
+   * turn it is goes all the same, so that a busy bucket does not keep the others waiting.
    */
   private nextDue(): Bucket<Item, Output> | undefined {
     const buckets = [...this.buckets.values()];
-    if (this.underWay > 0 && !buckets.some((bucket) => this.isFull(bucket))) return undefined;
+    if (this.now() < this.freeFrom() && !buckets.some((bucket) => this.isFull(bucket))) return undefined;
     const [first, ...others] = buckets.filter((bucket) => this.isDue(bucket));
     if (!first) return undefined;
     return others.reduce((best, bucket) => (bucket.goesBefore(best) ? bucket : best), first);
@@ -165,10 +174,20 @@ export class DynamicBatcher<Item, Output> {
     return this.isFull(bucket) || this.now() - bucket.oldest >= this.options.maxDelayMs;
   }
 
+  /** When a batch that is not full may be handed over: soon before what is computed ends, if it is known how long that takes. */
+  private freeFrom(): number {
+    const [kind] = this.underWay;
+    if (kind === undefined) return Number.NEGATIVE_INFINITY;
+    const least = this.times.least(kind);
+    if (least === 0) return Number.POSITIVE_INFINITY;
+    return this.since + least - Math.min(LEAD_MS, LEAD_SHARE * least);
+  }
+
   private armTimer(): void {
     const oldest = [...this.buckets.values()].map((bucket) => bucket.oldest);
-    if (oldest.length === 0) return;
-    const wait = Math.min(...oldest) + this.options.maxDelayMs - this.now();
+    const from = Math.max(Math.min(...oldest) + this.options.maxDelayMs, this.freeFrom());
+    if (from === Number.POSITIVE_INFINITY) return;
+    const wait = from - this.now();
     // Timers of a fraction of a millisecond would fire before the delay is over.
     this.timer = setTimeout(() => this.release(), Math.max(1, Math.ceil(wait)));
   }
@@ -190,18 +209,18 @@ export class DynamicBatcher<Item, Output> {
 
   private async compute(bucket: string, batch: Waiting<Item, Output>[]): Promise<void> {
     const began = this.now();
-    const { size } = fittingBatch(batch.length, this.sizes);
-    this.underWay += 1;
+    const padded = Math.max(fittingBatch(batch.length, this.sizes).size, batch.length);
+    const kind = kindOf(bucket, padded);
+    if (this.underWay.push(kind) === 1) this.since = began;
     for (const waiting of batch) waiting.begin();
     try {
-      const padded = Math.max(size, batch.length);
       const outputs = await this.run(
         batch.map(({ item }) => item),
         padded,
         bucket,
       );
-      // With another batch before it in the pipeline the time would be that of two.
-      if (this.underWay === 1) this.times.add(kindOf(bucket, padded), this.now() - began);
+      // From when the batch before it ended: in the pipeline its time would be that of two.
+      if (this.underWay[0] === kind) this.times.add(kind, this.now() - this.since);
       batch.forEach((waiting, at) => {
         const output = outputs[at]!;
         if (output instanceof MedformerError) waiting.settle(output);
@@ -210,7 +229,8 @@ export class DynamicBatcher<Item, Output> {
     } catch (thrown) {
       for (const waiting of batch) waiting.settle(toMedformerError(thrown));
     } finally {
-      this.underWay -= 1;
+      this.underWay.splice(this.underWay.indexOf(kind), 1);
+      this.since = this.now();
       this.release();
     }
   }
