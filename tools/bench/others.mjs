@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /**
  * Begins to watch the machine; the function it returns gives the share of it that processes other than these, and other
@@ -21,12 +21,47 @@ function read(pids) {
     .split(' ')
     .map(Number);
   const busy = user + nice + system + irq + softIrq + steal;
-  return { all: busy + idle + wait, busy, own: pids.reduce((sum, pid) => sum + ticksOf(pid), 0) };
+  return { all: busy + idle + wait, busy, own: pids.reduce((sum, pid) => sum + familyOf(pid).ticks, 0) };
 }
 
-/** User and system time of a process; its name, which may hold anything, ends with the last bracket. */
-function ticksOf(pid) {
+/**
+ * User and system time of a process and of the processes below it, milliseconds.
+ * @param {number} pid
+ * @returns {{ own: number, below: number }}
+ */
+export function cpuOf(pid) {
+  const { own, ticks } = familyOf(pid);
+  return { own: own * TICK_MS, below: (ticks - own) * TICK_MS };
+}
+
+const TICK_MS = 10;
+
+/** A process counts for itself alone when it is the one that asks: what it started counts by itself. */
+function familyOf(pid) {
+  const all = statsOfAll();
+  const below = (parent) =>
+    [...all].filter(([, stat]) => stat.parent === parent).flatMap(([child]) => [child, ...below(child)]);
+  const own = all.get(pid)?.ticks ?? 0;
+  const others = pid === process.pid ? [] : below(pid);
+  return { own, ticks: others.reduce((sum, child) => sum + all.get(child).ticks, own) };
+}
+
+function statsOfAll() {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return new Map(
+    pids.flatMap((name) => {
+      try {
+        return [[Number(name), statOf(name)]];
+      } catch {
+        return []; // It has ended meanwhile.
+      }
+    }),
+  );
+}
+
+/** The name of a process, which may hold anything, ends with the last bracket. */
+function statOf(pid) {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return Number(fields[11]) + Number(fields[12]);
+  return { parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) };
 }

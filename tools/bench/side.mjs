@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -22,6 +22,13 @@ export const peer = (program, given) => ({
   command: PYTHON,
   arguments: [join(HERE, 'peers', program), JSON.stringify(given)],
 });
+
+/** A program in Go, of a folder of this one; built anew only where its sources changed. */
+export function goProgram(folder, given) {
+  const command = join(RESULTS, folder);
+  execFileSync('go', ['build', '-o', command, '.'], { cwd: join(HERE, folder) });
+  return { command, arguments: [JSON.stringify(given)] };
+}
 
 /** A warm child process that does a round when told to. */
 export class Side {
