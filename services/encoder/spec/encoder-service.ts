@@ -57,12 +57,15 @@ export class EncoderUnderTest {
     return new EncoderUnderTest(folder, await openObjectStore({ url: pathToFileURL(folder).href }));
   }
 
+  get storeUrl(): string {
+    return pathToFileURL(this.folder).href;
+  }
+
   /** The service, started again, once it is ready. */
   async serve(settings: object = {}): Promise<void> {
     if (this.service) await this.stop();
-    const store = pathToFileURL(this.folder).href;
     const config = baseConfig.extend(encoderConfig).parse({
-      store,
+      store: this.storeUrl,
       port: 0,
       metricsPort: 0,
       logLevel: 'fatal',
@@ -85,7 +88,7 @@ export class EncoderUnderTest {
   }
 
   async close(): Promise<void> {
-    await this.stop();
+    if (this.service) await this.stop();
     await rm(this.folder, { recursive: true });
   }
 
@@ -130,8 +133,8 @@ export class EncoderUnderTest {
     return (await answerOf<GetModelResponse>((answer) => this.client.getModel({}, answer))).model!;
   }
 
-  /** A checkpoint as training writes one, of a network with random weights. */
-  async untrained(seed: number): Promise<Untrained> {
+  /** A checkpoint as training writes one, of a network with random weights that saw images of these spatial shapes. */
+  async untrained(seed: number, shapes?: number[][]): Promise<Untrained> {
     const spec = RunSpec.parse({
       dataset: sha256('dataset'),
       method: { name: 'simclr' },
@@ -149,8 +152,9 @@ export class EncoderUnderTest {
       seed,
       codeVersion: 'test',
     });
-    const model = new Medformer(spec.model, CODES, [], { seed });
-    const checkpoint = await writeCheckpoint(this.store, spec, CODES, INPUT_STATISTICS, {
+    const input = { ...INPUT_STATISTICS, ...(shapes ? { shapes } : {}) };
+    const model = new Medformer(spec.model, CODES, [], { seed }, input);
+    const checkpoint = await writeCheckpoint(this.store, spec, CODES, input, {
       step: 1,
       weights: model.parameters.toStored(),
       optimiser: new Map(),
@@ -199,7 +203,7 @@ export function encodingProcesses(): number[] {
   });
 }
 
-function answerOf<Response>(call: (answer: Answer<Response>) => unknown): Promise<Response> {
+export function answerOf<Response>(call: (answer: Answer<Response>) => unknown): Promise<Response> {
   return new Promise((resolve, reject) =>
     call((error, response) => (error ? reject(error) : resolve(response))),
   );

@@ -8,8 +8,13 @@ const SHAPE = /^\d+x\d+x\d+(x\d+)?$/;
 /** Settings of encoder beside those every service has; each is also a variable and a flag. */
 export const encoderConfig = {
   encoderCheckpoint: ContentHash.optional().describe(
-    'checkpoint to serve from the start; default: the one that LoadModel chose last',
+    'checkpoint that a start chooses for every encoder on the store; default: the one that LoadModel chose last',
   ),
+  encoderFollowMs: z
+    .int()
+    .min(100)
+    .default(5000)
+    .describe('how often the store is asked which models another encoder chose, ms, give or take a quarter'),
   encoderThreads: z
     .int()
     .min(1)

@@ -33,6 +33,12 @@ const requests = new Counter({
   registers: [metrics],
 });
 
+const unfollowed = new Counter({
+  name: 'medformer_encoder_choice_failures_total',
+  help: "Tries at following another encoder's choice of models that failed; the old models go on.",
+  registers: [metrics],
+});
+
 // From the beginning, so that a rate sees the first ones.
 requests.inc({ outcome: 'ok', reason: 'none' }, 0);
 requests.inc({ outcome: 'refused', reason: 'no-model' }, 0);
@@ -43,6 +49,7 @@ export interface EncoderState {
   waiting: number;
   pendingBytes: number;
   modelsLoaded: number;
+  generation: number;
   /** Undefined where there is nothing to say. */
   drift: number | undefined;
 }
@@ -52,6 +59,15 @@ const states = new Set<EncoderState>();
 gauge('medformer_encoder_queue_depth', 'Images that wait for their batch, decoding included.', 'waiting');
 gauge('medformer_encoder_pending_bytes', 'Bytes of images that wait or are computed.', 'pendingBytes');
 gauge('medformer_encoder_models_loaded', 'Models that answer.', 'modelsLoaded');
+
+new Gauge({
+  name: 'medformer_encoder_choice_generation',
+  help: 'Number of the choice of models that is served; all encoders on a store get to the same.',
+  registers: [metrics],
+  collect() {
+    this.set(Math.max(0, ...[...states].map(({ generation }) => generation)));
+  },
+});
 
 new Gauge({
   name: 'medformer_encoder_embedding_drift',
@@ -78,6 +94,10 @@ export function observeStage(stage: Stage, ms: number): void {
 
 export function countBatch(size: number): void {
   batchSize.observe(size);
+}
+
+export function countUnfollowed(): void {
+  unfollowed.inc();
 }
 
 export function countEncoded(): void {
@@ -108,7 +128,7 @@ function outcomeOf(error: MedformerError): { outcome: string; reason: string } {
   }
 }
 
-function gauge(name: string, help: string, of: Exclude<keyof EncoderState, 'drift'>): void {
+function gauge(name: string, help: string, of: Exclude<keyof EncoderState, 'drift' | 'generation'>): void {
   new Gauge({
     name,
     help,

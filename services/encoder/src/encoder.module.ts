@@ -64,6 +64,9 @@ export class EncoderModule implements OnModuleInit, OnModuleDestroy {
       get modelsLoaded() {
         return serving.loaded;
       },
+      get generation() {
+        return serving.generation;
+      },
       get drift() {
         return serving.drift;
       },
@@ -90,5 +93,6 @@ function optionsOf(config: EncoderConfig): ServingModelsOptions {
     batching: { maxBatch, maxDelayMs },
     maxModels: config.encoderMaxModels,
     promotedOnly: config.encoderPromotedOnly,
+    followMs: config.encoderFollowMs,
   };
 }

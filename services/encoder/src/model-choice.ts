@@ -1,14 +1,8 @@
-import { refer, release } from '@medformer/checkpoint';
-import type { ObjectStore } from '@medformer/object-store';
-import { ContentHash, parseRecord } from '@medformer/schema';
+import { ContentHash } from '@medformer/schema';
 import { z } from 'zod';
 
-/** Where the choice of the served checkpoints outlives the process. */
-const CHOICE_KEY = 'serving/encoder.json';
-/** As what the encoder refers to checkpoints, so that their runs keep them. */
-export const ENCODER_REFERENCE = 'encoder';
-
-const ModelChoice = z.object({
+/** Which checkpoints are served; it outlives the process in the object store. */
+export const ModelChoice = z.object({
   /** The default. */
   checkpoint: ContentHash,
   /** The default before this one. */
@@ -18,25 +12,6 @@ const ModelChoice = z.object({
   standby: z.array(ContentHash).default([]),
 });
 export type ModelChoice = z.output<typeof ModelChoice>;
-
-export async function readChoice(store: ObjectStore): Promise<ModelChoice | undefined> {
-  if (!(await store.head(CHOICE_KEY))) return undefined;
-  return parseRecord(ModelChoice, JSON.parse((await store.get(CHOICE_KEY)).toString('utf8')), CHOICE_KEY);
-}
-
-/** Writes the choice; what it names is kept from being pruned, what only the one before named no longer is. */
-export async function writeChoice(
-  store: ObjectStore,
-  choice: ModelChoice,
-  before: ModelChoice | undefined,
-): Promise<void> {
-  const named = checkpointsOf(choice);
-  for (const checkpoint of named) await refer(store, checkpoint, ENCODER_REFERENCE);
-  await store.put(CHOICE_KEY, Buffer.from(JSON.stringify(choice)), { contentType: 'application/json' });
-  for (const checkpoint of before ? checkpointsOf(before) : []) {
-    if (!named.has(checkpoint)) await release(store, checkpoint, ENCODER_REFERENCE);
-  }
-}
 
 /** Every checkpoint that a choice names. */
 export function checkpointsOf({ checkpoint, previous, aliases, standby }: ModelChoice): Set<string> {
@@ -59,4 +34,9 @@ export function without(choice: ModelChoice, checkpoint: string): ModelChoice {
     aliases: Object.fromEntries(Object.entries(choice.aliases).filter(([, named]) => named !== checkpoint)),
     standby: choice.standby.filter((other) => other !== checkpoint),
   };
+}
+
+/** Whether calls may name this checkpoint, other than as what was the default. */
+export function isNamed({ standby, aliases }: ModelChoice, checkpoint: string): boolean {
+  return standby.includes(checkpoint) || Object.values(aliases).includes(checkpoint);
 }

@@ -1,19 +1,16 @@
-import { isPromoted, referFor } from '@medformer/checkpoint';
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { isPromoted, referFor, release } from '@medformer/checkpoint';
 import type { ObjectStore } from '@medformer/object-store';
-import { MedformerError, toMedformerError } from '@medformer/schema';
+import { MedformerError, Rng, toMedformerError } from '@medformer/schema';
 import type { Logger } from '@medformer/telemetry';
 import type { BatcherOptions } from './batching/dynamic-batcher.js';
+import { ChoiceLog, type Chosen } from './choice-log.js';
 import { DriftMeter } from './drift-meter.js';
+import { countUnfollowed } from './encoder-metrics.js';
 import type { ModelDescription, ModelSource } from './encoding-calls.js';
-import {
-  checkpointsOf,
-  ENCODER_REFERENCE,
-  type ModelChoice,
-  readChoice,
-  withDefault,
-  without,
-  writeChoice,
-} from './model-choice.js';
+import { checkpointsOf, isNamed, type ModelChoice, withDefault, without } from './model-choice.js';
 import { ServedModel } from './served-model.js';
 
 export interface ServingModelsOptions {
@@ -23,7 +20,13 @@ export interface ServingModelsOptions {
   maxModels: number;
   /** Only what a gate promoted over the default becomes the default; what was one before may again. */
   promotedOnly?: boolean;
+  /** How often the store is asked for what another encoder chose, ms. */
+  followMs: number;
 }
+
+const UNFOLLOWED = 'what another encoder chose could not be followed';
+/** A choice that cannot be followed is tried again this many times later than it is asked for. */
+const LATEST_RETRY = 32;
 
 export interface ListedModel {
   description: ModelDescription;
@@ -34,21 +37,36 @@ export interface ListedModel {
 
 /**
  * The checkpoints that answer. Another one is loaded and warmed up in a process of its own beside the rest, then takes
- * over; calls under way finish on the model they began with.
+ * over; calls under way finish on the model they began with. Which they are is chosen by any encoder on the store, for all.
  */
 export class ServingModels {
   private readonly models = new Map<string, ServedModel>();
   private readonly drifts = new Map<string, DriftMeter>();
+  /** What is served. */
   private choice: ModelChoice | undefined;
+  /** Whose choice that is. */
+  private followed: number | undefined;
+  /** The newest choice known of the store. */
+  private chosen: Chosen = { generation: 0, choice: undefined };
+  private readonly log: ChoiceLog;
   private starting = true;
   /** One change after the other, in the order of the calls. */
   private changing: Promise<unknown> = Promise.resolve();
+  private readonly stopping = new AbortController();
+  private following: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly store: ObjectStore,
     private readonly options: ServingModelsOptions,
     private readonly logger: Logger,
-  ) {}
+  ) {
+    this.log = new ChoiceLog(store);
+  }
+
+  /** The number of the choice that is served, which all encoders on a store share; 0: none. */
+  get generation(): number {
+    return this.followed ?? 0;
+  }
 
   get loaded(): number {
     return this.models.size;
@@ -63,22 +81,29 @@ export class ServingModels {
     this.drifts.get(checkpoint)?.observe(embedding);
   }
 
-  /** Loads the configured checkpoint, or what was chosen last: first the default, then, already ready, the others. */
+  /**
+   * Loads the configured checkpoint, which is then chosen for all, or what was chosen last: first the default, then, already
+   * ready, the others. From then on what other encoders choose is followed.
+   */
   async restore(configured?: string): Promise<void> {
     try {
-      const last = await readChoice(this.store);
-      this.choice = last;
-      const checkpoint = configured ?? last?.checkpoint;
-      if (checkpoint) await this.load(checkpoint);
+      this.chosen = await this.log.newest();
+      if (configured && this.chosen.choice?.checkpoint !== configured) await this.begin(configured);
+      else await this.queued(() => this.adopt());
     } finally {
       this.starting = false;
+      this.following = this.follow();
     }
-    const { choice } = this;
-    if (!choice) return;
-    for (const checkpoint of new Set([...choice.standby, ...Object.values(choice.aliases)])) {
-      await this.change(() => this.loadedModel(checkpoint, true)).catch((err) => {
-        this.logger.error({ err, checkpoint }, 'a model that was loaded before could not be loaded');
-      });
+  }
+
+  /** Loads this checkpoint in place of what was chosen, which is not loaded before. */
+  private async begin(checkpoint: string): Promise<void> {
+    this.followed = this.chosen.generation;
+    try {
+      await this.load(checkpoint);
+    } catch (thrown) {
+      this.followed = undefined;
+      throw thrown;
     }
   }
 
@@ -125,66 +150,64 @@ export class ServingModels {
     checkpoint: string,
     { standby = false, alias = '' }: { standby?: boolean; alias?: string } = {},
   ): Promise<ModelDescription> {
-    return this.change(async () => {
-      const { choice } = this;
+    return this.change(checkpoint, async (choice) => {
       const beside = standby && choice !== undefined;
-      if (!beside && !this.starting) await this.checkPromoted(checkpoint);
-      const model = await this.loadedModel(checkpoint, beside);
+      if (!beside && !this.starting) await this.checkPromoted(checkpoint, choice);
+      const { description } = await this.loadedModel(checkpoint, choice, beside);
       const next = beside
         ? { ...choice, standby: [...new Set([...choice.standby, checkpoint])] }
         : withDefault(choice, checkpoint);
-      await this.choose(alias === '' ? next : { ...next, aliases: { ...next.aliases, [alias]: checkpoint } });
-      return model.description;
+      const named = alias === '' ? next : { ...next, aliases: { ...next.aliases, [alias]: checkpoint } };
+      return [named, description];
     });
   }
 
   setDefault(name: string): Promise<ModelDescription> {
-    return this.change(async () => {
-      const model = this.find(name);
-      await this.checkPromoted(model.description.checkpoint);
-      await this.choose(withDefault(this.choice, model.description.checkpoint));
-      return model.description;
+    return this.change(undefined, async (choice) => {
+      const { description } = this.find(name);
+      await this.checkPromoted(description.checkpoint, choice);
+      return [withDefault(choice, description.checkpoint), description];
     });
   }
 
   /** @throws MedformerError FAILED_PRECONDITION when there is nothing to go back to */
   rollBack(): Promise<ModelDescription> {
-    return this.change(async () => {
-      const previous = this.choice?.previous;
+    return this.change(undefined, async (choice) => {
+      const previous = choice?.previous;
       if (!previous) {
         throw new MedformerError(
           'FAILED_PRECONDITION',
           'there is no model to roll back to: none was replaced',
         );
       }
-      const model = await this.loadedModel(previous);
-      await this.choose(withDefault(this.choice, previous));
-      return model.description;
+      const { description } = await this.loadedModel(previous, choice);
+      return [withDefault(choice, previous), description];
     });
   }
 
   /** @throws MedformerError FAILED_PRECONDITION for the default */
   unload(name: string): Promise<void> {
-    return this.change(async () => {
+    return this.change(undefined, async (choice) => {
       const { checkpoint } = this.find(name).description;
-      if (checkpoint === this.choice!.checkpoint) {
+      if (!choice || checkpoint === choice.checkpoint) {
         throw new MedformerError(
           'FAILED_PRECONDITION',
           'model: expected another than the default, found the default',
         );
       }
-      await this.choose(without(this.choice!, checkpoint));
+      return [without(choice, checkpoint), undefined];
     });
   }
 
   async stop(): Promise<void> {
-    await this.changing;
+    this.stopping.abort();
+    await Promise.all([this.changing, this.following]);
     await Promise.all([...this.models.values()].map((model) => model.stop()));
   }
 
   /** @throws MedformerError FAILED_PRECONDITION for what no gate let take the place of the default */
-  private async checkPromoted(checkpoint: string): Promise<void> {
-    const served = this.choice?.checkpoint;
+  private async checkPromoted(checkpoint: string, choice: ModelChoice | undefined): Promise<void> {
+    const served = choice?.checkpoint;
     if (!this.options.promotedOnly || checkpoint === served) return;
     if (await isPromoted(this.store, checkpoint, served)) return;
     throw new MedformerError(
@@ -193,21 +216,114 @@ export class ServingModels {
     );
   }
 
-  private change<T>(work: () => Promise<T>): Promise<T> {
+  /**
+   * Decides on top of the newest choice of the store, again where another encoder chose meanwhile.
+   * @param loads what is loaded for it, kept from being pruned meanwhile
+   */
+  private change<T>(
+    loads: string | undefined,
+    decide: (choice: ModelChoice | undefined) => Promise<[ModelChoice, T]>,
+  ): Promise<T> {
+    const decided = async () => {
+      for (;;) {
+        await this.catchUp().catch((err) => this.logger.warn({ err }, UNFOLLOWED));
+        const { chosen } = this;
+        const [next, result] = await decide(chosen.choice);
+        const made = isDeepStrictEqual(next, chosen.choice) ? chosen : await this.log.append(chosen, next);
+        if (!made) continue;
+        this.chosen = made;
+        await this.adopt();
+        return result;
+      }
+    };
+    if (loads === undefined) return this.queued(decided);
+    const by = `encoder-change-${randomUUID()}`;
+    return this.queued(() =>
+      referFor(this.store, [loads], by, async () => {
+        const result = await decided();
+        await release(this.store, loads, by);
+        return result;
+      }),
+    );
+  }
+
+  private queued<T>(work: () => Promise<T>): Promise<T> {
     const done = this.changing.then(work);
     this.changing = done.catch(() => undefined);
     return done;
   }
 
+  /** Until the stop: asks for other encoders' choices, each at other moments than the rest of the fleet. */
+  private async follow(): Promise<void> {
+    const { signal } = this.stopping;
+    const jitter = Rng.of('encoder-follow', randomUUID());
+    for (let failed = 0; !signal.aborted; ) {
+      const pause =
+        this.options.followMs * Math.min(2 ** failed, LATEST_RETRY) * (0.75 + jitter.uniform() / 2);
+      await sleep(pause, undefined, { signal, ref: false }).catch(() => undefined);
+      if (signal.aborted) return;
+      await this.queued(() => this.catchUp()).then(
+        () => {
+          failed = 0;
+        },
+        (err) => {
+          failed += 1;
+          countUnfollowed();
+          this.logger.error({ err: toMedformerError(err), generation: this.chosen.generation }, UNFOLLOWED);
+        },
+      );
+    }
+  }
+
+  private async catchUp(): Promise<void> {
+    this.chosen = await this.log.after(this.chosen);
+    if (this.chosen.generation !== this.followed) await this.adopt();
+  }
+
+  /**
+   * Serves the newest known choice: its models are loaded first, meanwhile the old ones answer. A model beside the default
+   * that cannot be loaded is left out.
+   * @throws what loading the default throws; then the old choice is served
+   */
+  private async adopt(): Promise<void> {
+    const { generation, choice } = this.chosen;
+    if (!choice) return;
+    const wanted = checkpointsOf(choice);
+    for (const checkpoint of this.models.keys())
+      if (!wanted.has(checkpoint) && checkpoint !== this.choice?.checkpoint) this.retire(checkpoint);
+    const beside = new Set([...choice.standby, ...Object.values(choice.aliases)]);
+    // At a start nothing answers before the default does.
+    if (!this.choice) await this.serve(choice);
+    for (const checkpoint of beside)
+      await this.loadedModel(checkpoint, choice, true).catch((err) => {
+        this.logger.error({ err, checkpoint }, 'a model that was chosen could not be loaded');
+      });
+    await this.serve(choice);
+    this.followed = generation;
+  }
+
+  private async serve(choice: ModelChoice): Promise<void> {
+    await this.loadedModel(choice.checkpoint, choice);
+    this.choice = choice;
+    this.starting = false;
+    const wanted = checkpointsOf(choice);
+    for (const checkpoint of this.models.keys()) if (!wanted.has(checkpoint)) this.retire(checkpoint);
+    const { previous } = choice;
+    if (previous && this.models.size > this.options.maxModels && !isNamed(choice, previous))
+      this.retire(previous);
+  }
+
   /** @param beside the default stays the default */
-  private async loadedModel(checkpoint: string, beside = false): Promise<ServedModel> {
+  private async loadedModel(
+    checkpoint: string,
+    choice: ModelChoice | undefined,
+    beside = false,
+  ): Promise<ServedModel> {
     const known = this.models.get(checkpoint);
     if (known) return known;
-    this.makeRoom(checkpoint, beside);
+    this.makeRoom(checkpoint, choice, beside);
     const source: ModelSource = { ...this.options.source, checkpoint };
-    const model = await referFor(this.store, [checkpoint], ENCODER_REFERENCE, () =>
-      ServedModel.load(source, this.options.batching, this.logger),
-    );
+    const model = await ServedModel.load(source, this.options.batching, this.logger);
     this.models.set(checkpoint, model);
     this.drifts.set(checkpoint, new DriftMeter(this.store, checkpoint));
     return model;
@@ -217,8 +333,7 @@ export class ServingModels {
    * Retires the model to roll back to when another needs its place; it can be loaded again.
    * @throws MedformerError RESOURCE_EXHAUSTED when every place is taken by a model that calls may name
    */
-  private makeRoom(checkpoint: string, beside: boolean): void {
-    const { choice } = this;
+  private makeRoom(checkpoint: string, choice: ModelChoice | undefined, beside: boolean): void {
     if (!choice) return;
     const { standby, aliases, previous } = choice;
     const named = new Set([...standby, ...Object.values(aliases), ...(beside ? [choice.checkpoint] : [])]);
@@ -230,18 +345,9 @@ export class ServingModels {
         `${this.models.size} models are loaded, at most ${this.options.maxModels} may be: unload one first`,
       );
     }
-    if (previous && !named.has(previous) && this.models.size >= this.options.maxModels) this.retire(previous);
-  }
-
-  /** Makes a choice: written first, so that a start after a crash makes the same. */
-  private async choose(next: ModelChoice): Promise<void> {
-    await writeChoice(this.store, next, this.choice);
-    this.choice = next;
-    const wanted = checkpointsOf(next);
-    for (const checkpoint of this.models.keys()) if (!wanted.has(checkpoint)) this.retire(checkpoint);
-    const { previous } = next;
-    if (previous && this.models.size > this.options.maxModels && !isNamed(next, previous))
-      this.retire(previous);
+    // What answers by default stays until the other does.
+    if (!previous || named.has(previous) || previous === this.choice?.checkpoint) return;
+    if (this.models.size >= this.options.maxModels) this.retire(previous);
   }
 
   private retire(checkpoint: string): void {
@@ -253,8 +359,4 @@ export class ServingModels {
       .retire()
       .catch((err) => this.logger.error({ err: toMedformerError(err) }, 'a model did not end'));
   }
-}
-
-function isNamed({ standby, aliases }: ModelChoice, checkpoint: string): boolean {
-  return standby.includes(checkpoint) || Object.values(aliases).includes(checkpoint);
 }
