@@ -73,6 +73,7 @@ describe('a stage', () => {
   it('has what `defaults` says unless its own block says otherwise, false and 0 included', async () => {
     const manifests = await over({
       defaults: { replicas: 4, priorityClassName: 'high', disruptionBudget: true },
+      trainer: { replicas: 1 },
       encoder: { replicas: 0, disruptionBudget: false },
     });
     expect(find(manifests, 'Deployment', 'evaluation').spec.replicas).toBe(4);
@@ -403,9 +404,28 @@ describe('the network', () => {
   });
 });
 
+describe('a trainer that trains in its own pod', () => {
+  it('is alone, and stops before its successor starts', async () => {
+    const { replicas, strategy } = find(await over({}), 'Deployment', 'trainer').spec;
+    expect({ replicas, strategy }).toEqual({ replicas: 1, strategy: { type: 'Recreate' } });
+    expect(await refusal({ ...NEEDED, trainer: { replicas: 2 } })).toContain(
+      'more than 1 needs trainer.jobs.enabled',
+    );
+  });
+});
+
 describe('training in jobs', () => {
   const jobs = (values: object = {}) => over({ trainer: { jobs: { enabled: true, ...values } } });
   const templateIn = (manifests: Manifest[]) => jobsIn(find(manifests, 'ConfigMap', 'trainer-job'))[0];
+
+  it('lets several of trainer control run, and rolls them without a gap unless told otherwise', async () => {
+    const specOf = async (values: object) =>
+      find(await over({ trainer: { jobs: { enabled: true }, ...values } }), 'Deployment', 'trainer').spec;
+    const { replicas, strategy } = await specOf({ replicas: 3 });
+    expect(replicas).toBe(3);
+    expect(strategy).toEqual({ type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } });
+    expect((await specOf({ strategy: 'Recreate' })).strategy).toEqual({ type: 'Recreate' });
+  });
 
   it('gives trainer control a template and a token that may do little more than make jobs', async () => {
     const manifests = await jobs();

@@ -1,5 +1,6 @@
 {{- define "library.deployment" -}}
 {{- $extra := include "library.extra" . | fromYaml -}}
+{{- $strategy := .values.strategy | default $extra.strategy | default "RollingUpdate" -}}
 apiVersion: apps/v1
 kind: Deployment
 {{ include "library.metadata" . }}
@@ -9,8 +10,8 @@ spec:
   {{- end }}
   revisionHistoryLimit: 5
   strategy:
-    type: {{ .values.strategy }}
-    {{- if eq .values.strategy "RollingUpdate" }}
+    type: {{ $strategy }}
+    {{- if eq $strategy "RollingUpdate" }}
     rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
     {{- end }}
   selector:
@@ -62,7 +63,7 @@ spec:
         {{- end }}
 {{- end }}
 
-{{/* What this component alone adds to its pod: the template that `extra` names gives env, volumes and volumeMounts. */}}
+{{/* What this component alone adds to its pod: the template that `extra` names gives env, volumes, volumeMounts and the strategy where the values name none. */}}
 {{- define "library.extra" -}}
 {{- with .extra }}{{ include . $ }}{{ end }}
 {{- end }}

@@ -1,6 +1,13 @@
-{{/* Trainer control reads the jobs' template and speaks with the Kubernetes API. */}}
+{{/*
+Trainer control reads the jobs' template and speaks with the Kubernetes API; it keeps nothing, so several may run. A trainer
+that trains in its own pod is alone: another one would take its runs over.
+*/}}
 {{- define "medformer.trainerExtra" -}}
-{{- if .root.Values.trainer.jobs.enabled }}
+{{- if not .root.Values.trainer.jobs.enabled }}
+{{- if gt (int .values.replicas) 1 }}{{ fail "trainer.replicas: more than 1 needs trainer.jobs.enabled, for each would train in its own pod" }}{{ end }}
+strategy: Recreate
+{{- else }}
+strategy: RollingUpdate
 serviceAccountToken: true
 env:
   - {name: MEDFORMER_TRAINER_BACKEND, value: kubernetes}
