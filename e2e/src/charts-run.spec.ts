@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { issue, makeAuthority } from '@medformer/rpc/spec/certificates.mjs';
+import { issue, makeAuthority } from '@medformer/object-store/testing/certificates';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { find, type Manifest, NAMESPACE, RELEASE, render } from './harness/chart.js';
 import { medformerJson } from './harness/medformer.js';

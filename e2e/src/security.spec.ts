@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { issue, makeAuthority } from '@medformer/rpc/spec/certificates.mjs';
+import { issue, makeAuthority } from '@medformer/object-store/testing/certificates';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { medformer, medformerJson } from './harness/medformer.js';

@@ -4,7 +4,7 @@ export { type CollectOptions, collectGarbage, type Garbage } from './garbage.js'
 export { findIndexed, putIndexEntry, putIndexed } from './indexed-record.js';
 export * from './object-store.js';
 export * from './open-object-store.js';
-export { openS3Store, type S3StoreOptions } from './s3-store.js';
+export { openS3Store, type S3AccessOptions, type S3StoreOptions, STORE_ENCRYPTIONS } from './s3-store.js';
 export {
   onStoreOperation,
   publishStoreOperation,

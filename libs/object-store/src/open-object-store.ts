@@ -2,15 +2,12 @@ import { fileURLToPath } from 'node:url';
 import { MedformerError } from '@medformer/schema';
 import { openFilesystemStore } from './filesystem-store.js';
 import type { ObjectStore } from './object-store.js';
-import { openS3Store } from './s3-store.js';
+import { openS3Store, type S3AccessOptions } from './s3-store.js';
 import { observedStore } from './store-operations.js';
 
-export interface ObjectStoreConfig {
-  /** `file:///folder` or `s3://bucket?endpoint=http://host:9000&region=us-east-1`. */
+export interface ObjectStoreConfig extends S3AccessOptions {
+  /** `file:///folder`, to which nothing else here applies, or `s3://bucket?endpoint=http://host:9000&region=us-east-1`. */
   url: string;
-  /** S3 only. */
-  accessKey?: string | undefined;
-  secretKey?: string | undefined;
 }
 
 /**
@@ -25,16 +22,13 @@ export async function openObjectStore(config: ObjectStoreConfig): Promise<Object
   if (!endpoint || !URL.canParse(endpoint))
     throw refuse(config.url, 'endpoint=http(s)://host:port in its query');
   if (url.pathname !== '' && url.pathname !== '/') throw refuse(config.url, 'no path after the bucket');
-  if (!config.accessKey || !config.secretKey)
-    throw refuse(config.url, 'an access key and a secret key beside it');
   const region = url.searchParams.get('region');
-  const { accessKey, secretKey } = config;
+  const { url: _, ...access } = config;
   return observedStore(
     openS3Store({
+      ...access,
       endpoint,
       bucket: url.hostname,
-      accessKey,
-      secretKey,
       ...(region ? { region } : {}),
     }),
   );

@@ -1,29 +1,43 @@
-import * as http from 'node:http';
-import * as https from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MedformerError } from '@medformer/schema';
-import { type BucketItem, Client, S3Error } from 'minio';
+import { type BucketItem, Client, type ClientOptions } from 'minio';
 import { checkKey, checkPrefix, checkSize } from './key.js';
 import type { GetOptions, ObjectInfo, ObjectStore } from './object-store.js';
+import { type S3Credentials, type S3CredentialsConfig, s3Credentials } from './s3-credentials.js';
+import { s3Code, s3Failure } from './s3-errors.js';
+import { type S3TlsFiles, s3Agent } from './s3-tls.js';
 
-export interface S3StoreOptions {
+/** How the server encrypts what it keeps: with keys of its own (SSE-S3), or with one of its key management (SSE-KMS). */
+export const STORE_ENCRYPTIONS = ['AES256', 'aws:kms'] as const;
+
+/** How an S3 store is reached, by whom, and what it does with the bytes. */
+export interface S3AccessOptions extends S3CredentialsConfig, S3TlsFiles {
+  /** Asked for with every PUT; when absent the bucket's own default holds. */
+  encryption?: (typeof STORE_ENCRYPTIONS)[number] | undefined;
+  /** With `aws:kms`: id of the key; the server's default one when absent. */
+  kmsKey?: string | undefined;
+}
+
+export interface S3StoreOptions extends S3AccessOptions {
   /** e.g. `http://127.0.0.1:9000`; the scheme decides about TLS. */
   endpoint: string;
   bucket: string;
   region?: string;
-  accessKey: string;
-  secretKey: string;
   /** How long one request may take before it counts as failed. */
   requestTimeoutMs?: number;
 }
 
 const ATTEMPTS = 4;
 const FIRST_RETRY_MS = 100;
+/** Empty; every process that writes with `ifAbsent` once asks for it to be made a second time. */
+const PROBE = 'probes/if-none-match';
 
 /**
- * A bucket of any S3-compatible server that honours `If-None-Match: *` on PUT. Only single PUTs are used: the
- * client library's multipart upload numbers resumed parts wrongly. Requests that fail without an answer are repeated; all are idempotent,
- * except that a repeated `ifAbsent` put may report its own first attempt as `exists`, which content-addressed keys make harmless.
+ * A bucket of any S3-compatible server that honours `If-None-Match: *` on PUT; one that does not is found out by the
+ * first `ifAbsent` put, which fails then. Only single PUTs are used: the client library's multipart upload numbers resumed
+ * parts wrongly. Requests that fail without an answer are repeated; all are idempotent, except that a repeated `ifAbsent`
+ * put may report its own first attempt as `exists`, which content-addressed keys make harmless.
+ * @throws MedformerError INVALID_ARGUMENT for options that contradict each other, naming them.
  */
 export function openS3Store(options: S3StoreOptions): ObjectStore {
   return new S3Store(options);
@@ -33,10 +47,16 @@ class S3Store implements ObjectStore {
   private readonly client: Client;
   private readonly bucket: string;
   private readonly timeoutMs: number;
+  private readonly credentials: S3Credentials;
+  private readonly encryption: Record<string, string>;
+  private conditionsHold: Promise<void> | undefined;
 
   constructor(options: S3StoreOptions) {
     const endpoint = new URL(options.endpoint);
     const useSSL = endpoint.protocol === 'https:';
+    const transportAgent = s3Agent(endpoint.protocol, options);
+    this.credentials = s3Credentials(options, options.endpoint, transportAgent);
+    this.encryption = encryptionHeaders(options);
     this.bucket = options.bucket;
     this.timeoutMs = options.requestTimeoutMs ?? 60_000;
     this.client = new Client({
@@ -44,11 +64,8 @@ class S3Store implements ObjectStore {
       port: endpoint.port ? Number(endpoint.port) : useSSL ? 443 : 80,
       useSSL,
       region: options.region ?? 'us-east-1',
-      accessKey: options.accessKey,
-      secretKey: options.secretKey,
-      transportAgent: useSSL
-        ? new https.Agent({ keepAlive: true, maxSockets: 32 })
-        : new http.Agent({ keepAlive: true, maxSockets: 32 }),
+      credentialsProvider: providerOf(this.credentials),
+      transportAgent,
       // The library prints its retries to the console and never repeats a broken connection.
       retryOptions: { disableRetry: true },
     });
@@ -62,17 +79,13 @@ class S3Store implements ObjectStore {
     checkKey(key);
     checkSize(key, bytes);
     const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const headers: Record<string, string> = {
-      'content-type': options?.contentType ?? 'application/octet-stream',
-    };
-    if (options?.ifAbsent) headers['if-none-match'] = '*';
-    try {
-      await this.request(key, () => this.client.putObject(this.bucket, key, body, body.length, headers));
-      return 'created';
-    } catch (error) {
-      if (options?.ifAbsent && s3Code(error) === 'PreconditionFailed') return 'exists';
-      throw error;
+    const type = options?.contentType ?? 'application/octet-stream';
+    if (options?.ifAbsent) {
+      await this.checkConditions();
+      return await this.putIfAbsent(key, body, type);
     }
+    await this.send(key, body, { 'content-type': type });
+    return 'created';
   }
 
   async get(key: string, options?: GetOptions): Promise<Buffer> {
@@ -123,7 +136,7 @@ class S3Store implements ObjectStore {
         yield { key: item.name, bytes: item.size, lastModified: item.lastModified };
       }
     } catch (error) {
-      throw storeError(error, prefix);
+      throw s3Failure(error, prefix);
     }
   }
 
@@ -144,11 +157,48 @@ class S3Store implements ObjectStore {
     return this.client.presignedPutObject(this.bucket, key, seconds);
   }
 
+  /** A server that ignores the condition lets two writers win, which no check afterwards could mend. */
+  private checkConditions(): Promise<void> {
+    this.conditionsHold ??= (async () => {
+      const probe = () => this.putIfAbsent(PROBE, Buffer.alloc(0), 'application/octet-stream');
+      if ((await probe()) === 'exists' || (await probe()) === 'exists') return;
+      throw new MedformerError(
+        'FAILED_PRECONDITION',
+        'the object store ignores If-None-Match on PUT: of two writers both would win; use a server that honours it',
+      );
+    })().catch((thrown) => {
+      this.conditionsHold = undefined;
+      throw thrown;
+    });
+    return this.conditionsHold;
+  }
+
+  private async putIfAbsent(key: string, body: Buffer, type: string): Promise<'created' | 'exists'> {
+    try {
+      await this.send(key, body, { 'content-type': type, 'if-none-match': '*' });
+      return 'created';
+    } catch (error) {
+      if (s3Code(error) === 'PreconditionFailed') return 'exists';
+      throw error;
+    }
+  }
+
+  private async send(key: string, body: Buffer, headers: Record<string, string>): Promise<void> {
+    await this.request(key, () =>
+      this.client.putObject(this.bucket, key, body, body.length, { ...headers, ...this.encryption }),
+    );
+  }
+
   private async request<Answer>(key: string, send: () => Promise<Answer>): Promise<Answer> {
+    let withOthers = false;
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await this.attempt(key, send);
       } catch (error) {
+        if (!withOthers && isRefusal(error) && (await this.credentials.haveChanged())) {
+          withOthers = true;
+          continue;
+        }
         const again = error instanceof MedformerError && ['UNAVAILABLE', 'ABORTED'].includes(error.code);
         if (!again || attempt === ATTEMPTS) throw error;
         await sleep(FIRST_RETRY_MS * 2 ** (attempt - 1) * (0.5 + Math.random()));
@@ -165,43 +215,38 @@ class S3Store implements ObjectStore {
     try {
       return await Promise.race([send(), late]);
     } catch (error) {
-      throw storeError(error, key);
+      throw s3Failure(error, key);
     } finally {
       timeout.abort();
     }
   }
 }
 
-/** Failures the server answered with; what it did not answer at all is UNAVAILABLE. */
-function storeError(error: unknown, key: string): MedformerError {
-  if (error instanceof MedformerError) return error;
-  const options = { cause: error };
-  if (!(error instanceof S3Error)) {
-    return new MedformerError('UNAVAILABLE', 'the object store does not answer', options);
-  }
-  switch (error.code) {
-    case 'NoSuchKey':
-    case 'NotFound':
-      return new MedformerError('NOT_FOUND', `object ${key} does not exist`, options);
-    case 'PreconditionFailed':
-      return new MedformerError('ALREADY_EXISTS', `object ${key} exists`, options);
-    case 'ConditionalRequestConflict':
-      return new MedformerError('ABORTED', `object ${key} is being written by another`, options);
-    case 'AccessDenied':
-    case 'InvalidAccessKeyId':
-    case 'SignatureDoesNotMatch':
-      return new MedformerError(
-        'PERMISSION_DENIED',
-        `the object store refused the credentials (${error.code})`,
-        options,
-      );
-    case 'NoSuchBucket':
-      return new MedformerError('FAILED_PRECONDITION', 'the bucket does not exist', options);
-    default:
-      return new MedformerError('UNAVAILABLE', `object ${key}: the store failed (${error.code})`, options);
-  }
+/** The client library wants a class of its own and calls but this. */
+function providerOf(credentials: S3Credentials): NonNullable<ClientOptions['credentialsProvider']> {
+  const provider = {
+    getCredentials: async () => {
+      const { accessKey, secretKey, sessionToken } = await credentials.get();
+      return {
+        getAccessKey: () => accessKey,
+        getSecretKey: () => secretKey,
+        getSessionToken: () => sessionToken,
+      };
+    },
+  };
+  return provider as unknown as NonNullable<ClientOptions['credentialsProvider']>;
 }
 
-function s3Code(error: unknown): string | undefined {
-  return error instanceof MedformerError && error.cause instanceof S3Error ? error.cause.code : undefined;
+function encryptionHeaders({ encryption, kmsKey }: S3AccessOptions): Record<string, string> {
+  if (kmsKey && encryption !== 'aws:kms') {
+    throw new MedformerError('INVALID_ARGUMENT', 'object store: a KMS key goes with the encryption aws:kms');
+  }
+  return {
+    ...(encryption ? { 'x-amz-server-side-encryption': encryption } : {}),
+    ...(kmsKey ? { 'x-amz-server-side-encryption-aws-kms-key-id': kmsKey } : {}),
+  };
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof MedformerError && error.code === 'PERMISSION_DENIED';
 }

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { startComputeProcess } from '@medformer/compute';
-import { baseConfig, loadConfig, storeUrl } from '@medformer/rpc';
+import { baseConfig, loadConfig, objectStoreConfig, storeShape } from '@medformer/rpc';
 import { ContentHash, MedformerError, toMedformerError } from '@medformer/schema';
 import { createLogger, startOperationsServer, startProcessMetrics } from '@medformer/telemetry';
 import { z } from 'zod';
@@ -12,9 +12,9 @@ import { TrainingLog } from './training-log.js';
 import { observeTraining } from './training-metrics.js';
 
 /** Settings of the process that trains one run: each is also a variable and a flag. */
-const { data, store, storeAccessKey, storeSecretKey, host, metricsPort, logLevel } = baseConfig.shape;
+const { host, metricsPort, logLevel } = baseConfig.shape;
 const schema = z.object({
-  ...{ data, store, storeAccessKey, storeSecretKey, host, metricsPort, logLevel },
+  ...{ ...storeShape, host, metricsPort, logLevel },
   trainerThreads: trainerConfig.trainerThreads,
   run: ContentHash.describe('id of the run, whose spec is in the object store'),
   peers: z
@@ -77,13 +77,8 @@ async function main(): Promise<number> {
       log.observe(event);
     };
     try {
-      const store = {
-        url: storeUrl(config),
-        accessKey: config.storeAccessKey,
-        secretKey: config.storeSecretKey,
-      };
       const input = {
-        store,
+        store: objectStoreConfig(config),
         run,
         ...(trainerThreads ? { threads: trainerThreads } : {}),
         ...seatOf(config),

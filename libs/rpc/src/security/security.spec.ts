@@ -10,9 +10,9 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { AugmentationServiceClient } from '@medformer/gen/augmentation';
 import { EncoderServiceClient } from '@medformer/gen/encoder';
+import { issue, makeAuthority, writeFiles } from '@medformer/object-store/testing/certificates';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { issue, makeAuthority, writeFiles } from '../../spec/certificates.mjs';
 import {
   connect,
   encodeRequest,

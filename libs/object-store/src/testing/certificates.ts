@@ -3,12 +3,15 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { generate } from 'selfsigned';
 
-/** @typedef {{ key: string, cert: string }} KeyAndCertificate in PEM */
+/** In PEM. */
+export interface KeyAndCertificate {
+  key: string;
+  cert: string;
+}
 
-const EC = { keyType: /** @type {const} */ ('ec'), algorithm: 'sha256' };
+const EC = { keyType: 'ec', algorithm: 'sha256' } as const;
 
-/** @returns {Promise<KeyAndCertificate>} */
-export async function makeAuthority() {
+export async function makeAuthority(): Promise<KeyAndCertificate> {
   const made = await generate([{ name: 'commonName', value: 'test authority' }], {
     ...EC,
     extensions: [
@@ -21,12 +24,13 @@ export async function makeAuthority() {
 
 /**
  * A certificate for a server on this machine or for a client, signed by the authority.
- * @param {KeyAndCertificate} ca
- * @param {string} commonName
- * @param {{ dns?: string, uri?: string, notAfterDate?: Date }} [options] `dns`: a name in place of this machine's
- * @returns {Promise<KeyAndCertificate>}
+ * @param options `dns`: names in place of this machine's
  */
-export async function issue(ca, commonName, { dns, uri, notAfterDate } = {}) {
+export async function issue(
+  ca: KeyAndCertificate,
+  commonName: string,
+  { dns, uri, notAfterDate }: { dns?: string | string[]; uri?: string; notAfterDate?: Date } = {},
+): Promise<KeyAndCertificate> {
   const made = await generate([{ name: 'commonName', value: commonName }], {
     ...EC,
     ca,
@@ -38,9 +42,9 @@ export async function issue(ca, commonName, { dns, uri, notAfterDate } = {}) {
       {
         name: 'subjectAltName',
         altNames: [
-          { type: 2, value: dns ?? 'localhost' },
-          ...(dns ? [] : [{ type: /** @type {const} */ (7), ip: '127.0.0.1' }]),
-          ...(uri ? [{ type: /** @type {const} */ (6), value: uri }] : []),
+          ...[dns ?? 'localhost'].flat().map((value) => ({ type: 2 as const, value })),
+          ...(dns ? [] : [{ type: 7 as const, ip: '127.0.0.1' }]),
+          ...(uri ? [{ type: 6 as const, value: uri }] : []),
         ],
       },
     ],
@@ -50,9 +54,9 @@ export async function issue(ca, commonName, { dns, uri, notAfterDate } = {}) {
 
 /**
  * Writes files as a rotation does: each appears whole.
- * @param {Record<string, string>} files texts by path
+ * @param files texts by path
  */
-export async function writeFiles(files) {
+export async function writeFiles(files: Record<string, string>): Promise<void> {
   for (const [path, text] of Object.entries(files)) {
     await mkdir(dirname(path), { recursive: true });
     await writeFile(`${path}.new`, text);
