@@ -7,6 +7,7 @@ import { registerDemo } from './commands/demo.js';
 import { registerDoctor } from './commands/doctor.js';
 import { registerEncode } from './commands/encode.js';
 import { registerEvaluate } from './commands/evaluate.js';
+import { registerEvaluations } from './commands/evaluations.js';
 import { registerExport } from './commands/export.js';
 import { registerFuse } from './commands/fuse.js';
 import { registerGenerator } from './commands/generator.js';
@@ -66,6 +67,7 @@ ${EXIT_CODE_HELP}`,
     registerTrain,
     registerRuns,
     registerEvaluate,
+    registerEvaluations,
     registerReport,
     registerViews,
     registerFuse,

@@ -4,8 +4,10 @@ import {
   labelDrawText,
   MedformerError,
   type MetricSummary,
+  type PairedTest,
   parseRecord,
   ScoreReport,
+  type ScoreRow,
 } from '@medformer/schema';
 import type { Context } from './context.js';
 import type { Spec } from './spec-file.js';
@@ -136,7 +138,13 @@ function intervalLines({ rows, spec }: ScoreReport): string[] {
 }
 
 /** The paired tests of a report as lines; none where it has none. */
-export function testLines({ rows, tests }: ScoreReport): string[] {
+export function testLines({
+  rows,
+  tests,
+}: {
+  rows: readonly Pick<ScoreRow, 'label' | 'protocol'>[];
+  tests: readonly PairedTest[];
+}): string[] {
   if (tests.length === 0) return [];
   const nameOf = (at: number) => `${rows[at]!.label} (${rows[at]!.protocol})`;
   const cells = tests.map(({ first, second, metric, test, seed, difference, interval, p }) => [

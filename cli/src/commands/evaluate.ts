@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { collect, count, integers } from '../arguments.js';
 import { resolveCheckpoint } from '../checkpoints.js';
 import type { Context, WithContext } from '../context.js';
+import { startEvaluation } from '../evaluations.js';
 import { evaluate, scoreTable } from '../scores.js';
 import { checkSpec, readSpec, type Spec } from '../spec-file.js';
 
@@ -19,6 +20,7 @@ interface Options {
   split?: string;
   intervals: boolean;
   compare: string[];
+  detach: boolean;
 }
 
 export function registerEvaluate(program: Command, bind: WithContext): void {
@@ -48,11 +50,13 @@ export function registerEvaluate(program: Command, bind: WithContext): void {
       collect,
       [],
     )
+    .option('--detach', 'queue it and return; medformer evaluations watch follows it', false)
     .addHelpText(
       'after',
       `
 Examples:
   $ medformer evaluate evaluation.yaml
+  $ medformer evaluate evaluation.yaml --detach
   $ medformer evaluate --dataset phantom --task region --labels-per-class 10 \\
       --entry "SimCLR:linear-probe:$CHECKPOINT" --entry "From scratch:head:run=$RUN0,run=$RUN1"
 
@@ -65,6 +69,11 @@ In a file, an entry's checkpoints are addresses too, or "run=ID" for a run's new
         const spec = { ...fromFile, ...specOfOptions(options) };
         const resolved = { ...spec, entries: await resolveRuns(context, spec.entries) };
         checkEvaluationSpec(resolved, file ?? 'evaluation');
+        if (options.detach) {
+          const line = await startEvaluation(context, resolved);
+          const follow = `medformer evaluations watch ${line.evaluation}`;
+          return context.terminal.result(line, `evaluation ${line.evaluation} ${line.state}\n  ${follow}`);
+        }
         const { report, record } = await evaluate(context, resolved);
         context.terminal.result(
           { report, record },
@@ -81,7 +90,7 @@ export function checkEvaluationSpec(spec: Spec, what: string): void {
   checkSpec(EvaluationSpec, spec, addresses, what);
 }
 
-function specOfOptions({ entry, set: _, intervals, compare, ...options }: Options): Spec {
+function specOfOptions({ entry, set: _, intervals, compare, detach: _detach, ...options }: Options): Spec {
   return {
     ...options,
     ...(entry.length > 0 ? { entries: entry.map(parseEntry) } : {}),

@@ -35,10 +35,10 @@ export const data = dashboard({
           queries: [[total('medformer_ingestion_under_way'), '']],
         }),
         number({
-          title: 'Evaluations under way',
-          description: 'They share one process.',
+          title: 'Evaluations',
+          description: 'Those that are computed share one process.',
           unit: 'short',
-          queries: [[total('medformer_evaluation_under_way'), '']],
+          queries: [[total('medformer_evaluation_jobs', ['state']), '{{state}}']],
         }),
         number({
           title: 'Refusals, 1 h',

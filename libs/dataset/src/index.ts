@@ -21,4 +21,5 @@ export { findLeakage, judgeLeakage, knownLeakage } from './leakage.js';
 export { type ImageGroup, type LoadedImages, type LoadOptions, loadImages } from './load-images.js';
 export { decodeShard, type ShardImage } from './shard.js';
 export { type DatasetVerification, type VerifyOptions, verifyDataset } from './verify-dataset.js';
+export { subjectsOf } from './subjects.js';
 export { type WriteOptions, writeDataset } from './write-dataset.js';

@@ -11,6 +11,7 @@ const LABELS: Readonly<Record<string, readonly string[] | string>> = {
   'medformer_encoder_requests_total.outcome': ['ok', 'refused', 'shed', 'failed'],
   'medformer_encoder_stage_seconds.stage': ['queue', 'input', 'infer', 'output'],
   'medformer_evaluation_evaluations_total.outcome': ['computed', 'found', 'refused', 'cancelled', 'failed'],
+  'medformer_evaluation_jobs.state': ['queued', 'running'],
   'medformer_evaluation_promotions_total.outcome': ['promoted', 'refused'],
   'medformer_evaluation_score.metric': ['auc', 'accuracy', 'balancedAccuracy', 'f1'],
   'medformer_ingestion_ingests_total.outcome': ['created', 'present', 'refused', 'cancelled', 'failed'],

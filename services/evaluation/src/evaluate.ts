@@ -32,8 +32,10 @@ import { type CheckpointFeatures, computeFeatures, type NeededFeatures } from '.
 import { embeddingMapOf } from './embedding-map.js';
 import { checkTrainDataset, labelSpaceOf, loadEntryCheckpoints } from './entries.js';
 import type { EvaluationCalls, EvaluationProgress } from './evaluation-calls.js';
+import { evaluationId } from './evaluation-record.js';
 import { dropParts, keptFeatures } from './feature-parts.js';
 import { type LabelledImages, loadLabelled } from './labelled-images.js';
+import { putReportFiles } from './report-files.js';
 import { putReport } from './report-store.js';
 import { putScores, rounded } from './row-scores.js';
 import { StageProgress } from './stage-progress.js';
@@ -65,10 +67,6 @@ export async function evaluate(
     await dropParts(store, evaluationId(input));
     return output;
   });
-}
-
-function evaluationId({ spec, codeVersion }: { spec: EvaluationSpec; codeVersion: string }): string {
-  return contentAddress({ spec, codeVersion });
 }
 
 async function evaluateIn(
@@ -187,7 +185,11 @@ async function evaluateIn(
     ...(leakage ? { leakage } : {}),
     codeVersion,
   };
-  return { report: (await putReport(store, report)).hash };
+  const hash = contentAddress(report);
+  // Before the report is found: who finds it finds its files.
+  await putReportFiles(store, { hash, report });
+  await putReport(store, report);
+  return { report: hash };
 }
 
 /** Probabilities of the scored images, `[images, classes]`. */

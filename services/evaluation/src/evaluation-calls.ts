@@ -1,5 +1,6 @@
 import type { ObjectStoreConfig } from '@medformer/object-store';
-import type { DataReportSpec, EvaluationSpec } from '@medformer/schema';
+import type { DataReportSpec, EvaluationSpec, PairedTest } from '@medformer/schema';
+import type { ReportFile, ReportFormat } from './report-files.js';
 import type { SampleTensors } from './sample-pictures.js';
 
 export interface EvaluationProgress {
@@ -22,6 +23,21 @@ export type EvaluationCalls = {
     input: { store: ObjectStoreConfig; spec: DataReportSpec; threads?: number };
     output: { report: string };
     progress: EvaluationProgress;
+  };
+  /** Makes or finds the files of a report. */
+  reportFiles: {
+    input: { store: ObjectStoreConfig; report: string };
+    output: Record<ReportFormat, ReportFile>;
+  };
+  /** Tests rows of stored reports against the first. */
+  compare: {
+    input: { store: ObjectStoreConfig; rows: { report: string; row: number }[] };
+    output: {
+      rows: { label: string; protocol: string; checkpoints: string[]; auc: number; accuracy: number }[];
+      tests: PairedTest[];
+      images: number;
+      subjects: number;
+    };
   };
   renderDataReport: {
     input: { store: ObjectStoreConfig; report: string };

@@ -21,9 +21,10 @@ const seconds = new Histogram({
   buckets: [1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600],
   registers,
 });
-const underWay = new Gauge({
-  name: 'medformer_evaluation_under_way',
-  help: 'Evaluations under way.',
+const jobs = new Gauge({
+  name: 'medformer_evaluation_jobs',
+  help: 'Evaluations that wait for their turn, or are computed.',
+  labelNames: ['state'],
   registers,
 });
 const score = new Gauge({
@@ -43,6 +44,7 @@ const promotions = new Counter({
 // From the beginning, so that a rate sees the first one.
 for (const outcome of ['promoted', 'refused']) promotions.inc({ outcome }, 0);
 for (const outcome of OUTCOMES) evaluations.inc({ outcome }, 0);
+showJobs({ queued: 0, running: 0 });
 
 /** The shown reports by data set, the one scored last at the end. */
 const reports = new Map<string, ScoreReport>();
@@ -73,9 +75,17 @@ export function countFound(): void {
   evaluations.inc({ outcome: 'found' });
 }
 
+/** Counts one that ended before its turn. */
+export function countCancelled(): void {
+  evaluations.inc({ outcome: 'cancelled' });
+}
+
+export function showJobs(states: Record<'queued' | 'running', number>): void {
+  for (const [state, count] of Object.entries(states)) jobs.set({ state }, count);
+}
+
 /** Counts an evaluation from its begin to its end. */
 export async function countEvaluation<Output>(run: () => Promise<Output>): Promise<Output> {
-  underWay.inc();
   const observe = seconds.startTimer();
   try {
     const output = await run();
@@ -85,7 +95,5 @@ export async function countEvaluation<Output>(run: () => Promise<Output>): Promi
   } catch (thrown) {
     evaluations.inc({ outcome: failureOutcome(thrown) });
     throw thrown;
-  } finally {
-    underWay.dec();
   }
 }

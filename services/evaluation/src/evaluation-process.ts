@@ -1,12 +1,22 @@
 import { serveCompute } from '@medformer/compute';
+import { openObjectStore } from '@medformer/object-store';
 import { tensorMemory } from '@medformer/tensorflow';
+import { compareScores } from './compare-scores.js';
 import { describe } from './describe.js';
 import { evaluate } from './evaluate.js';
 import type { EvaluationCalls } from './evaluation-calls.js';
 import { render } from './render.js';
 import { renderDataReportPage } from './render-data-report.js';
+import { makeReportFiles } from './report-files.js';
 
 serveCompute<EvaluationCalls>(
-  { describe, evaluate, render, renderDataReport: renderDataReportPage },
+  {
+    compare: compareScores,
+    describe,
+    evaluate,
+    render,
+    renderDataReport: renderDataReportPage,
+    reportFiles: async ({ store, report }) => makeReportFiles(await openObjectStore(store), report),
+  },
   { tensors: tensorMemory },
 );

@@ -6,6 +6,10 @@ export interface EvaluationSettings {
   /** The code that computes the scores; equal requests to other code are computed anew. */
   codeVersion: string;
   threads?: number;
+  /** Evaluations that are computed at once. */
+  atOnce: number;
+  /** Evaluations that may wait for their turn. */
+  mostWaiting: number;
 }
 
 export const EVALUATION_SETTINGS = Symbol('EVALUATION_SETTINGS');

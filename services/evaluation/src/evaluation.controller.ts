@@ -4,6 +4,10 @@ import { leakageText } from '@medformer/data-report';
 import { getDataReport, resolveDataset } from '@medformer/dataset';
 import { DataType } from '@medformer/gen/common';
 import {
+  type CancelEvaluationRequest,
+  type CancelEvaluationResponse,
+  type CompareScoresRequest,
+  type CompareScoresResponse,
   type DecidedPromotion,
   type DescribeDatasetsRequest,
   type DescribeDatasetsResponse,
@@ -12,34 +16,55 @@ import {
   EvaluationServiceService,
   type ExportScoresRequest,
   type ExportScoresResponse,
+  ReportFormat as GenReportFormat,
+  type GetEvaluationRequest,
+  type GetEvaluationResponse,
   type GetReportRequest,
   type GetReportResponse,
+  type ListEvaluationsRequest,
+  type ListEvaluationsResponse,
   type ListPromotionsRequest,
   type ListPromotionsResponse,
   type ListReportsRequest,
   type ListReportsResponse,
   type PromoteCheckpointRequest,
   type PromoteCheckpointResponse,
+  type ReadReportFileRequest,
+  type ReadReportFileResponse,
   type RenderDataReportRequest,
   type RenderDataReportResponse,
   type RenderReportRequest,
   type RenderReportResponse,
   ScoresFormat,
+  type StartEvaluationRequest,
+  type StartEvaluationResponse,
+  type WatchEvaluationRequest,
+  type WatchEvaluationResponse,
 } from '@medformer/gen/evaluation';
 import type { ObjectStore } from '@medformer/object-store';
 import { type CallContext, OBJECT_STORE, RpcController } from '@medformer/rpc';
 import { badInput, DataReportSpec, parseRecord, type ScoreReport, type ScoreRow } from '@medformer/schema';
 import { Controller, Inject } from '@nestjs/common';
 import type { EvaluationCalls, EvaluationProgress } from './evaluation-calls.js';
+import { evaluationOf, testOf } from './evaluation-messages.js';
 import { EVALUATION_PROCESS, EVALUATION_SETTINGS, type EvaluationSettings } from './evaluation-settings.js';
 import { Evaluations } from './evaluations.js';
 import { medmnistFiles, safetensorsFiles } from './export-scores.js';
 import { Promotions } from './promotions.js';
+import { findReportFiles, type ReportFormat, readReportFile } from './report-files.js';
 import { getReport, listReports, type StoredReport } from './report-store.js';
 import type { PictureTensor, SampleTensors } from './sample-pictures.js';
 import { csvFiles, jsonFiles } from './table-files.js';
 
 const CHUNK_BYTES = 256 * 1024;
+/** Evaluations of a list whose caller names no number. */
+const LISTED = 100;
+
+const REPORT_FORMATS: Partial<Record<GenReportFormat, ReportFormat>> = {
+  [GenReportFormat.REPORT_FORMAT_HTML]: 'html',
+  [GenReportFormat.REPORT_FORMAT_JSON]: 'json',
+  [GenReportFormat.REPORT_FORMAT_CSV]: 'csv',
+};
 
 @RpcController(EvaluationServiceService)
 @Controller()
@@ -59,6 +84,32 @@ export class EvaluationController {
     }
   }
 
+  async startEvaluation({ spec }: StartEvaluationRequest): Promise<StartEvaluationResponse> {
+    return { evaluation: evaluationOf(await this.evaluations.start(spec)) };
+  }
+
+  async *watchEvaluation(
+    { evaluation }: WatchEvaluationRequest,
+    { signal }: CallContext,
+  ): AsyncIterable<WatchEvaluationResponse> {
+    for await (const view of this.evaluations.watch(evaluation, signal))
+      yield { evaluation: evaluationOf(view) };
+  }
+
+  async getEvaluation({ evaluation }: GetEvaluationRequest): Promise<GetEvaluationResponse> {
+    const view = await this.evaluations.get(evaluation);
+    return { evaluation: evaluationOf(view), spec: view.asked.spec };
+  }
+
+  async listEvaluations({ limit }: ListEvaluationsRequest): Promise<ListEvaluationsResponse> {
+    const views = await this.evaluations.list(limit === 0 ? LISTED : limit);
+    return { evaluations: views.map(evaluationOf) };
+  }
+
+  async cancelEvaluation({ evaluation }: CancelEvaluationRequest): Promise<CancelEvaluationResponse> {
+    return { evaluation: evaluationOf(await this.evaluations.cancel(evaluation)) };
+  }
+
   async *promoteCheckpoint(
     request: PromoteCheckpointRequest,
     { signal }: CallContext,
@@ -76,6 +127,36 @@ export class EvaluationController {
 
   async getReport({ report }: GetReportRequest): Promise<GetReportResponse> {
     return { record: (await getReport(this.store, report)).report };
+  }
+
+  async *readReportFile(
+    { report, format }: ReadReportFileRequest,
+    { signal }: CallContext,
+  ): AsyncIterable<ReadReportFileResponse> {
+    const wanted = REPORT_FORMATS[format];
+    if (!wanted) {
+      const found = GenReportFormat[format] ?? String(format);
+      throw badInput({ file: 'request', field: 'format', expected: 'html, json or csv', found });
+    }
+    await getReport(this.store, report);
+    const input = { store: this.settings.store, report };
+    // Reports from before they had files get them now.
+    const files =
+      (await findReportFiles(this.store, report)) ??
+      (await this.process.call('reportFiles', input, { signal }));
+    const file = files[wanted];
+    const bytes = await readReportFile(this.store, file);
+    yield { part: { $case: 'file', value: { ...file, bytes: BigInt(file.bytes) } } };
+    for (const chunk of chunksOf(bytes)) yield { part: { $case: 'chunk', value: chunk } };
+  }
+
+  async compareScores(
+    { rows }: CompareScoresRequest,
+    { signal }: CallContext,
+  ): Promise<CompareScoresResponse> {
+    const input = { store: this.settings.store, rows };
+    const { tests, ...compared } = await this.process.call('compare', input, { signal });
+    return { ...compared, tests: tests.map(testOf) };
   }
 
   async listReports(_: ListReportsRequest): Promise<ListReportsResponse> {
@@ -154,9 +235,7 @@ export class EvaluationController {
     const chosen = chosenRows(report, rows);
     for await (const { name, bytes } of await this.scoresFiles(report, format, chosen)) {
       yield { part: { $case: 'fileName', value: name } };
-      for (let begin = 0; begin < bytes.length; begin += CHUNK_BYTES) {
-        yield { part: { $case: 'chunk', value: Buffer.from(bytes.subarray(begin, begin + CHUNK_BYTES)) } };
-      }
+      for (const chunk of chunksOf(bytes)) yield { part: { $case: 'chunk', value: chunk } };
     }
   }
 
@@ -179,9 +258,12 @@ export class EvaluationController {
 }
 
 function* htmlChunks(html: string): Iterable<{ htmlChunk: Buffer }> {
-  const bytes = Buffer.from(html);
+  for (const htmlChunk of chunksOf(Buffer.from(html))) yield { htmlChunk };
+}
+
+function* chunksOf(bytes: Uint8Array): Iterable<Buffer> {
   for (let begin = 0; begin < bytes.length; begin += CHUNK_BYTES)
-    yield { htmlChunk: bytes.subarray(begin, begin + CHUNK_BYTES) };
+    yield Buffer.from(bytes.subarray(begin, begin + CHUNK_BYTES));
 }
 
 function decidedMessage({ hash, promotion }: StoredPromotion): DecidedPromotion {

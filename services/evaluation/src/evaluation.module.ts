@@ -1,6 +1,6 @@
 import { type ComputeProcess, startComputeProcess } from '@medformer/compute';
 import type { ObjectStore } from '@medformer/object-store';
-import { LOGGER, OBJECT_STORE, storeUrl } from '@medformer/rpc';
+import { LOGGER, OBJECT_STORE, objectStoreConfig } from '@medformer/rpc';
 import { codeVersion, type Logger } from '@medformer/telemetry';
 import { type DynamicModule, Inject, Module, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import type { EvaluationConfig } from './config.js';
@@ -18,6 +18,7 @@ export class EvaluationModule implements OnModuleInit, OnModuleDestroy {
     @Inject(OBJECT_STORE) private readonly store: ObjectStore,
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(EVALUATION_PROCESS) private readonly process: ComputeProcess<EvaluationCalls>,
+    @Inject(Evaluations) private readonly evaluations: Evaluations,
   ) {}
 
   static with(this: void, config: EvaluationConfig): DynamicModule {
@@ -43,14 +44,17 @@ export class EvaluationModule implements OnModuleInit, OnModuleDestroy {
   }
 
   async onModuleDestroy(): Promise<void> {
+    await this.evaluations.stop();
     await this.process.stop();
   }
 }
 
 function settingsOf(config: EvaluationConfig): EvaluationSettings {
   return {
-    store: { url: storeUrl(config), accessKey: config.storeAccessKey, secretKey: config.storeSecretKey },
+    store: objectStoreConfig(config),
     codeVersion: codeVersion(),
+    atOnce: config.evaluationsAtOnce,
+    mostWaiting: config.evaluationsWaiting,
     ...(config.evaluationThreads ? { threads: config.evaluationThreads } : {}),
   };
 }

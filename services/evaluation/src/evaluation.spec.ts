@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { credentials, type ServiceError, status } from '@grpc/grpc-js';
-import { getEmbeddingMoments, isPromoted, isReferred, writeCheckpoint } from '@medformer/checkpoint';
+import { getEmbeddingMoments, isPromoted, isReferred } from '@medformer/checkpoint';
 import { type DatasetImage, putFusionQuality, writeDataset } from '@medformer/dataset';
 import { auc } from '@medformer/evaluators';
 import { DataType } from '@medformer/gen/common';
@@ -17,29 +17,24 @@ import {
   RenderReportRequest,
   ScoresFormat,
 } from '@medformer/gen/evaluation';
-import { headOf, INPUT_STATISTICS, type InputStatistics, Medformer } from '@medformer/medformer';
+import { INPUT_STATISTICS } from '@medformer/medformer';
 import { type ObjectStore, openObjectStore } from '@medformer/object-store';
 import { baseConfig, type RunningService, runService } from '@medformer/rpc';
 import {
   type FusionQuality,
   FusionSpec,
-  labelledTasks,
   Promotion,
   Rng,
-  RunSpec,
   ScoreReport,
   type Split,
   sha256,
 } from '@medformer/schema';
 import { useBackend } from '@medformer/tensorflow';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { z } from 'zod';
+import { cohort, description, FINDING, REGION, SIGNS, untrained } from '../spec/tiny-cohort.js';
+import { evaluationConfig } from './config.js';
 import { evaluation } from './index.js';
 import { getScores } from './row-scores.js';
-
-const REGION = { task: 'region', kind: 'multi-class' as const, classes: ['head', 'chest', 'knee'] };
-const FINDING = { task: 'finding', kind: 'binary' as const, classes: ['absent', 'present'] };
-const SIGNS = { task: 'signs', kind: 'multi-label' as const, classes: ['bright', 'dark', 'rare'] };
 
 let folder: string;
 let store: ObjectStore;
@@ -55,12 +50,14 @@ beforeAll(async () => {
   store = await openObjectStore({ url });
   dataset = (await writeDataset(store, description(), cohort())).hash;
   await useBackend();
-  selfSupervised = await untrained({ name: 'simclr' }, 0);
+  selfSupervised = await untrained(store, dataset, { name: 'simclr' }, 0);
   supervised = [
-    await untrained({ name: 'supervised', task: 'region' }, 1),
-    await untrained({ name: 'supervised', task: 'region' }, 2),
+    await untrained(store, dataset, { name: 'supervised', task: 'region' }, 1),
+    await untrained(store, dataset, { name: 'supervised', task: 'region' }, 2),
   ];
-  const config = z.object(baseConfig.shape).parse({ store: url, port: 0, metricsPort: 0, logLevel: 'error' });
+  const config = baseConfig
+    .extend(evaluationConfig)
+    .parse({ store: url, port: 0, metricsPort: 0, logLevel: 'error' });
   service = await runService('evaluation', [evaluation], config);
   client = new EvaluationServiceClient(`127.0.0.1:${service.port}`, credentials.createInsecure());
 });
@@ -134,7 +131,7 @@ describe('Evaluate', () => {
 
   it('scores every task of a checkpoint of several by its own head, and says where it has no code of its own', async () => {
     const tasks = [{ task: 'region' }, { task: 'signs' }];
-    const several = await untrained({ name: 'multi-task', tasks }, 5, ['ct']);
+    const several = await untrained(store, dataset, { name: 'multi-task', tasks }, 5, ['ct']);
     for (const { task, classes } of [REGION, SIGNS]) {
       const entries = [{ label: 'MT', protocol: 'head', checkpoints: [several] }];
       const { report } = await evaluate({ ...wholeSpec(), task, entries });
@@ -156,7 +153,10 @@ describe('Evaluate', () => {
 
   it('says which sizes no training saw, and what they were brought to', async () => {
     const shapes = [[6, 6]];
-    const small = await untrained({ name: 'simclr' }, 6, ['ct', 'mr'], { ...INPUT_STATISTICS, shapes });
+    const small = await untrained(store, dataset, { name: 'simclr' }, 6, ['ct', 'mr'], {
+      ...INPUT_STATISTICS,
+      shapes,
+    });
     const entries = [small, selfSupervised].map((checkpoint, at) => ({
       label: `${at}`,
       protocol: 'knn',
@@ -718,70 +718,4 @@ function fusionQuality(): FusionQuality {
     rows: [],
     codeVersion: 'test',
   };
-}
-
-function description() {
-  return {
-    name: 'tiny',
-    description: 'Squares of three brightnesses.',
-    source: { format: 'generated', synthetic: true, digest: sha256('tiny'), files: 1, bytes: 1 },
-    deidentification: { profile: 'none', notes: [] },
-    normalisation: {},
-    splits: { policy: 'by-subject' as const, seed: 0 },
-    labelSpaces: [REGION, FINDING, SIGNS],
-    codeVersion: 'test',
-  };
-}
-
-/** 60 training and 30 test images of 8 x 8: the region sets the brightness, the finding is a coin toss. */
-function cohort(): DatasetImage[] {
-  return Array.from({ length: 90 }, (_, index) => {
-    const rng = Rng.of('tiny', index);
-    const region = index % 3;
-    const split: Split = index < 60 ? 'train' : 'test';
-    return {
-      id: sha256(String(index)).slice(0, 16),
-      subject: `s${Math.floor(index / 3)}`,
-      split,
-      modality: index % 2 === 0 ? 'ct' : 'mr',
-      bodyPart: 'whole-body',
-      shape: [8, 8, 1],
-      pixelType: 'uint8' as const,
-      labels: {
-        region,
-        finding: rng.integer(2),
-        signs: [Number(region === 2), Number(region === 0), Number(index % 7 === 0)],
-      },
-      source: sha256(`source ${index}`),
-      pixels: Uint8Array.from({ length: 64 }, () => 60 + 60 * region + rng.integer(20)),
-    };
-  });
-}
-
-/** A checkpoint as training writes one, of a network with random weights. */
-async function untrained(
-  method: object,
-  seed: number,
-  modalities = ['ct', 'mr'],
-  input: InputStatistics = INPUT_STATISTICS,
-): Promise<string> {
-  const spec = RunSpec.parse({ dataset, method, steps: 1, batchSize: 8, seed, codeVersion: 'test' });
-  const heads = labelledTasks(spec.method).map(({ task }) =>
-    headOf([REGION, FINDING, SIGNS].find((space) => space.task === task)!),
-  );
-  const codes = {
-    modalities,
-    bodyParts: ['whole-body'],
-    tasks: heads.map(({ task }) => task),
-  };
-  const model = new Medformer(spec.model, codes, heads, { seed });
-  const weights = model.parameters.toStored();
-  model.dispose();
-  return writeCheckpoint(store, spec, codes, input, {
-    step: 1,
-    weights,
-    heads,
-    optimiser: new Map(),
-    history: [{ step: 1, loss: 1, learningRate: 0, gradientNorm: 0 }],
-  });
 }

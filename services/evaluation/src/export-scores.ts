@@ -1,8 +1,8 @@
-import { accuracy, auc, medmnistCsv, medmnistFileName, type TaskLabels } from '@medformer/evaluators';
+import { accuracy, auc, medmnistCsv, medmnistFileName } from '@medformer/evaluators';
 import { MEDMNIST_SETS } from '@medformer/imaging';
 import { getBlob, type ObjectStore } from '@medformer/object-store';
 import { type DatasetManifest, MedformerError, type ScoreReport, type ScoreRow } from '@medformer/schema';
-import { getScores } from './row-scores.js';
+import { getScores, labelsOf } from './row-scores.js';
 
 export interface ScoresFile {
   name: string;
@@ -42,13 +42,7 @@ export async function* medmnistFiles(
   for (const [at, row] of rows) {
     const { seeded, truth, index } = await getScores(store, row);
     if (!index) throw withoutScores(row);
-    const labels: TaskLabels =
-      taskKind === 'multi-label'
-        ? {
-            kind: taskKind,
-            flags: { rows: truth.shape[0]!, columns: truth.shape[1]!, data: Float64Array.from(truth.data) },
-          }
-        : { kind: set.kind as Exclude<typeof set.kind, 'multi-label'>, classes: truth.data };
+    const labels = labelsOf({ truth }, set.kind);
     for (const { seed, scores } of seeded) {
       const name = medmnistFileName({
         flag: task,

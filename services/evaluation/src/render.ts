@@ -1,9 +1,9 @@
 import { getFusionQuality, resolveDataset } from '@medformer/dataset';
 import { getRecord, type ObjectStore, openObjectStore } from '@medformer/object-store';
-import { renderReport, type ShownFusions } from '@medformer/report';
+import { type ReportInput, renderReport, type ShownFusions } from '@medformer/report';
 import { CheckpointRecord, MedformerError, type ScoreReport } from '@medformer/schema';
 import type { EvaluationCalls } from './evaluation-calls.js';
-import { getReport } from './report-store.js';
+import { getReport, type StoredReport } from './report-store.js';
 import { samplePictures } from './sample-pictures.js';
 
 /** A stored report as a page, with the records of the checkpoints and the data set that it names. */
@@ -14,18 +14,25 @@ export async function render({
   fusions,
 }: EvaluationCalls['render']['input']): Promise<EvaluationCalls['render']['output']> {
   const store = await openObjectStore(storeConfig);
-  const { hash, report } = await getReport(store, address);
-  const { manifest } = await resolveDataset(store, report.spec.dataset);
+  const shown = await samplePictures(samples, 'samples');
+  const stored = await getReport(store, address);
   return {
-    html: renderReport({
-      hash,
-      report,
-      dataset: manifest,
-      checkpoints: await checkpointRecords(store, report),
-      samples: await samplePictures(samples, 'samples'),
+    html: await pageOf(store, stored, {
+      samples: shown,
       ...(fusions ? { fusions: await shownFusions(store, fusions) } : {}),
     }),
   };
+}
+
+/** The page of a report, with pictures where there are any. */
+export async function pageOf(
+  store: ObjectStore,
+  { hash, report }: StoredReport,
+  pictures: Pick<ReportInput, 'samples' | 'fusions'> = {},
+): Promise<string> {
+  const { manifest } = await resolveDataset(store, report.spec.dataset);
+  const checkpoints = await checkpointRecords(store, report);
+  return renderReport({ hash, report, dataset: manifest, checkpoints, ...pictures });
 }
 
 async function shownFusions(

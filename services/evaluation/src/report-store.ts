@@ -11,7 +11,7 @@ import {
 } from '@medformer/schema';
 
 const REPORTS = 'reports/';
-const INDEX = 'report-index/';
+export const REPORT_INDEX = 'report-index/';
 
 export interface StoredReport {
   /** Content address of the record. */
@@ -25,7 +25,7 @@ export async function putReport(store: ObjectStore, report: ScoreReport): Promis
   const contentType = 'application/json';
   await store.put(reportKey(hash), Buffer.from(canonicalJson(report)), { ifAbsent: true, contentType });
   const { spec, codeVersion } = report;
-  await putIndexEntry(store, INDEX, { spec, codeVersion }, hash);
+  await putIndexEntry(store, REPORT_INDEX, { spec, codeVersion }, hash);
   return { hash, report };
 }
 
@@ -55,7 +55,7 @@ export async function findReport(
   spec: EvaluationSpec,
   codeVersion: string,
 ): Promise<StoredReport | undefined> {
-  const hash = await findIndexed(store, INDEX, { spec, codeVersion });
+  const hash = await findIndexed(store, REPORT_INDEX, { spec, codeVersion });
   return hash === undefined ? undefined : getReport(store, hash);
 }
 

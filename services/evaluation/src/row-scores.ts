@@ -7,8 +7,11 @@ import {
   MedformerError,
   type ScoreRow,
   type StoredTensor,
+  type TaskKind,
 } from '@medformer/schema';
 import type { LabelledImages } from './labelled-images.js';
+
+const ID_BYTES = 8;
 
 /** The scores of one row as they are stored, with all that is needed to compute its metrics again. */
 export interface RowScores {
@@ -16,6 +19,8 @@ export interface RowScores {
   seeded: SeededScores[];
   /** `[images]`, or `[images, labels]` of a multi-label task. */
   truth: { shape: number[]; data: Int32Array };
+  /** Ids, in the order of the rows. */
+  images: string[];
   /** Row of each image in its MedMNIST archive; absent where the images come from elsewhere. */
   index?: Int32Array;
 }
@@ -41,7 +46,7 @@ export function putScores(
   }
   tensors.set('truth', truthOf(labels));
   const ids = Buffer.from(records.map(({ id }) => id).join(''), 'hex');
-  tensors.set('image', { dtype: 'U8', shape: [records.length, 8], data: ids });
+  tensors.set('image', { dtype: 'U8', shape: [records.length, ID_BYTES], data: ids });
   const index = archiveIndex(records);
   if (index) tensors.set('index', { dtype: 'I32', shape: [records.length], data: index });
   return putBlob(store, encodeSafetensors({ tensors, metadata: {} }));
@@ -59,6 +64,7 @@ export async function getScores(store: ObjectStore, { scores, label }: ScoreRow)
   const { tensors } = decodeSafetensors(bytes, `scores ${scores.sha256}`);
   const { shape, data } = tensors.get('truth')!;
   const index = tensors.get('index')?.data;
+  const ids = Buffer.from(tensors.get('image')!.data as Uint8Array);
   const seeded = [...tensors]
     .filter(([name]) => name.startsWith('seed/'))
     .map(([name, tensor]) => ({
@@ -69,8 +75,18 @@ export async function getScores(store: ObjectStore, { scores, label }: ScoreRow)
   return {
     seeded,
     truth: { shape, data: Int32Array.from(data) },
+    images: Array.from({ length: ids.length / ID_BYTES }, (_, at) =>
+      ids.toString('hex', at * ID_BYTES, (at + 1) * ID_BYTES),
+    ),
     ...(index ? { index: Int32Array.from(index) } : {}),
   };
+}
+
+/** What the images of stored scores truly are. */
+export function labelsOf({ truth: { shape, data } }: Pick<RowScores, 'truth'>, kind: TaskKind): TaskLabels {
+  if (kind !== 'multi-label') return { kind, classes: data };
+  const [rows = 0, columns = 0] = shape;
+  return { kind, flags: { rows, columns, data: Float64Array.from(data) } };
 }
 
 function truthOf(labels: TaskLabels): StoredTensor {
