@@ -21,5 +21,6 @@ export { patchGrid } from './patch-embed.js';
 export { cutPatches, type SequenceReading } from './patch-sequence.js';
 export { fourierPositionCodes } from './position-codes.js';
 export { type CodedForward, RecordedForward } from './recorded-forward.js';
+export { resampled } from './resample.js';
 export { type Forward, type PixelGroup, type RunOptions, runModel } from './run-model.js';
 export { loadReport, type Transfer, transferredWeights } from './transferred-weights.js';

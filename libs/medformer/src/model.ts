@@ -12,11 +12,12 @@ import { body } from './body.js';
 import { inputAdaptformer, type ModelInput } from './input-adaptformer.js';
 import { type CodeKeys, codeRows, oneHotRows } from './latent-codes.js';
 import { dense } from './layers.js';
+import { nearestShape } from './nearest-shape.js';
 import { ordinalLogits } from './ordinal-logits.js';
 import { outputAdaptformer } from './output-adaptformer.js';
 import { type ParameterStart, Parameters } from './parameters.js';
 import { causalStates, type SequenceReading } from './patch-sequence.js';
-import { nearestShape, resampled } from './resample.js';
+import { resampled } from './resample.js';
 
 /** Pixels in [0, 1] enter a new model as (x - mean) / std; MedMNIST's own recipe. A checkpoint says its own. */
 export const INPUT_STATISTICS: InputStatistics = { mean: 0.5, std: 0.5 };

@@ -13,6 +13,8 @@ export interface ModelDescription {
   parameters: number;
   modalities: string[];
   bodyParts: string[];
+  /** Spatial shapes that training saw: images of others are resampled to the nearest of them. */
+  shapes: number[][];
 }
 
 /** A decoded image: values in [0, 1] as floats or over the whole range of their integers, and the names of its codes. */
@@ -24,9 +26,11 @@ export interface CodedImage {
   bodyPart: string;
 }
 
-/** Images of one shape, to be computed as a batch of `size`. */
+/** Images to be computed as a batch `[size, ...shape]`; one of another shape is resampled to it by itself. */
 export interface EncodingBatch {
   images: CodedImage[];
+  /** `[...spatial, channels]`; all have these channels. */
+  shape: number[];
   size: number;
 }
 

@@ -1,5 +1,12 @@
 import { loadCheckpoint } from '@medformer/checkpoint';
-import { attend, attentionRollout, codeRows, Medformer, RecordedForward } from '@medformer/medformer';
+import {
+  attend,
+  attentionRollout,
+  codeRows,
+  Medformer,
+  RecordedForward,
+  resampled,
+} from '@medformer/medformer';
 import { openObjectStore } from '@medformer/object-store';
 import { badInput, MedformerError, toMedformerError } from '@medformer/schema';
 import { tf, useBackend } from '@medformer/tensorflow';
@@ -50,17 +57,17 @@ export class LoadedModel {
       parameters: model.parameters.size,
       modalities: record.codes.modalities,
       bodyParts: record.codes.bodyParts,
+      shapes: record.input.shapes ?? [],
     });
   }
 
   /** Images that are refused leave their place of the batch empty: the others' answers do not depend on them. */
-  async encode({ images, size }: EncodingBatch): Promise<EncodedBatch> {
+  async encode({ images, shape, size }: EncodingBatch): Promise<EncodedBatch> {
     const began = performance.now();
-    const { shape } = images[0]!;
     const length = shape.reduce((product, edge) => product * edge, 1);
     const pixels = new Float32Array(size * length);
     const failures = images.map((image, at) =>
-      this.place(image, pixels.subarray(at * length, (at + 1) * length)),
+      this.place(image, shape, pixels.subarray(at * length, (at + 1) * length)),
     );
     const names = (of: 'modality' | 'bodyPart') =>
       Array.from({ length: size }, (_, at) => (failures[at] ? '' : (images[at]?.[of] ?? '')));
@@ -70,10 +77,10 @@ export class LoadedModel {
     const { embeddings, inferMs } = await this.infer(input, codes);
     const computed = performance.now();
     const { width } = this.description;
-    const encodings = images.map(({ modality, bodyPart }, at): Encoding => {
+    const encodings = images.map(({ shape: own, modality, bodyPart }, at): Encoding => {
       const failure = failures[at];
       if (failure) return { failure, notes: [] };
-      const notes = this.notesOn(shape, modality, bodyPart);
+      const notes = this.notesOn(own, modality, bodyPart);
       return { embedding: embeddings.slice(at * width, (at + 1) * width), notes };
     });
     return { encodings, inputMs, inferMs, outputMs: performance.now() - computed };
@@ -119,10 +126,12 @@ export class LoadedModel {
   /** Writes one image into the batch; what is wrong with it, if anything, and then zeros. */
   private place(
     image: CodedImage,
+    shape: number[],
     place: Float32Array,
   ): { code: MedformerError['code']; message: string } | undefined {
     try {
-      writePixels(image.pixels, place);
+      if (image.shape.join() === shape.join()) writePixels(image.pixels, place);
+      else place.set(resampledPixels(image, shape));
       return undefined;
     } catch (thrown) {
       place.fill(0);
@@ -137,6 +146,17 @@ export class LoadedModel {
       ...missingCode('body part', bodyPart, this.model.codes.bodyParts),
       ...unseenShape(shape.slice(0, -1), this.model),
     ];
+  }
+}
+
+function resampledPixels({ pixels, shape: own }: CodedImage, shape: number[]): Float32Array {
+  const values = new Float32Array(pixels.length);
+  writePixels(pixels, values);
+  const fitting = tf.tidy(() => resampled(tf.tensor(values, [1, ...own]), shape.slice(0, -1)));
+  try {
+    return fitting.dataSync() as Float32Array;
+  } finally {
+    fitting.dispose();
   }
 }
 

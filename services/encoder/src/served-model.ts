@@ -1,4 +1,5 @@
 import { type ComputeProcess, startComputeProcess } from '@medformer/compute';
+import { nearestShape } from '@medformer/medformer/nearest-shape';
 import { MedformerError, toMedformerError } from '@medformer/schema';
 import type { Logger } from '@medformer/telemetry';
 import {
@@ -72,7 +73,7 @@ export class ServedModel {
 
   /** @throws what `DynamicBatcher.submit` throws, or what is wrong with the image */
   encode(image: CodedImage, options: Omit<SubmitOptions, 'bucket'>): Promise<Batched<ServedEncoding>> {
-    return this.batcher.submit(image, { ...options, bucket: image.shape.join('x') });
+    return this.batcher.submit(image, { ...options, bucket: this.computedShape(image).join('x') });
   }
 
   displace(level: Level): boolean {
@@ -114,7 +115,14 @@ export class ServedModel {
   }
 
   private encodeBatch(images: CodedImage[], size: number): Promise<EncodedBatch> {
-    return this.process.call('encode', { model: this.source, batch: { images, size } });
+    const shape = this.computedShape(images[0]!);
+    return this.process.call('encode', { model: this.source, batch: { images, shape, size } });
+  }
+
+  /** Images of any size go together once they are resampled: to what training saw, else as they are. */
+  private computedShape({ shape }: CodedImage): number[] {
+    const spatial = shape.slice(0, -1);
+    return [...(nearestShape(spatial, this.description.shapes) ?? spatial), shape.at(-1)!];
   }
 
   private again<T>(lost: unknown, ask: () => Promise<T>): Promise<T> {

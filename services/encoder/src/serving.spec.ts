@@ -9,6 +9,7 @@ import {
 } from '@medformer/gen/encoder';
 import { encodePng } from '@medformer/imaging';
 import { metrics } from '@medformer/telemetry';
+import { tf } from '@medformer/tensorflow';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   EncoderUnderTest,
@@ -18,6 +19,16 @@ import {
   type Untrained,
   worstDifference,
 } from '../spec/encoder-service.js';
+
+/** One after the other. */
+async function inTurn<Item, Answer>(
+  items: Item[],
+  ask: (item: Item, at: number) => Promise<Answer>,
+): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  for (const [at, item] of items.entries()) answers.push(await ask(item, at));
+  return answers;
+}
 
 let under: EncoderUnderTest;
 let models: [Untrained, Untrained, Untrained];
@@ -78,6 +89,38 @@ describe('a batch', () => {
       expect(worstDifference(embedding, alone[at % shapes.length]!)).toBeLessThan(2e-6);
     });
     expect(Math.max(...together.map(({ timing }) => timing!.batchImages))).toBeGreaterThan(1);
+  });
+
+  it('takes images of any size that no training saw, each resampled as when alone', async () => {
+    const fitted = await under.untrained(4, [
+      [8, 8],
+      [12, 8],
+      [8, 8, 8],
+    ]);
+    await under.load(fitted.checkpoint, { standby: true, alias: 'fitted' });
+    const ask = (shape: number[], seed: number) =>
+      under.encode(pixels(shape, undefined, seed), 'ct', 'head', { model: 'fitted' });
+    const sizes = Array.from({ length: 24 }, (_, at) => [5 + (at % 7), 5 + (at % 5), 1]);
+    const alone = await inTurn(sizes, ask);
+    const together = await Promise.all(sizes.map(ask));
+    together.forEach(({ embedding, notes }, at) => {
+      expect(worstDifference(embedding, alone[at]!.embedding)).toBeLessThan(2e-6);
+      expect(notes).toEqual(alone[at]!.notes);
+    });
+    expect(Math.max(...together.map(({ timing }) => timing!.batchImages))).toBeGreaterThan(4);
+    // The model's own way from pixels to embedding, resampling within.
+    const [shape, seed] = [sizes[3]!, 3];
+    const image = pixels(shape, undefined, seed);
+    if (image?.$case !== 'tensor') throw new Error('expected a tensor');
+    const input = tf.tensor(
+      Float32Array.from(image.value.data, (value) => value / 255),
+      [1, ...shape],
+    );
+    const expected = fitted.model.embed(input, { modality: ['ct'], bodyPart: ['head'] });
+    expect(worstDifference(together[3]!.embedding, expected.dataSync())).toBeLessThan(2e-6);
+    tf.dispose([input, expected]);
+    fitted.model.dispose();
+    await under.unload('fitted');
   });
 
   it('with an image that is refused gives the others the bits they have without it', async () => {
