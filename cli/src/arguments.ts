@@ -13,6 +13,12 @@ export function count(text: string): number {
   return value;
 }
 
+export function positive(text: string): number {
+  const value = integer(text);
+  if (value < 1) throw new InvalidArgumentError('expected 1 or more');
+  return value;
+}
+
 export function fraction(text: string): number {
   const value = Number(text);
   if (!(value >= 0 && value < 1)) throw new InvalidArgumentError('expected a share between 0 and 1');

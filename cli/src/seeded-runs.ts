@@ -1,9 +1,10 @@
 import type { Run, RunResult } from '@medformer/gen/trainer';
 import { MedformerError, type MetricSummary } from '@medformer/schema';
 import type { Context } from './context.js';
+import type { Schedule } from './schedule.js';
 import type { Spec } from './spec-file.js';
 import { short, table } from './terminal.js';
-import { followRun, getRun, runRecord, startRun, stateName } from './training.js';
+import { getRun, runRecord, startRun, stateName } from './training.js';
 
 export interface SeededSpec {
   seed: number;
@@ -34,16 +35,27 @@ export function seededSpecs({ seeds, ...spec }: Spec, what: string): SeededSpec[
   }));
 }
 
-/** Trains one after the other; each attaches, resumes or is found finished as a single run is. */
-export async function trainSeeds(
-  context: Context,
-  specs: readonly SeededSpec[],
-  { detach }: { detach: boolean },
-): Promise<SeededRun[]> {
+/** Trains them side by side as the schedule has room; each attaches, resumes or is found finished as a single run is. */
+export async function trainSeeds(schedule: Schedule, specs: readonly SeededSpec[]): Promise<SeededRun[]> {
+  const runs = await schedule.all(
+    specs.map(({ seed, spec }) =>
+      schedule.attempt(`seed ${seed}`, async () => {
+        const { run, result } = await getRun(
+          schedule.context,
+          (await schedule.train(spec, `seed ${seed}`)).run,
+        );
+        return { seed, run, result };
+      }),
+    ),
+  );
+  return runs.filter((run) => run !== undefined);
+}
+
+/** Starts them without waiting for one to end. */
+export async function startSeeds(context: Context, specs: readonly SeededSpec[]): Promise<SeededRun[]> {
   const runs: SeededRun[] = [];
   for (const { seed, spec } of specs) {
-    const started = await startRun(context, spec);
-    const run = detach ? started : await followRun(context, started, `${started.method}, seed ${seed}`);
+    const run = await startRun(context, spec);
     const { result } = await getRun(context, run.run);
     runs.push({ seed, run, result });
   }

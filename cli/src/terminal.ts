@@ -8,6 +8,7 @@ export class Terminal {
     readonly json: boolean,
     private readonly out: Writable = process.stdout,
     private readonly err: Writable & { isTTY?: boolean } = process.stderr,
+    private readonly works = 1,
   ) {}
 
   /** The command's result: `record` as one JSON document with --json, else `text`. */
@@ -24,9 +25,14 @@ export class Terminal {
     this.err.write(`${line}\n`);
   }
 
-  /** A bar on a terminal; elsewhere a line every few seconds. */
+  /** A bar on a terminal; elsewhere, and where several go on at once, a line every few seconds. */
   progress(label: string): Progress {
-    return new Progress(label, this.err);
+    return new Progress(label, this.err, this.works);
+  }
+
+  /** The same for so many pieces of work at once: together they write as often as one alone. */
+  sideBySide(works: number): Terminal {
+    return new Terminal(this.json, this.out, this.err, works);
   }
 }
 
@@ -41,11 +47,12 @@ export class Progress {
   constructor(
     private readonly label: string,
     private readonly stream: Writable & { isTTY?: boolean },
+    private readonly works = 1,
   ) {}
 
   /** `detail` stands behind the counts, e.g. `loss 1.23 · 410 images/s · ETA 12 s`. */
   update(done: number, total: number, detail: string): void {
-    if (this.stream.isTTY === true) this.#draw(done, total, detail);
+    if (this.stream.isTTY === true && this.works === 1) this.#draw(done, total, detail);
     else this.#write(done, total, detail);
   }
 
@@ -76,7 +83,7 @@ export class Progress {
   #write(done: number, total: number, detail: string): void {
     const now = performance.now();
     if (now < this.#nextLineAt) return;
-    this.#nextLineAt = now + LINE_EVERY_MS;
+    this.#nextLineAt = now + LINE_EVERY_MS * this.works;
     this.stream.write(`${this.label} ${done}/${total} ${detail}\n`);
   }
 }

@@ -21,6 +21,7 @@ const SMALL = [
   'phases.mt.accumulate=2',
   'phases.mt.steps=60',
 ].flatMap((setting) => ['--set', setting]);
+const TWO_AT_ONCE = { 'trainer-concurrency': '2', 'trainer-threads': '1' };
 /** Every run starts a process that builds its step anew. */
 const TIME = 900_000;
 
@@ -32,7 +33,7 @@ beforeAll(async () => {
   const sets = join(ROOT, 'tools/medmnist/phantom-sets.mjs');
   const counts = ['--patients', '16', '--volume-patients', '8', '--sets', SETS.join()];
   await execa(process.execPath, [sets, join(folder, 'root'), ...counts]);
-  services = await startStandalone(join(folder, 'data'));
+  services = await startStandalone(join(folder, 'data'), TWO_AT_ONCE);
 }, 120_000);
 
 afterAll(async () => {
@@ -100,25 +101,42 @@ describe('medformer benchmark medmnist', () => {
   );
 
   it(
-    'trains an ordinal set in colour and a binary one of volumes, alone and together, and goes on from where it was interrupted',
+    'trains an ordinal set in colour and a binary one of volumes side by side, alone and together; interrupted and killed it goes on, and trains nothing twice',
     async () => {
       const chosen = ['--sets', 'retinamnist,adrenalmnist3d', '--set', 'regimes=[st, mt, ssl-mt]'];
       const command = benchmark(...chosen, '--allow-md5-mismatch');
+      const before = new Set((await runs()).map(({ run }) => run));
+      const stepsBefore = await trainedSteps();
+      const ours = async () => (await runs()).filter(({ run }) => !before.has(run));
 
       const first = medformerProcess(services.env, ...command);
-      const joint = async () => {
-        const runs: Run[] = await medformerJson(services.env, 'runs', 'ls');
-        return runs.find(({ method }) => method === 'multi-task');
+      const together = async () => {
+        const running = (await ours()).filter(({ state }) => state === 'running');
+        return running.length === 2 ? running.find(({ method }) => method === 'multi-task') : undefined;
       };
-      const { run } = await until('the run on both sets', joint, TIME);
+      const { run } = await until('two runs at once, one of them on both sets', together, TIME);
       await reachesStep(services.env, run, 35);
       first.kill('SIGINT');
       expect((await first).exitCode).toBe(130);
-      expect((await joint())?.state).toBe('cancelled');
+      // They end with their present step, all of them.
+      const left = await until('what ran to stop', async () => {
+        const states = new Map((await ours()).map((each) => [each.run, each.state]));
+        return [...states.values()].includes('running') ? undefined : states;
+      });
+      expect(left.get(run)).toBe('cancelled');
+      expect([...left.values()]).not.toContain('queued');
+
+      const second = medformerProcess(services.env, ...command);
+      await until('a second run on both sets', async () => {
+        const joint = (await ours()).filter(({ method }) => method === 'multi-task');
+        return joint.length === 2 || undefined;
+      });
+      second.kill('SIGKILL');
+      await second;
       const gone = await medformer(services.env, '--json', ...command);
 
       expect(gone.stderr).toMatch(/ST, seed 0: st \S+ 4 steps \(found, trained before\)/);
-      expect(gone.stderr).toMatch(/ MT, seed 0: mt [0-9a-f]{12}: 60 steps\n/);
+      expect(gone.stderr).toMatch(/ MT, seed 0: mt [0-9a-f]{12}: 60 steps/);
       const { sets } = JSON.parse(gone.stdout);
       expect(sets.map(({ flag }: { flag: string }) => flag)).toEqual(['retinamnist', 'adrenalmnist3d']);
       const checkpoints = sets.map(({ rows, picked }: Result) => {
@@ -131,13 +149,44 @@ describe('medformer benchmark medmnist', () => {
       const { checkpoints: kept } = await medformerJson(services.env, 'runs', 'show', run);
       for (const [checkpoint] of checkpoints)
         expect(kept.map((each: { checkpoint: string }) => each.checkpoint)).toContain(checkpoint);
-      // One run on both sets without labels, and one more with them.
-      expect(gone.stderr.match(/seed 0: ssl-all [0-9a-f]{12}: 2 steps\n/g)).toHaveLength(1);
-      expect(gone.stderr.match(/seed 0: mt [0-9a-f]{12}: 60 steps\n/g)).toHaveLength(2);
+      // Each set's own, and one run on both sets without labels and two with them, though three commands asked.
+      expect((await ours()).map(({ state }) => state)).toEqual(new Array(5).fill('succeeded'));
+      expect((await trainedSteps()) - stepsBefore).toBe(4 + 4 + 60 + 2 + 60);
+      // One after the other asks for the same runs and tests.
+      expect((await medformerJson(services.env, ...command, '--parallel', '1')).sets).toEqual(sets);
+    },
+    TIME,
+  );
+
+  it(
+    'names a run that cannot be trained, shows the gap, and scores the rest',
+    async () => {
+      const chosen = ['--sets', 'retinamnist,adrenalmnist3d', '--set', 'regimes=[st, mt]'];
+      const broken = ['--set', 'sets.retinamnist.phases.st.monitor={task: nothing, every: 1}'];
+      const ended = await medformer(
+        services.env,
+        '--json',
+        ...benchmark(...chosen, ...broken, '--allow-md5-mismatch'),
+      );
+
+      expect(ended.code).toBe(13);
+      const [retina, adrenal] = JSON.parse(ended.stdout).sets;
+      expect(retina.rows.map(({ label }: { label: string }) => label)).toEqual(['MT']);
+      expect(adrenal.rows.map(({ label }: { label: string }) => label)).toEqual(['ST', 'MT']);
+      const { error } = JSON.parse(ended.stderr.split('\n').at(-1)!);
+      expect(error.message).toMatch(/^1 failed, .*RetinaMNIST: ST, seed 0: .*nothing/);
     },
     TIME,
   );
 });
+
+const runs = (): Promise<Run[]> => medformerJson(services.env, 'runs', 'ls');
+
+async function trainedSteps(): Promise<number> {
+  const text = await (await fetch(`${services.metricsUrls[0]}/metrics`)).text();
+  const lines = text.split('\n').filter((line) => line.startsWith('medformer_trainer_steps_total'));
+  return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+}
 
 interface Run {
   run: string;

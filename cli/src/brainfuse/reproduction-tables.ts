@@ -4,13 +4,14 @@ import { CLAIMS, PROCEDURES } from './procedures.js';
 
 /** Top-1, top-3 and top-5 accuracy, mean ± standard deviation over seeds, beside the thesis's; then what it claims. */
 export function reproductionTables({ rows, tests, spec, testImages, synthetic }: ScoreReport): string {
+  const rowOf = (label: string) => rows.findIndex((row) => row.label === label);
   const scores = table(
     ['', 'Top-1', 'Top-3', 'Top-5', 'thesis* Top-1', 'Top-3', 'Top-5'],
-    PROCEDURES.map(({ label, thesis }, at) => {
-      const { top1, top3, top5 } = rows[at]!;
+    PROCEDURES.map(({ label, thesis }) => {
+      const row = rows[rowOf(label)];
       return [
         label,
-        ...[top1, top3, top5].map(spread),
+        ...(row ? [row.top1, row.top3, row.top5].map(spread) : ['failed', 'failed', 'failed']),
         ...[thesis.top1, thesis.top3, thesis.top5].map(([mean, std]) => `${mean} ± ${std}`),
       ];
     }),
@@ -18,7 +19,8 @@ export function reproductionTables({ rows, tests, spec, testImages, synthetic }:
   const claims = table(
     ['claim', 'points of Top-1', '95 % interval', 'p', 'here'],
     CLAIMS.map(([worse, better]) => {
-      const test = tests.find((each) => each.first === better && each.second === worse && isClaimed(each));
+      const [first, second] = [rowOf(PROCEDURES[better]!.label), rowOf(PROCEDURES[worse]!.label)];
+      const test = tests.find((each) => each.first === first && each.second === second && isClaimed(each));
       return [
         `${PROCEDURES[worse]!.label} < ${PROCEDURES[better]!.label}`,
         ...(test ? verdict(test) : ['', '', '', 'not tested']),

@@ -1,19 +1,18 @@
-import { RunState } from '@medformer/gen/trainer';
-import { MedformerError, type ScoreReport } from '@medformer/schema';
+import type { ScoreReport } from '@medformer/schema';
 import { checkEvaluationSpec } from '../commands/evaluate.js';
 import { trainGenerator } from '../commands/generator.js';
 import type { Context } from '../context.js';
 import { type MeasuredFusions, measureFusions } from '../fusion-quality.js';
 import { ingest } from '../ingest.js';
+import type { Schedule } from '../schedule.js';
 import { evaluate } from '../scores.js';
 import { short } from '../terminal.js';
-import { followRun, startRun } from '../training.js';
 import { CLAIMS, PROCEDURES, type Procedure } from './procedures.js';
 import type { ReproductionPlan } from './reproduction-plan.js';
 
 export interface Reproduction {
   report: string;
-  /** A row per procedure, in their order. */
+  /** A row per procedure that was trained, in their order. */
   record: ScoreReport;
   generator: string;
   /** Of raw fusions, then of repaired ones. */
@@ -23,37 +22,53 @@ export interface Reproduction {
 /**
  * Ingests the cohort, trains the generator, then every procedure over the seeds, scores them all on the test split at
  * once and measures the fusions. Every step is named by its input: what was done before is found, and what was interrupted goes on.
+ * A procedure of which a run failed has no row, and is named among the schedule's failures.
  */
-export async function runReproduction(context: Context, plan: ReproductionPlan): Promise<Reproduction> {
+export async function runReproduction(schedule: Schedule, plan: ReproductionPlan): Promise<Reproduction> {
+  const { context } = schedule;
   await ingestCohort(context, plan);
   const generator = await trainGenerator(context, plan.dataset, plan.generator);
   context.terminal.note(`generator ${short(generator)}`);
-  const told = new Set<string>();
-  let encoder: string | undefined;
-  const entries: { label: string; protocol: 'head'; checkpoints: string[] }[] = [];
-  for (const procedure of PROCEDURES) {
-    context.terminal.note(`\n${procedure.label}`);
-    const checkpoints: string[] = [];
-    for (const seed of plan.seeds) {
-      const trained = await trainProcedure(context, plan, procedure, seed, generator, told);
-      checkpoints.push(trained.at(-1)!);
-      // Of the first procedure that has one, which has seen no fusion, and of the first seed.
-      encoder ??= trained[procedure.phases.indexOf('bt')];
-    }
-    entries.push({ label: procedure.label, protocol: 'head', checkpoints });
-  }
+  const trained = await schedule.all(
+    PROCEDURES.map(async (procedure, at) => {
+      const seeds = await Promise.all(
+        plan.seeds.map((seed, index) =>
+          schedule.attempt(`${procedure.label}, seed ${seed}`, () =>
+            trainProcedure(schedule, plan, procedure, seed, generator, at * plan.seeds.length + index),
+          ),
+        ),
+      );
+      return { procedure, seeds };
+    }),
+  );
+  const whole = trained.flatMap(({ procedure, seeds }) => {
+    const runs = seeds.filter((checkpoints) => checkpoints !== undefined);
+    return runs.length === seeds.length ? [{ procedure, runs }] : [];
+  });
+  if (whole.length === 0) schedule.throwFailures();
+  const position = (index: number) => whole.findIndex(({ procedure }) => procedure === PROCEDURES[index]);
   const spec = {
     title: 'BrainFuse: the six procedures',
     dataset: plan.dataset,
     task: plan.task,
     seeds: plan.seeds,
     dimensions: [plan.dimensions],
-    entries,
+    entries: whole.map(({ procedure: { label }, runs }) => ({
+      label,
+      protocol: 'head',
+      checkpoints: runs.map((checkpoints) => checkpoints.at(-1)!),
+    })),
     intervals: plan.intervals ?? {},
-    compare: CLAIMS.map(([worse, better]) => [better, worse]),
+    compare: CLAIMS.map(([worse, better]) => [position(better), position(worse)]).filter((pair) =>
+      pair.every((at) => at >= 0),
+    ),
   };
   checkEvaluationSpec(spec, 'evaluation');
   const scored = await evaluate(context, spec);
+  // Of the first procedure that has one, which has seen no fusion, and of the first seed.
+  const encoder = trained
+    .map(({ procedure, seeds }) => seeds[0]?.[procedure.phases.indexOf('bt')])
+    .find((checkpoint) => checkpoint !== undefined);
   return { ...scored, generator, qualities: await measureBoth(context, plan, generator, encoder) };
 }
 
@@ -64,7 +79,7 @@ async function measureBoth(
   generator: string,
   checkpoint: string | undefined,
 ): Promise<MeasuredFusions[]> {
-  if (checkpoint === undefined) throw new MedformerError('INTERNAL', 'procedures: none has Barlow Twins');
+  if (checkpoint === undefined) return [];
   const { dataset, dimensions, measured } = plan;
   const qualities: MeasuredFusions[] = [];
   for (const spec of [plan.fusionSpec(), plan.fusionSpec(generator)])
@@ -97,24 +112,20 @@ async function ingestCohort(context: Context, { cohort, dataset }: ReproductionP
 
 /** @returns the checkpoints of the procedure's runs, by phase */
 async function trainProcedure(
-  context: Context,
+  schedule: Schedule,
   plan: ReproductionPlan,
-  { phases, fusing }: Procedure,
+  { label, phases, fusing }: Procedure,
   seed: number,
   generator: string,
-  told: Set<string>,
+  place: number,
 ): Promise<string[]> {
   let initial = {};
   const checkpoints: string[] = [];
   for (const phase of phases) {
-    const label = `  seed ${seed}: ${phase}`;
-    const begun = await startRun(context, { ...plan.runSpec(phase, fusing, seed, generator), ...initial });
-    const run = await followRun(context, begun, label);
-    const found = begun.state === RunState.RUN_STATE_SUCCEEDED ? ' (found, trained before)' : '';
-    if (!told.has(run.run)) context.terminal.note(`${label} ${short(run.run)}: ${run.steps} steps${found}`);
-    told.add(run.run);
-    checkpoints.push(run.checkpoint);
-    initial = { initial: { checkpoint: run.checkpoint } };
+    const spec = { ...plan.runSpec(phase, fusing, seed, generator), ...initial };
+    const { checkpoint } = await schedule.train(spec, `${label}, seed ${seed}: ${phase}`, place);
+    checkpoints.push(checkpoint);
+    initial = { initial: { checkpoint } };
   }
   return checkpoints;
 }

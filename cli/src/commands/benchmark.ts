@@ -1,15 +1,17 @@
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
-import { collect, integers, words } from '../arguments.js';
+import { collect, integers, positive, words } from '../arguments.js';
 import type { WithContext } from '../context.js';
 import { readBenchmarkPlan } from '../medmnist/benchmark-plan.js';
 import { benchmarkTables } from '../medmnist/benchmark-tables.js';
 import { runBenchmark, toSummary } from '../medmnist/run-benchmark.js';
 import { fewLabelTables, readFewLabelPlan, runFewLabel } from '../protocols/few-label.js';
 import { readTransferPlan, runTransfer, transferTables } from '../protocols/transfer.js';
+import { openSchedule, PARALLEL_FLAG } from '../schedule.js';
 import type { Spec } from '../spec-file.js';
 
 interface MedmnistOptions {
+  parallel?: number;
   root: string;
   sets: string;
   plan: string;
@@ -19,6 +21,7 @@ interface MedmnistOptions {
 }
 
 interface FewLabelOptions {
+  parallel?: number;
   set: string[];
   dataset?: string;
   task?: string;
@@ -28,6 +31,7 @@ interface FewLabelOptions {
 }
 
 interface TransferOptions {
+  parallel?: number;
   set: string[];
   dataset?: string;
   task?: string;
@@ -53,6 +57,7 @@ function registerMedmnist(benchmark: Command, bind: WithContext): void {
     .option('--plan <file>', 'what is run', join('experiments', 'medmnist', 'benchmark.yaml'))
     .option('--set <key=value>', 'override a key of the plan, e.g. phases.st.steps=1000', collect, [])
     .option('-o, --output <folder>', 'result files and results.json', 'medmnist-results')
+    .option(...PARALLEL_FLAG, positive)
     .option('--allow-md5-mismatch', 'own data in the form of the sets, or old releases', false)
     .addHelpText(
       'after',
@@ -61,20 +66,22 @@ Examples:
   $ medformer benchmark medmnist --root ~/.medmnist --sets breastmnist,retinamnist
   $ medformer benchmark medmnist --root ~/.medmnist --sets found --set size=64 --set 'seeds=[0]'
 
-Interrupted at any point, the same command goes on; what is done is found, not done again. Several of these commands may
-share the services, each with other --sets and --set 'regimes=[st, ssl-st]'; a last one with all sets and regimes trains what
-is on all of them together, finds the rest done and prints the tables.
+Interrupted at any point, the same command goes on; what is done is found, not done again. What does not wait for another run
+trains beside it, up to --parallel; the tables are the same. A run that fails is named at the end and leaves a gap.
 The output has MedMNIST's own result files: python -m medmnist evaluate --path FILE reads them.`,
     )
     .action(
-      bind(async (context, { root, sets, plan: file, set, output, allowMd5Mismatch }: MedmnistOptions) => {
+      bind(async (context, { root, sets, plan: file, set, parallel, ...options }: MedmnistOptions) => {
         const wanted = sets.split(',');
         const plan = await readBenchmarkPlan(file, { root, wanted, overrides: set });
-        const results = await runBenchmark(context, plan, { output, allowMd5Mismatch });
+        const schedule = await openSchedule(context, parallel);
+        const results = await runBenchmark(schedule, plan, options);
+        const { failures } = schedule;
         context.terminal.result(
-          { size: plan.size, seeds: plan.seeds, sets: results.map(toSummary) },
-          `\n${benchmarkTables(plan, results, { ownData: allowMd5Mismatch })}`,
+          { size: plan.size, seeds: plan.seeds, sets: results.map(toSummary), failures },
+          `\n${benchmarkTables(plan, results, { ownData: options.allowMd5Mismatch })}`,
         );
+        schedule.throwFailures();
       }),
     );
 }
@@ -96,6 +103,7 @@ function registerFewLabel(benchmark: Command, bind: WithContext): void {
     )
     .option('--percents <list>', "percent of each class's training labels, e.g. 1,5,10,100", numbers)
     .option('--seeds <list>', 'e.g. 0,1,2', integers)
+    .option(...PARALLEL_FLAG, positive)
     .option('--set <key=value>', 'override a key of the plan, e.g. fineTune.steps=200', collect, [])
     .addHelpText(
       'after',
@@ -107,15 +115,17 @@ Examples:
 Interrupted at any point, the same command goes on; what is done is found, not done again.`,
     )
     .action(
-      bind(async (context, file: string, { set, checkpoint, ...options }: FewLabelOptions) => {
+      bind(async (context, file: string, { set, checkpoint, parallel, ...options }: FewLabelOptions) => {
         const named = checkpoint.length > 0 ? { pretrained: checkpoint.map(parseCheckpoint) } : {};
         const plan = await readFewLabelPlan(file, set, { ...options, ...named });
-        const scored = await runFewLabel(context, plan);
+        const schedule = await openSchedule(context, parallel);
+        const scored = await runFewLabel(schedule, plan);
         const { report, record, entries } = scored;
         context.terminal.result(
           { report, record, entries },
           `${fewLabelTables(plan, scored)}\nreport ${report}`,
         );
+        schedule.throwFailures();
       }),
     );
 }
@@ -129,6 +139,7 @@ function registerTransfer(benchmark: Command, bind: WithContext): void {
     .option('--task <slug>', "one of the dataset's label spaces")
     .option('--modalities <list>', 'e.g. ct,mri', words)
     .option('--seeds <list>', 'e.g. 0,1,2', integers)
+    .option(...PARALLEL_FLAG, positive)
     .option('--set <key=value>', 'override a key of the plan, e.g. pretrain.steps=200', collect, [])
     .addHelpText(
       'after',
@@ -139,11 +150,13 @@ Examples:
 Interrupted at any point, the same command goes on; what is done is found, not done again.`,
     )
     .action(
-      bind(async (context, file: string, { set, ...options }: TransferOptions) => {
+      bind(async (context, file: string, { set, parallel, ...options }: TransferOptions) => {
         const plan = await readTransferPlan(file, set, options as Spec);
-        const results = await runTransfer(context, plan);
+        const schedule = await openSchedule(context, parallel);
+        const results = await runTransfer(schedule, plan);
         const reports = results.map(({ tested, report }) => `report ${report}  ${tested}`);
         context.terminal.result(results, [transferTables(plan, results), ...reports].join('\n'));
+        schedule.throwFailures();
       }),
     );
 }

@@ -1,12 +1,20 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { collect } from '../arguments.js';
+import { collect, positive } from '../arguments.js';
 import { writeReproductionPage } from '../brainfuse/reproduction-page.js';
 import { readReproductionPlan } from '../brainfuse/reproduction-plan.js';
 import { reproductionTables } from '../brainfuse/reproduction-tables.js';
 import { runReproduction } from '../brainfuse/run-reproduction.js';
 import type { WithContext } from '../context.js';
 import { fusionQualityText } from '../fusion-quality.js';
+import { openSchedule, PARALLEL_FLAG } from '../schedule.js';
+
+interface ReproduceOptions {
+  plan: string;
+  set: string[];
+  output: string;
+  parallel?: number;
+}
 
 export function registerReproduce(program: Command, bind: WithContext): void {
   program
@@ -18,6 +26,7 @@ export function registerReproduce(program: Command, bind: WithContext): void {
     )
     .option('--plan <file>', 'what is run', join('experiments', 'brainfuse', 'reproduce.yaml'))
     .option('--set <key=value>', 'override a key of the plan, e.g. seeds=[0]', collect, [])
+    .option(...PARALLEL_FLAG, positive)
     .option('-o, --output <file>', 'write scores and fusions as one page', 'brainfuse.html')
     .addHelpText(
       'after',
@@ -30,9 +39,10 @@ Own data: ingest it, copy the plan, take its cohort out and name your data set a
 Interrupted at any point, the same command goes on; what is done is found, not done again.`,
     )
     .action(
-      bind(async (context, { plan: file, set, output }: { plan: string; set: string[]; output: string }) => {
+      bind(async (context, { plan: file, set, output, parallel }: ReproduceOptions) => {
         const plan = await readReproductionPlan(file, set);
-        const reproduction = await runReproduction(context, plan);
+        const schedule = await openSchedule(context, parallel);
+        const reproduction = await runReproduction(schedule, plan);
         const { report, record, generator, qualities } = reproduction;
         await writeReproductionPage(context, plan, reproduction, output);
         context.terminal.result(
@@ -42,6 +52,7 @@ Interrupted at any point, the same command goes on; what is done is found, not d
             rows: record.rows.map(({ confusion: _, ...row }) => row),
             tests: record.tests,
             fusions: qualities,
+            failures: schedule.failures,
             page: output,
           },
           [
@@ -50,6 +61,7 @@ Interrupted at any point, the same command goes on; what is done is found, not d
             `\nreport ${report}\npage   ${output}`,
           ].join('\n'),
         );
+        schedule.throwFailures();
       }),
     );
 }

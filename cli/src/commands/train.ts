@@ -1,9 +1,10 @@
 import { RunSpec, sha256 } from '@medformer/schema';
 import type { Command } from 'commander';
-import { collect } from '../arguments.js';
+import { collect, positive } from '../arguments.js';
 import { resolveCheckpoint } from '../checkpoints.js';
 import type { Context, WithContext } from '../context.js';
-import { seededSpecs, seedsRecord, seedsTable, trainSeeds } from '../seeded-runs.js';
+import { openSchedule, PARALLEL_FLAG } from '../schedule.js';
+import { seededSpecs, seedsRecord, seedsTable, startSeeds, trainSeeds } from '../seeded-runs.js';
 import { checkSpec, readSpec, type Spec } from '../spec-file.js';
 import { facts } from '../terminal.js';
 import { followRun, getRun, onlineLine, runRecord, startRun, stateName } from '../training.js';
@@ -15,6 +16,7 @@ export function registerTrain(program: Command, bind: WithContext): void {
     .argument('<spec>', 'YAML file of a RunSpec')
     .option('--set <key=value>', 'override a key of the spec, e.g. optimiser.learningRate=3e-4', collect, [])
     .option('--detach', 'return at once; follow with `medformer runs watch`', false)
+    .option(...PARALLEL_FLAG, positive)
     .addHelpText(
       'after',
       `
@@ -26,16 +28,23 @@ Examples:
   $ medformer train experiments/demo/simclr.yaml --detach --json | jq -r .run
 
 The same spec is the same run: started twice it attaches, interrupted it resumes, finished it is found.
-A spec with seeds in place of seed is one run per seed, one after the other, with mean and spread at the end.`,
+A spec with seeds in place of seed is one run per seed, --parallel of them at once, with mean and spread at the end.`,
     )
     .action(
-      bind(async (context, file: string, options: { set: string[]; detach: boolean }) => {
+      bind(async (context, file: string, options: { set: string[]; detach: boolean; parallel?: number }) => {
         const spec = await withInitial(context, await readSpec(file, options.set));
         const seeded = seededSpecs(spec, file);
         if (seeded) {
           for (const { spec: each } of seeded) checkRunSpec(each, file);
-          const runs = await trainSeeds(context, seeded, options);
+          if (options.detach) {
+            const runs = await startSeeds(context, seeded);
+            context.terminal.result(seedsRecord(runs), seedsTable(runs));
+            return;
+          }
+          const schedule = await openSchedule(context, options.parallel);
+          const runs = await trainSeeds(schedule, seeded);
           context.terminal.result(seedsRecord(runs), seedsTable(runs));
+          schedule.throwFailures();
           return;
         }
         checkRunSpec(spec, file);

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ScoreReport } from '@medformer/schema';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readBenchmarkPlan } from './benchmark-plan.js';
+import { type BenchmarkPlan, readBenchmarkPlan } from './benchmark-plan.js';
 import { benchmarkTables } from './benchmark-tables.js';
+import type { SetResult } from './run-benchmark.js';
 
 const PLAN = fileURLToPath(new URL('../../../experiments/medmnist/benchmark.yaml', import.meta.url));
 
@@ -108,6 +109,8 @@ describe('readBenchmarkPlan', () => {
   });
 });
 
+const scoredOf = (rows: unknown[]) => ({ report: '', record: { rows } as unknown as ScoreReport });
+
 describe('benchmarkTables', () => {
   it("shows our scores beside others', and differences paired by seed", async () => {
     const plan = await read(['found'], ['seeds=[0, 1]']);
@@ -121,8 +124,8 @@ describe('benchmarkTables', () => {
     const result = {
       flag: 'pathmnist',
       title: 'PathMNIST',
-      report: '',
-      record: { rows } as unknown as ScoreReport,
+      regimes: plan.regimes,
+      scored: scoredOf(rows),
       picked: {},
       sslSteps: 200,
     };
@@ -155,12 +158,32 @@ describe('benchmarkTables', () => {
     expect(text).toContain("These need not be MedMNIST's files");
 
     // What has not been run has empty columns.
-    const alone = { ...plan, regimes: ['st', 'ssl-st'] as const };
-    const two = { ...result, record: { rows: [rows[0], rows[2]] } as unknown as ScoreReport };
-    expect(
-      cells(benchmarkTables({ ...alone, regimes: [...alone.regimes] }, [two], { ownData: false }))[1],
-    ).toEqual(
+    const alone: BenchmarkPlan = { ...plan, regimes: ['st', 'ssl-st'] };
+    const two = { ...result, regimes: alone.regimes, scored: scoredOf([rows[0], rows[2]]) };
+    expect(cells(benchmarkTables(alone, [two], { ownData: false }))[1]).toEqual(
       'PathMNIST|||+0.050 ± 0.014|+0.0 ± 1.4|||200|-0.004|-1.0|-0.001|-5.3|+0.003|-4.3|200'.split('|'),
     );
+  });
+
+  it('shows a gap where a regime of a set failed, and of a set of which nothing was scored', async () => {
+    const plan = await read(['found'], ['seeds=[0]']);
+    const score = { mean: 0.5, std: 0, values: [0.5] };
+    const row = { auc: score, accuracy: score };
+    const base = { flag: 'pathmnist', title: 'PathMNIST', picked: {}, sslSteps: 200 };
+    const lines = (result: SetResult) =>
+      benchmarkTables(plan, [result], { ownData: false })
+        .split('\n')
+        .filter((line) => line.includes('PathMNIST'))
+        .map((line) => line.split('│').map((cell) => cell.trim()));
+
+    const [scores, differences] = lines({
+      ...base,
+      regimes: ['st', 'ssl-st', 'ssl-mt'],
+      scored: scoredOf([row, row, row]),
+    });
+    expect(scores!.slice(2, 8)).toEqual(['0.500', '0.500', 'failed', 'failed', '0.500', '0.500']);
+    expect(differences!.slice(2, 8)).toEqual(['failed', 'failed', '+0.000', '+0.0', 'failed', 'failed']);
+    const none = lines({ ...base, regimes: [], scored: undefined });
+    expect(none[0]!.filter((cell) => cell === 'failed')).toHaveLength(8);
   });
 });

@@ -1,4 +1,4 @@
-import type { MetricSummary } from '@medformer/schema';
+import type { MetricSummary, ScoreRow } from '@medformer/schema';
 import { table } from '../terminal.js';
 import type { BenchmarkPlan, Reference } from './benchmark-plan.js';
 import { isJoint, type Phase, phasesOf, REGIME_LABELS, type RegimeName } from './regimes.js';
@@ -12,6 +12,9 @@ const DIFFERENCES: [Difference, string, RegimeName, RegimeName][] = [
   ['ssl-st', 'SSL-ST', 'ssl-st', 'st'],
   ['ssl-mt', 'SSL-MT', 'ssl-st', 'mt'],
 ];
+
+/** In place of what a run that failed leaves out. */
+const FAILED = 'failed';
 
 /**
  * Test scores by set, mean ± standard deviation over seeds, beside published ones; then the thesis's table, differences in
@@ -35,9 +38,9 @@ export function benchmarkTables(
     ],
     results.map((result) => [
       result.title,
-      ...regimes.flatMap((_, at) => {
-        const { auc, accuracy } = result.record.rows[at]!;
-        return [spread(auc), spread(accuracy)];
+      ...regimes.flatMap((regime) => {
+        const row = rowOf(result, regime);
+        return row ? [spread(row.auc), spread(row.accuracy)] : [FAILED, FAILED];
       }),
       ...[of(result.flag).resnet18, of(result.flag).resnet50].flatMap(({ auc, accuracy }) => [
         auc.toFixed(3),
@@ -88,15 +91,19 @@ function jointLines(regimes: BenchmarkPlan['regimes'], sets: BenchmarkPlan['sets
   ];
 }
 
+function rowOf({ regimes, scored }: SetResult, regime: RegimeName): ScoreRow | undefined {
+  return scored?.record.rows[regimes.indexOf(regime)];
+}
+
 function difference(
-  { record }: SetResult,
+  result: SetResult,
   regimes: readonly RegimeName[],
   more: RegimeName,
   less: RegimeName,
 ): [string, string] {
-  const rowOf = (regime: RegimeName) => record.rows[regimes.indexOf(regime)];
-  const [first, second] = [rowOf(more), rowOf(less)];
-  if (!first || !second) return ['', ''];
+  if (!regimes.includes(more) || !regimes.includes(less)) return ['', ''];
+  const [first, second] = [rowOf(result, more), rowOf(result, less)];
+  if (!first || !second) return [FAILED, FAILED];
   const paired = (metric: 'auc' | 'accuracy', digits: number, scale: number) => {
     const values = first[metric].values.map((value, at) => scale * (value - second[metric].values[at]!));
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;

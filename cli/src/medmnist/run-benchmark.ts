@@ -1,55 +1,72 @@
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ScoresFormat } from '@medformer/gen/evaluation';
-import { MedformerError, type ScoreReport } from '@medformer/schema';
+import { MedformerError } from '@medformer/schema';
+import PQueue from 'p-queue';
 import { checkEvaluationSpec } from '../commands/evaluate.js';
 import type { Context } from '../context.js';
 import { ingest } from '../ingest.js';
-import { evaluate } from '../scores.js';
+import type { Schedule } from '../schedule.js';
+import { evaluate, type ScoredReport } from '../scores.js';
 import { exportScores } from '../scores-export.js';
+import type { Spec } from '../spec-file.js';
 import { short, toJson } from '../terminal.js';
-import { getRun, trainToEnd } from '../training.js';
+import { getRun } from '../training.js';
 import { upload } from '../upload.js';
 import type { BenchmarkPlan, PlannedSet } from './benchmark-plan.js';
-import { phasesOf, REGIME_LABELS, REGIMES, type RegimeName } from './regimes.js';
+import { isJoint, phasesOf, REGIME_LABELS, REGIMES, type RegimeName } from './regimes.js';
 
 /** What came of one set. */
 export interface SetResult {
   flag: string;
   title: string;
-  report: string;
-  record: ScoreReport;
+  /** Regimes that have all their runs: the rows of the record. */
+  regimes: RegimeName[];
+  /** Absent where no regime could be tested. */
+  scored: ScoredReport | undefined;
   /** By regime, per seed: the step that validation AUC picked, and that AUC. */
-  picked: Record<string, { seed: number; step: number; validationAuc: number }[]>;
+  picked: Partial<Record<RegimeName, { seed: number; step: number; validationAuc: number }[]>>;
   /** Steps of self-supervision, where a regime has any. */
   sslSteps: number | undefined;
 }
 
 /**
- * Ingests all sets of the plan, then trains and tests each in turn; runs on all sets are trained when the first needs them. Every
- * step is named by its input: what was done before is found,
- * and what was interrupted goes on. The result files and `results.json` are written after each set.
+ * Ingests all sets of the plan, then trains and tests each; a run on all sets is one. Every step is named by its input: what
+ * was done before is found, and what was interrupted goes on. The result files and `results.json` are written after each set.
+ * A regime of which a run failed is missing in its set, and named among the schedule's failures.
  * @param allowMd5Mismatch own data in the form of the sets
+ * @returns in the order of the plan
  */
 export async function runBenchmark(
-  context: Context,
+  schedule: Schedule,
   plan: BenchmarkPlan,
   { output, allowMd5Mismatch }: { output: string; allowMd5Mismatch: boolean },
 ): Promise<SetResult[]> {
+  const { context } = schedule;
   for (const set of plan.sets) await ingestSet(context, set, allowMd5Mismatch);
-  const results: SetResult[] = [];
-  for (const [at, set] of plan.sets.entries()) {
-    context.terminal.note(`\n${set.reference.title} (${at + 1} of ${plan.sets.length})`);
-    const result = await runSet(context, plan, set);
-    results.push(result);
-    const folder = join(output, set.flag);
-    await removeResults(folder, set.flag);
-    const format = ScoresFormat.SCORES_FORMAT_MEDMNIST;
-    await exportScores(context, { report: result.report, format, rows: [] }, folder);
-    await mkdir(output, { recursive: true });
-    await writeFile(join(output, 'results.json'), `${toJson(results.map(toSummary))}\n`);
-  }
-  return results;
+  await mkdir(output, { recursive: true });
+  const done: (SetResult | undefined)[] = plan.sets.map(() => undefined);
+  const finished = () => done.filter((result) => result !== undefined);
+  const writing = new PQueue({ concurrency: 1 });
+  await schedule.all(
+    plan.sets.map(async (set, at) => {
+      const result = await runSet(schedule, plan, set, at);
+      done[at] = result;
+      await writing.add(async () => {
+        await writeFiles(context, result, join(output, set.flag));
+        await writeFile(join(output, 'results.json'), `${toJson(finished().map(toSummary))}\n`);
+        context.terminal.note(`${result.title}: done, ${finished().length} of ${plan.sets.length} sets`);
+      });
+    }),
+  );
+  return finished();
+}
+
+async function writeFiles(context: Context, { flag, scored }: SetResult, folder: string): Promise<void> {
+  await removeResults(folder, flag);
+  if (!scored) return;
+  const format = ScoresFormat.SCORES_FORMAT_MEDMNIST;
+  await exportScores(context, { report: scored.report, format, rows: [] }, folder);
 }
 
 /** Result files of an earlier plan would stand among those of this one: their names hold scores. */
@@ -81,52 +98,99 @@ async function ingestSet(context: Context, set: PlannedSet, allowMd5Mismatch: bo
   context.terminal.note(`${set.reference.title}: dataset ${short(manifest)}, ${images} images${before}`);
 }
 
-async function runSet(context: Context, plan: BenchmarkPlan, set: PlannedSet): Promise<SetResult> {
-  const picked: SetResult['picked'] = {};
-  const entries: { label: string; protocol: 'head'; checkpoints: string[] }[] = [];
-  for (const regime of plan.regimes) {
-    const picks: { checkpoint: string; step: number; validationAuc: number; seed: number }[] = [];
-    for (const seed of plan.seeds) {
-      const run = await trainRegime(context, set, regime, seed);
-      picks.push({ seed, ...(await pickByValidation(context, set, run, seed)) });
-    }
-    picked[regime] = picks.map(({ seed, step, validationAuc }) => ({ seed, step, validationAuc }));
-    const checkpoints = picks.map(({ checkpoint }) => checkpoint);
-    entries.push({ label: REGIME_LABELS[regime], protocol: 'head', checkpoints });
-  }
-  const spec = {
-    title: `${set.reference.title}, ${plan.size}`,
-    dataset: set.dataset,
-    task: set.flag,
-    seeds: plan.seeds,
-    dimensions: [set.dimensions],
-    entries,
-    ...(plan.intervals === undefined ? {} : { intervals: plan.intervals }),
-    // Every regime against the first, which is the baseline.
-    compare: entries.slice(1).map((_, at) => [at + 1, 0]),
-  };
-  checkEvaluationSpec(spec, set.flag);
-  const { report, record } = await evaluate(context, spec);
-  const steps = phasesOf(plan.regimes).includes('ssl') ? Number(set.spec('ssl', 0).steps) : undefined;
-  return { flag: set.flag, title: set.reference.title, report, record, picked, sslSteps: steps };
+/** A regime's checkpoint of one seed. */
+interface Pick {
+  seed: number;
+  checkpoint: string;
+  step: number;
+  validationAuc: number;
 }
 
-/** @returns the id of the regime's last run */
-async function trainRegime(
-  context: Context,
+async function runSet(
+  schedule: Schedule,
+  plan: BenchmarkPlan,
+  set: PlannedSet,
+  at: number,
+): Promise<SetResult> {
+  const { title } = set.reference;
+  const chains = plan.regimes.flatMap((regime) => plan.seeds.map((seed) => ({ regime, seed })));
+  // Chain after chain, set after set, where they have to wait.
+  const first = at * chains.length;
+  const picks = await Promise.all(
+    chains.map(({ regime, seed }, chain) =>
+      schedule.attempt(`${title}: ${REGIME_LABELS[regime]}, seed ${seed}`, () =>
+        pickedOf(schedule, set, regime, seed, first + chain),
+      ),
+    ),
+  );
+  const picksOf = (regime: RegimeName) =>
+    chains.flatMap((chain, index) => {
+      const pick = picks[index];
+      return chain.regime === regime && pick ? [pick] : [];
+    });
+  // Means over fewer seeds would not compare.
+  const regimes = plan.regimes.filter((regime) => picksOf(regime).length === plan.seeds.length);
+  const picked = Object.fromEntries(
+    regimes.map((regime) => [
+      regime,
+      picksOf(regime).map(({ seed, step, validationAuc }) => ({ seed, step, validationAuc })),
+    ]),
+  );
+  const scored =
+    regimes.length === 0
+      ? undefined
+      : await schedule.attempt(`${title}: test`, () => {
+          const spec = testSpec(plan, set, regimes, (regime) =>
+            picksOf(regime).map(({ checkpoint }) => checkpoint),
+          );
+          checkEvaluationSpec(spec, set.flag);
+          return schedule.work(() => evaluate(schedule.context, spec), first + chains.length - 1);
+        });
+  const steps = phasesOf(plan.regimes).includes('ssl') ? Number(set.spec('ssl', 0).steps) : undefined;
+  return { flag: set.flag, title, regimes: scored ? regimes : [], scored, picked, sslSteps: steps };
+}
+
+function testSpec(
+  { size, seeds, intervals, regimes: [baseline] }: BenchmarkPlan,
+  set: PlannedSet,
+  regimes: readonly RegimeName[],
+  checkpointsOf: (regime: RegimeName) => string[],
+): Spec {
+  return {
+    title: `${set.reference.title}, ${size}`,
+    dataset: set.dataset,
+    task: set.flag,
+    seeds,
+    dimensions: [set.dimensions],
+    entries: regimes.map((regime) => ({
+      label: REGIME_LABELS[regime],
+      protocol: 'head',
+      checkpoints: checkpointsOf(regime),
+    })),
+    ...(intervals === undefined ? {} : { intervals }),
+    // Every regime against the first, which is the baseline.
+    compare: regimes[0] === baseline ? regimes.slice(1).map((_, at) => [at + 1, 0]) : [],
+  };
+}
+
+/** Trains the regime's runs, each from the weights of the one before, and picks among the checkpoints of the last. */
+async function pickedOf(
+  schedule: Schedule,
   set: PlannedSet,
   regime: RegimeName,
   seed: number,
-): Promise<string> {
+  place: number,
+): Promise<Pick> {
   let initial = {};
   let last = '';
   for (const phase of REGIMES[regime]) {
-    const label = `  ${REGIME_LABELS[regime]}, seed ${seed}: ${phase}`;
-    const run = await trainToEnd(context, { ...set.spec(phase, seed), ...initial }, label);
+    const of = isJoint(phase) ? 'all sets' : set.reference.title;
+    const label = `${of}: ${REGIME_LABELS[regime]}, seed ${seed}: ${phase}`;
+    const run = await schedule.train({ ...set.spec(phase, seed), ...initial }, label, place);
     initial = { initial: { checkpoint: run.checkpoint } };
     last = run.run;
   }
-  return last;
+  return schedule.work(() => pickByValidation(schedule.context, set, regime, last, seed), place);
 }
 
 /**
@@ -136,9 +200,10 @@ async function trainRegime(
 async function pickByValidation(
   context: Context,
   set: PlannedSet,
+  regime: RegimeName,
   run: string,
   seed: number,
-): Promise<{ checkpoint: string; step: number; validationAuc: number }> {
+): Promise<Pick> {
   const { run: ended, checkpoints: kept } = await getRun(context, run);
   const checkpoints = kept.filter(({ step, keptAs }) => keptAs.includes('every') || step === ended.steps);
   if (checkpoints.length === 0) throw new MedformerError('DATA_LOSS', `run ${run} has no checkpoint`);
@@ -159,14 +224,19 @@ async function pickByValidation(
   const values = record.rows.map((row) => row.auc.mean);
   const best = values.indexOf(Math.max(...values));
   const { step, checkpoint } = checkpoints[best]!;
-  context.terminal.note(`  step ${step} picked: validation AUC ${values[best]!.toFixed(3)}`);
-  return { checkpoint, step: Number(step), validationAuc: values[best]! };
+  context.terminal.note(
+    `${set.reference.title}: ${REGIME_LABELS[regime]}, seed ${seed}: step ${step} picked, validation AUC ${values[best]!.toFixed(3)}`,
+  );
+  return { seed, checkpoint, step: Number(step), validationAuc: values[best]! };
 }
 
 /** What is written of a set: scores and addresses, no confusion. */
-export function toSummary({ record, ...result }: SetResult) {
+export function toSummary({ scored, ...result }: SetResult) {
+  if (!scored) return { ...result, rows: [], tests: [] };
+  const { report, record } = scored;
   return {
     ...result,
+    report,
     dataset: record.spec.dataset,
     seeds: record.spec.seeds,
     synthetic: record.synthetic,

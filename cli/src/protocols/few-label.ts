@@ -1,7 +1,7 @@
 import { labelDrawText, type ScoreRow } from '@medformer/schema';
 import { z } from 'zod';
 import { checkEvaluationSpec } from '../commands/evaluate.js';
-import type { Context } from '../context.js';
+import type { Schedule } from '../schedule.js';
 import { evaluate, type ScoredReport, testLines } from '../scores.js';
 import type { Spec } from '../spec-file.js';
 import {
@@ -70,35 +70,52 @@ export interface FewLabelEntry {
 
 /** Trains what there is to be trained and scores everything in one evaluation: every checkpoint embeds each image once. */
 export async function runFewLabel(
-  context: Context,
+  schedule: Schedule,
   plan: FewLabelPlan,
 ): Promise<ScoredReport & { entries: FewLabelEntry[] }> {
-  const sources: { label: string; checkpoint?: string }[] = [];
-  for (const { label, checkpoint, run } of plan.pretrained) {
-    const { dataset, dimensions } = plan;
-    const source: WeightSource =
-      checkpoint === undefined ? { label, run: { ...run, dataset, dimensions } } : { label, checkpoint };
-    sources.push({ label, checkpoint: await checkpointOf(context, source) });
-  }
+  const { dataset, dimensions } = plan;
+  const sources: { label: string; pretrained?: Promise<string | undefined> }[] = plan.pretrained.map(
+    ({ label, checkpoint, run }) => {
+      const source: WeightSource =
+        checkpoint === undefined ? { label, run: { ...run, dataset, dimensions } } : { label, checkpoint };
+      return { label, pretrained: checkpointOf(schedule, source) };
+    },
+  );
   if (plan.fromScratch) sources.push({ label: FROM_SCRATCH });
-  const entries: FewLabelEntry[] = [];
-  for (const percent of plan.percents) {
-    for (const { label, checkpoint } of sources) {
-      for (const protocol of checkpoint === undefined ? (['fine-tune'] as const) : plan.protocols) {
-        const made = { source: label, protocol, percent };
-        if (protocol !== 'fine-tune') {
-          entries.push({ ...made, checkpoints: [checkpoint!] });
-          continue;
-        }
-        const of = { draw: drawOf(percent), ...(checkpoint === undefined ? {} : { checkpoint }) };
-        const name = `${label}, ${labelDrawText(of.draw)}`;
-        entries.push({ ...made, checkpoints: await fineTuned(context, plan, name, of) });
-      }
-    }
-  }
+  const wanted = plan.percents.flatMap((percent) =>
+    sources.flatMap(({ label, pretrained }) =>
+      (pretrained ? plan.protocols : (['fine-tune'] as const)).map((protocol) => ({
+        of: { source: label, protocol, percent },
+        pretrained,
+      })),
+    ),
+  );
+  const entries = (
+    await schedule.all(
+      wanted.map(async ({ of, pretrained }) => {
+        const checkpoints = await judgedOf(schedule, plan, of, pretrained);
+        return checkpoints && { ...of, checkpoints };
+      }),
+    )
+  ).filter((entry) => entry !== undefined);
+  if (entries.length === 0) schedule.throwFailures();
   const spec = fewLabelEvaluation(plan, entries);
   checkEvaluationSpec(spec, 'few labels');
-  return { ...(await evaluate(context, spec)), entries };
+  return { ...(await evaluate(schedule.context, spec)), entries };
+}
+
+/** The checkpoints of an entry; undefined where one is missing that failed. */
+async function judgedOf(
+  schedule: Schedule,
+  plan: FewLabelPlan,
+  { source, protocol, percent }: Omit<FewLabelEntry, 'checkpoints'>,
+  pretrained: Promise<string | undefined> | undefined,
+): Promise<string[] | undefined> {
+  const checkpoint = await pretrained;
+  if (pretrained && checkpoint === undefined) return undefined;
+  if (protocol !== 'fine-tune') return [checkpoint!];
+  const of = { draw: drawOf(percent), ...(checkpoint === undefined ? {} : { checkpoint }) };
+  return fineTuned(schedule, plan, `${source}, ${labelDrawText(of.draw)}`, of);
 }
 
 /** Fine-tuned weights are tested against those from scratch, at every share of the labels. */

@@ -2,9 +2,8 @@ import { type LabelDraw, parseRecord, Slug } from '@medformer/schema';
 import { z } from 'zod';
 import { resolveCheckpoint } from '../checkpoints.js';
 import { checkRunSpec } from '../commands/train.js';
-import type { Context } from '../context.js';
+import type { Schedule } from '../schedule.js';
 import { readSpec, type Spec } from '../spec-file.js';
-import { trainToEnd } from '../training.js';
 
 /** How a source of weights is judged: frozen by a probe or kNN, or trained further on the labels. */
 export const ProtocolName = z.enum(['linear-probe', 'knn', 'fine-tune']);
@@ -53,10 +52,13 @@ export async function readProtocolPlan<Plan>(
 /** Where weights come from: a run to be trained, or a checkpoint that is there, as an evaluation names one. */
 export type WeightSource = { label: string } & ({ run: Spec } | { checkpoint: string });
 
-export async function checkpointOf(context: Context, source: WeightSource): Promise<string> {
-  if ('checkpoint' in source) return String(await resolveCheckpoint(context, source.checkpoint));
-  checkRunSpec(source.run, source.label);
-  return (await trainToEnd(context, source.run, source.label)).checkpoint;
+/** Undefined where it failed, which is then among the schedule's failures. */
+export async function checkpointOf(schedule: Schedule, source: WeightSource): Promise<string | undefined> {
+  return schedule.attempt(source.label, async () => {
+    if ('checkpoint' in source) return String(await resolveCheckpoint(schedule.context, source.checkpoint));
+    checkRunSpec(source.run, source.label);
+    return (await schedule.train(source.run, source.label)).checkpoint;
+  });
 }
 
 /** A supervised run on the labels of one draw, from a checkpoint or from scratch. */
@@ -82,18 +84,26 @@ export function fineTuneSpec(
   };
 }
 
-/** One such run per seed. @returns their checkpoints, in the order of the seeds */
+/**
+ * One such run per seed.
+ * @returns their checkpoints, in the order of the seeds; undefined where one failed
+ */
 export async function fineTuned(
-  context: Context,
+  schedule: Schedule,
   plan: ProtocolPlan,
   label: string,
   of: { draw: LabelDraw; checkpoint?: string; modalities?: string[] },
-): Promise<string[]> {
-  const checkpoints: string[] = [];
-  for (const seed of plan.seeds) {
-    const spec = fineTuneSpec(plan, { ...of, seed });
-    checkRunSpec(spec, label);
-    checkpoints.push((await trainToEnd(context, spec, `${label}, seed ${seed}`)).checkpoint);
-  }
-  return checkpoints;
+): Promise<string[] | undefined> {
+  const checkpoints = await Promise.all(
+    plan.seeds.map((seed) => {
+      const what = `${label}, seed ${seed}`;
+      return schedule.attempt(what, async () => {
+        const spec = fineTuneSpec(plan, { ...of, seed });
+        checkRunSpec(spec, label);
+        return (await schedule.train(spec, what)).checkpoint;
+      });
+    }),
+  );
+  const there = checkpoints.filter((checkpoint) => checkpoint !== undefined);
+  return there.length === checkpoints.length ? there : undefined;
 }

@@ -1,7 +1,7 @@
 import { LABEL_DRAW, type LabelDraw, oneLabelDraw, Slug } from '@medformer/schema';
 import { z } from 'zod';
 import { checkEvaluationSpec } from '../commands/evaluate.js';
-import type { Context } from '../context.js';
+import type { Schedule } from '../schedule.js';
 import { evaluate, type ScoredReport } from '../scores.js';
 import type { Spec } from '../spec-file.js';
 import {
@@ -58,43 +58,62 @@ export interface TransferResult extends ScoredReport {
 }
 
 /** Pretrains on every modality alone, then scores all of it on each: one evaluation per tested modality. */
-export async function runTransfer(context: Context, plan: TransferPlan): Promise<TransferResult[]> {
-  const sources = await pretrained(context, plan);
-  const results: TransferResult[] = [];
-  for (const tested of plan.modalities) {
-    const entries = frozenEntries(plan, sources, tested);
-    if (plan.protocols.includes('fine-tune')) {
-      for (const { label, checkpoint } of [...sources, { label: FROM_SCRATCH, checkpoint: undefined }]) {
-        const of = {
-          draw: drawOf(plan),
-          modalities: [tested],
-          ...(checkpoint === undefined ? {} : { checkpoint }),
-        };
-        const checkpoints = await fineTuned(context, plan, `${label}, then ${tested}`, of);
-        entries.push({ source: label, protocol: 'fine-tune', labels: 'tested', checkpoints });
-      }
-    }
-    const spec = transferEvaluation(plan, tested, entries);
-    checkEvaluationSpec(spec, `transfer to ${tested}`);
-    results.push({ tested, entries, ...(await evaluate(context, spec)) });
-  }
-  return results;
+export async function runTransfer(schedule: Schedule, plan: TransferPlan): Promise<TransferResult[]> {
+  const sources = await schedule.all(pretrained(schedule, plan));
+  const there = sources.filter((source) => source !== undefined);
+  const results = await schedule.all(
+    plan.modalities.map((tested) => scoredOn(schedule, plan, there, tested)),
+  );
+  const scored = results.filter((result) => result !== undefined);
+  if (scored.length === 0) schedule.throwFailures();
+  return scored;
 }
 
-async function pretrained(
-  context: Context,
+/** Undefined where nothing could be scored. */
+async function scoredOn(
+  schedule: Schedule,
+  plan: TransferPlan,
+  sources: readonly PretrainedSource[],
+  tested: string,
+): Promise<TransferResult | undefined> {
+  const tuned = plan.protocols.includes('fine-tune')
+    ? [...sources, { label: FROM_SCRATCH, checkpoint: undefined }]
+    : [];
+  const trained = await Promise.all(
+    tuned.map(async ({ label, checkpoint }): Promise<TransferEntry[]> => {
+      const of = {
+        draw: drawOf(plan),
+        modalities: [tested],
+        ...(checkpoint === undefined ? {} : { checkpoint }),
+      };
+      const checkpoints = await fineTuned(schedule, plan, `${label}, then ${tested}`, of);
+      return checkpoints ? [{ source: label, protocol: 'fine-tune', labels: 'tested', checkpoints }] : [];
+    }),
+  );
+  const entries = [...frozenEntries(plan, sources, tested), ...trained.flat()];
+  if (entries.length === 0) return undefined;
+  return schedule.attempt(`test on ${tested}`, async () => {
+    const spec = transferEvaluation(plan, tested, entries);
+    checkEvaluationSpec(spec, `transfer to ${tested}`);
+    return { tested, entries, ...(await schedule.work(() => evaluate(schedule.context, spec))) };
+  });
+}
+
+interface PretrainedSource {
+  label: string;
+  checkpoint: string;
+}
+
+function pretrained(
+  schedule: Schedule,
   { dataset, dimensions, modalities, pretrain, together }: TransferPlan,
-): Promise<{ label: string; checkpoint: string }[]> {
-  const sources: { label: string; checkpoint: string }[] = [];
+): Promise<PretrainedSource | undefined>[] {
   const subsets = modalities.map((modality) => ({ label: modality, of: [modality] }));
-  for (const { label, of } of [...subsets, ...(together ? [{ label: ALL, of: modalities }] : [])]) {
+  return [...subsets, ...(together ? [{ label: ALL, of: modalities }] : [])].map(async ({ label, of }) => {
     const run = { ...pretrain, dataset, dimensions, modalities: of };
-    sources.push({
-      label,
-      checkpoint: await checkpointOf(context, { label: `pretrained on ${label}`, run }),
-    });
-  }
-  return sources;
+    const checkpoint = await checkpointOf(schedule, { label: `pretrained on ${label}`, run });
+    return checkpoint === undefined ? undefined : { label, checkpoint };
+  });
 }
 
 function frozenEntries(

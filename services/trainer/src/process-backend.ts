@@ -33,7 +33,7 @@ interface Started {
 
 const SUSPENDED = 'suspended; ResumeRun lets it go on';
 
-/** Trains runs in child processes of this one, one after the other. */
+/** Trains runs in child processes of this one, so many at once. */
 export class ProcessBackend implements TrainingBackend {
   readonly trustsHeartbeats = true;
   private readonly started = new Map<string, Started>();
@@ -120,6 +120,10 @@ export class ProcessBackend implements TrainingBackend {
         `run ${run}: was not started by this service, which keeps its logs`,
       );
     return begun.log.read(options, signal);
+  }
+
+  get runsAtOnce(): number {
+    return this.options.concurrency;
   }
 
   async ready(): Promise<void> {}

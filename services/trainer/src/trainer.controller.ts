@@ -5,6 +5,8 @@ import {
   type CancelRunResponse,
   type ExportCheckpointRequest,
   type ExportCheckpointResponse,
+  type GetCapacityRequest,
+  type GetCapacityResponse,
   type GetRunRequest,
   type GetRunResponse,
   type ListRunsRequest,
@@ -108,6 +110,10 @@ export class TrainerController {
 
   async listRuns(_: ListRunsRequest): Promise<ListRunsResponse> {
     return { runs: await this.runs.list() };
+  }
+
+  async getCapacity(_: GetCapacityRequest): Promise<GetCapacityResponse> {
+    return { runsAtOnce: this.runs.atOnce };
   }
 
   async replayFailedStep(

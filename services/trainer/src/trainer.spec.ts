@@ -7,6 +7,7 @@ import { credentials, status } from '@grpc/grpc-js';
 import { listCheckpoints, loadCheckpoint } from '@medformer/checkpoint';
 import { writeDataset } from '@medformer/dataset';
 import {
+  type GetCapacityResponse,
   type GetRunResponse,
   type ReplayFailedStepResponse,
   type Run,
@@ -136,6 +137,7 @@ describe('a run', () => {
     await reaches(run, 1);
     const second = await start({ seed: 6, steps: LONG });
 
+    expect(await capacity()).toEqual({ runsAtOnce: 1 });
     expect(second.state).toBe(RunState.RUN_STATE_QUEUED);
     expect((await cancel(second.run)).state).toBe(RunState.RUN_STATE_CANCELLED);
     await cancel(run);
@@ -491,6 +493,12 @@ function start(change: object): Promise<Run> {
 function cancel(run: string): Promise<Run> {
   return new Promise((resolve, reject) =>
     client.cancelRun({ run }, (error, response) => (error ? reject(error) : resolve(response.run!))),
+  );
+}
+
+function capacity(): Promise<GetCapacityResponse> {
+  return new Promise((resolve, reject) =>
+    client.getCapacity({}, (error, response) => (error ? reject(error) : resolve(response))),
   );
 }
 

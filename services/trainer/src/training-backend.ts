@@ -32,6 +32,8 @@ export interface TrainingBackend {
   live(run: string): LiveRun | undefined;
   /** Whether a run without a status whose process gave a sign of life just now trains elsewhere. */
   readonly trustsHeartbeats: boolean;
+  /** Runs that train at once; undefined where the cluster alone knows what it has room for. */
+  readonly runsAtOnce: number | undefined;
   /** Resolves at the next change of what `status` says of the run, or when the signal fires. */
   changed(run: string, signal: AbortSignal): Promise<void>;
   /** @throws MedformerError NOT_FOUND where nothing was written, or is kept */

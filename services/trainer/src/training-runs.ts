@@ -156,6 +156,11 @@ export class TrainingRuns {
     return (await this.get(id)).run;
   }
 
+  /** Runs that train at once; undefined where the backend cannot say. */
+  get atOnce(): number | undefined {
+    return this.backend.runsAtOnce;
+  }
+
   async ready(): Promise<void> {
     await this.backend.ready();
   }

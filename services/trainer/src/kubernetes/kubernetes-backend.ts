@@ -48,6 +48,7 @@ const INDEX = 'batch.kubernetes.io/job-completion-index';
 export class KubernetesBackend implements TrainingBackend {
   /** The cluster knows which pods there are. */
   readonly trustsHeartbeats = false;
+  readonly runsAtOnce = undefined;
   private readonly batch: BatchV1Api;
   private readonly core: CoreV1Api;
   private readonly networking: NetworkingV1Api;
