@@ -1,7 +1,38 @@
 import { describe, expect, it } from 'vitest';
-import { normalisationSteps, normalise, replayNormalisation, ruleFor } from './normalise.js';
+import { normalisationSteps, normalise, percentiles, replayNormalisation, ruleFor } from './normalise.js';
 
 describe('normalise', () => {
+  /** Large images take other ways than small ones, which take every value by itself. */
+  const MANY = 100_000;
+  const wave = (index: number) => Math.sin(index) * 30_000 + (index % 7);
+  for (const type of [Int8Array, Int16Array, Uint16Array, Float32Array] as const) {
+    it(`gives large images of ${type.name} the pixels that each value has alone`, () => {
+      const values = type.from(
+        { length: MANY },
+        (_, index) => wave(index) + (type === Uint16Array ? 30_000 : 0),
+      );
+      for (const rule of [ruleFor('ct'), ruleFor('mri')]) {
+        const steps = normalisationSteps({ values }, rule);
+        const pixels = replayNormalisation({ values }, steps);
+        const parts = Array.from({ length: 10 }, (_, part) =>
+          replayNormalisation({ values: values.subarray(part * 10_000, (part + 1) * 10_000) }, steps),
+        );
+        expect(Buffer.compare(Buffer.from(pixels.buffer), Buffer.concat(parts.map(bytesOf)))).toBe(0);
+      }
+    });
+
+    it(`finds the percentiles of large images of ${type.name} where sorting finds them`, () => {
+      const values = type.from({ length: MANY }, (_, index) => wave(index) / 3);
+      const sorted = Float64Array.from(values).sort();
+      const found = percentiles(values, [1, 99.5]);
+      const ranks = [0.01, 0.995].map((share) => share * (MANY - 1));
+      for (const [index, rank] of ranks.entries()) {
+        const [below, above] = [sorted[Math.floor(rank)]!, sorted[Math.ceil(rank)]!];
+        expect(found[index]).toBe(below + (above - below) * (rank - Math.floor(rank)));
+      }
+    });
+  }
+
   it('maps the Hounsfield window to 16 bits and clips beyond it', () => {
     const values = Float32Array.of(-3000, -1000, 0, 999.99, 1000, 4000);
     expect([...normalise({ values }, ruleFor('ct'))]).toEqual([0, 0, 32_768, 65_535, 65_535, 65_535]);
@@ -76,3 +107,7 @@ describe('normalise', () => {
     }
   });
 });
+
+function bytesOf({ buffer, byteOffset, byteLength }: Uint8Array | Uint16Array): Buffer {
+  return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
+}

@@ -2,6 +2,8 @@ import type { NormalisationRule, NormalisationStep } from '@medformer/schema';
 import type { Voxels, VoxelValues } from './voxels.js';
 
 const UINT16_MAX = 65_535;
+/** Up to so many values are taken one by one. */
+const FEW = 65_536;
 
 /** Rules by modality; any other modality takes `OTHER_RULE`. */
 const RULES: Record<string, NormalisationRule> = {
@@ -85,21 +87,68 @@ export function replayNormalisation(
 }
 
 function scaled(values: VoxelValues, low: number, high: number, factor: number): Uint16Array {
-  const pixels = new Uint16Array(values.length);
   const span = high - low;
-  if (!(span > 0)) return pixels;
-  const pixelOf = (value: number) =>
-    Math.floor(Math.min(1, Math.max(0, (value * factor - low) / span)) * UINT16_MAX + 0.5);
-  if (values.BYTES_PER_ELEMENT <= 2 && values.length > 65_536) {
-    // Each of the 65,536 values that there can be is computed once.
-    const offset = values instanceof Int16Array || values instanceof Int8Array ? 32_768 : 0;
-    const table = new Uint16Array(65_536);
-    for (let value = 0; value < 65_536; value += 1) table[value] = pixelOf(value - offset);
-    for (let index = 0; index < values.length; index += 1) pixels[index] = table[values[index]! + offset]!;
-    return pixels;
-  }
-  for (let index = 0; index < values.length; index += 1) pixels[index] = pixelOf(values[index]!);
+  if (!(span > 0)) return new Uint16Array(values.length);
+  const scale = { low, span, factor };
+  const bits = values.length > FEW ? bitsOf(values) : undefined;
+  if (bits) return looked(bits, tableOf(values, scale));
+  const pixels = new Uint16Array(values.length);
+  if (values instanceof Float32Array) scaleFloats(values, scale, pixels);
+  else for (let index = 0; index < values.length; index += 1) pixels[index] = pixelOf(values[index]!, scale);
   return pixels;
+}
+
+interface Scale {
+  low: number;
+  span: number;
+  factor: number;
+}
+
+function pixelOf(value: number, { low, span, factor }: Scale): number {
+  return Math.floor(Math.min(1, Math.max(0, (value * factor - low) / span)) * UINT16_MAX + 0.5);
+}
+
+/** A loop of its own, for engines are fast where a place sees one kind of array. */
+function scaleFloats(values: Float32Array, { low, span, factor }: Scale, pixels: Uint16Array): void {
+  for (let index = 0; index < values.length; index += 1) {
+    const share = (values[index]! * factor - low) / span;
+    pixels[index] = share >= 1 ? UINT16_MAX : share > 0 ? Math.floor(share * UINT16_MAX + 0.5) : 0;
+  }
+}
+
+function looked(bits: Uint8Array | Uint16Array, table: Uint16Array): Uint16Array {
+  const pixels = new Uint16Array(bits.length);
+  if (bits instanceof Uint16Array) lookUp(bits, table, pixels);
+  else for (let index = 0; index < bits.length; index += 1) pixels[index] = table[bits[index]!]!;
+  return pixels;
+}
+
+function lookUp(bits: Uint16Array, table: Uint16Array, pixels: Uint16Array): void {
+  for (let index = 0; index < bits.length; index += 1) pixels[index] = table[bits[index]!]!;
+}
+
+/** The same memory as unsigned numbers, of which there can be 256 or 65,536; undefined for wider values. */
+function bitsOf(values: VoxelValues): Uint8Array | Uint16Array | undefined {
+  const { buffer, byteOffset, length } = values;
+  if (values.BYTES_PER_ELEMENT === 1) return new Uint8Array(buffer, byteOffset, length);
+  if (values.BYTES_PER_ELEMENT === 2) return new Uint16Array(buffer, byteOffset, length);
+  return undefined;
+}
+
+let last: { key: string; table: Uint16Array } | undefined;
+
+/** Pixels by the bits of a value, computed once for all images of one window. */
+function tableOf(values: VoxelValues, scale: Scale): Uint16Array {
+  const key = [values.constructor.name, scale.low, scale.span, scale.factor].join();
+  if (last?.key === key) return last.table;
+  const count = 2 ** (8 * values.BYTES_PER_ELEMENT);
+  const signed = values instanceof Int16Array || values instanceof Int8Array;
+  const table = new Uint16Array(count);
+  for (let bits = 0; bits < count; bits += 1) {
+    table[bits] = pixelOf(signed && bits >= count / 2 ? bits - count : bits, scale);
+  }
+  last = { key, table };
+  return table;
 }
 
 function tissue(values: VoxelValues, padding: Voxels['padding']): VoxelValues {
@@ -128,22 +177,69 @@ export function percentiles(values: VoxelValues, [low, high]: readonly [number, 
   return [percentile(low), percentile(high)];
 }
 
-/** The value at a rank; 16-bit values are counted, others sorted. */
+/** The value at a rank; 8 and 16-bit values are counted, float32 ones as far as that leads, others sorted. */
 function sortedAccess(values: VoxelValues): (rank: number) => number {
-  const counted = values.BYTES_PER_ELEMENT <= 2 && values.length > 4096;
-  if (!counted) {
-    const sorted = values.slice().sort();
-    return (rank) => sorted[rank] as number;
-  }
-  const offset = values instanceof Int16Array || values instanceof Int8Array ? 32_768 : 0;
+  const bits = values.length > 4096 ? bitsOf(values) : undefined;
+  if (bits) return countedAccess(values, bits);
+  if (values instanceof Float32Array && values.length > FEW) return bucketAccess(values);
+  const sorted = values.slice().sort();
+  return (rank) => sorted[rank] as number;
+}
+
+function countedAccess(values: VoxelValues, bits: Uint8Array | Uint16Array): (rank: number) => number {
   const counts = new Uint32Array(65_536);
-  for (let index = 0; index < values.length; index += 1) counts[(values[index] as number) + offset]! += 1;
+  if (bits instanceof Uint16Array) countWords(bits, counts);
+  else for (let index = 0; index < bits.length; index += 1) counts[bits[index]!]! += 1;
+  const half = values.BYTES_PER_ELEMENT === 1 ? 128 : 32_768;
+  const signed = values instanceof Int16Array || values instanceof Int8Array;
+  const mask = 2 * half - 1;
   return (rank) => {
     let seen = 0;
-    for (let value = 0; value < counts.length; value += 1) {
-      seen += counts[value] as number;
-      if (seen > rank) return value - offset;
+    for (let value = signed ? -half : 0; value <= mask; value += 1) {
+      seen += counts[value & mask] as number;
+      if (seen > rank) return value;
     }
     throw new RangeError(`rank ${rank} of ${values.length} values`);
   };
+}
+
+function countWords(bits: Uint16Array, counts: Uint32Array): void {
+  for (let index = 0; index < bits.length; index += 1) counts[bits[index]!]! += 1;
+}
+
+/** Floats are counted by their upper 16 bits, whose order is theirs; only the bucket that holds a rank is sorted. */
+function bucketAccess(values: Float32Array): (rank: number) => number {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const counts = new Uint32Array(65_536);
+  for (let index = 0; index < bits.length; index += 1) counts[bucketOf(bits[index]!)]! += 1;
+  const sorted = new Map<number, Float32Array>();
+  return (rank) => {
+    let before = 0;
+    let bucket = 0;
+    while (before + counts[bucket]! <= rank) {
+      before += counts[bucket]!;
+      bucket += 1;
+    }
+    let inside = sorted.get(bucket);
+    if (!inside) {
+      inside = collected(values, bits, bucket, counts[bucket]!).sort();
+      sorted.set(bucket, inside);
+    }
+    return inside[rank - before] as number;
+  };
+}
+
+function collected(values: Float32Array, bits: Uint32Array, bucket: number, count: number): Float32Array {
+  const inside = new Float32Array(count);
+  let filled = 0;
+  for (let index = 0; index < bits.length; index += 1) {
+    if (bucketOf(bits[index]!) === bucket) inside[filled++] = values[index]!;
+  }
+  return inside;
+}
+
+/** Negative floats rise as their bits fall. */
+function bucketOf(bits: number): number {
+  const upper = bits >>> 16;
+  return upper & 0x8000 ? 0xffff - upper : upper | 0x8000;
 }

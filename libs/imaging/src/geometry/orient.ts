@@ -74,22 +74,24 @@ interface Axis {
 
 function reordered(values: VoxelValues, [x, y, z]: [Axis, Axis, Axis], channels: number): VoxelValues {
   const result = new (values.constructor as new (length: number) => VoxelValues)(values.length);
+  const length = x.edge * channels;
+  const backwards = x.step === -channels && channels === 1;
   let to = 0;
   for (let k = 0; k < z.edge; k += 1) {
     for (let j = 0; j < y.edge; j += 1) {
-      let from = z.start + k * z.step + y.start + j * y.step + x.start;
-      if (x.step === channels) {
-        const length = x.edge * channels;
-        result.set(values.subarray(from, from + length), to);
-        to += length;
-        continue;
+      const from = z.start + k * z.step + y.start + j * y.step + x.start;
+      if (x.step === channels) result.set(values.subarray(from, from + length), to);
+      else if (backwards) {
+        result.set(values.subarray(from - length + 1, from + 1), to);
+        result.subarray(to, to + length).reverse();
+      } else {
+        for (let i = 0; i < x.edge; i += 1) {
+          for (let channel = 0; channel < channels; channel += 1) {
+            result[to + i * channels + channel] = values[from + i * x.step + channel]!;
+          }
+        }
       }
-      for (let i = 0; i < x.edge; i += 1) {
-        for (let channel = 0; channel < channels; channel += 1)
-          result[to + channel] = values[from + channel]!;
-        to += channels;
-        from += x.step;
-      }
+      to += length;
     }
   }
   return result;

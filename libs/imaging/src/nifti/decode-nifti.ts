@@ -58,12 +58,12 @@ export function niftiFrames(header: Uint8Array, file: string, pair: boolean): nu
   return readNiftiLayout(header, pair, refuse).frames;
 }
 
-/** A copy of the voxels' bytes with memory of its own. */
+/** The voxels' bytes in this machine's order, aligned for typed arrays: a view of the file's where that will do. */
 function voxelBytes(
   bytes: Uint8Array,
-  { size, frames, begin, end }: NiftiLayout,
+  { header, type, size, frames, begin, end }: NiftiLayout,
   refuse: Refuse,
-): Uint8Array<ArrayBuffer> {
+): Uint8Array {
   const compressed = isGzip(bytes);
   if (end > bytes.length * (compressed ? DEFLATE_LIMIT : 1)) {
     const what = [...size, ...(frames > 1 ? [frames] : [])].join(' x ');
@@ -71,8 +71,14 @@ function voxelBytes(
   }
   const whole = compressed ? gunzip(bytes, end, refuse) : bytes;
   if (whole.length < end) throw refuse('voxels', `${end} bytes`, `${whole.length} bytes`);
-  // Typed arrays need their own alignment, and the bytes may be a part of a message.
-  return new Uint8Array(Uint8Array.prototype.slice.call(whole, begin, end));
+  const inside = whole.subarray(begin, end);
+  if (header.littleEndian && inside.byteOffset % type.word === 0) return inside;
+  const own = Buffer.from(Uint8Array.prototype.slice.call(inside).buffer);
+  if (header.littleEndian) return own;
+  if (type.word === 2) own.swap16();
+  if (type.word === 4) own.swap32();
+  if (type.word === 8) own.swap64();
+  return own;
 }
 
 function gunzip(bytes: Uint8Array, end: number, refuse: Refuse): Buffer {
@@ -89,18 +95,8 @@ function gunzip(bytes: Uint8Array, end: number, refuse: Refuse): Buffer {
   }
 }
 
-function readValues(
-  bytes: Uint8Array<ArrayBuffer>,
-  { header, type }: NiftiLayout,
-  refuse: Refuse,
-): VoxelValues {
-  if (!header.littleEndian) {
-    const buffer = Buffer.from(bytes.buffer);
-    if (type.word === 2) buffer.swap16();
-    if (type.word === 4) buffer.swap32();
-    if (type.word === 8) buffer.swap64();
-  }
-  const stored = type.view(bytes.buffer);
+function readValues(bytes: Uint8Array, { header, type }: NiftiLayout, refuse: Refuse): VoxelValues {
+  const stored = type.view(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length / type.word);
   if (type.channels === 4) return opaque(stored as Uint8Array, refuse);
   if (type.channels === 3) return stored;
   const { scl_slope: slope, scl_inter: inter } = header;

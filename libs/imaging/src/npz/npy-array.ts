@@ -35,13 +35,16 @@ export async function readNpyArray(
     });
   }
   let header: NpyHeader | undefined;
-  let bytes = Buffer.alloc(0);
+  let bytes: Buffer = Buffer.alloc(0);
   let filled = 0;
   for await (const part of headerThenData(entry, file)) {
     if (!(part instanceof Uint8Array)) {
       header = part;
-      bytes = Buffer.alloc(entry.bytes - part.dataOffset);
+    } else if (filled === 0 && part.length === entry.bytes - header!.dataOffset) {
+      bytes = part;
+      filled = part.length;
     } else {
+      if (filled === 0) bytes = Buffer.alloc(entry.bytes - header!.dataOffset);
       bytes.set(part, filled);
       filled += part.length;
     }
@@ -87,14 +90,14 @@ function* rowsOf({ shape, values }: NpyArray): Iterable<Uint8Array> {
 
 /** First the header, then the data's bytes piece by piece; their count is checked against the header first. */
 async function* headerThenData(entry: ZipEntry, file: string): AsyncIterable<NpyHeader | Buffer> {
-  let start = Buffer.alloc(0);
+  let start: Buffer = Buffer.alloc(0);
   let header: NpyHeader | undefined;
   for await (const piece of entry.read()) {
     if (header) {
       yield piece;
       continue;
     }
-    start = Buffer.concat([start, piece]);
+    start = start.length === 0 ? piece : Buffer.concat([start, piece]);
     const wanted = start.length < 12 ? 12 : npyHeaderBytes(start, file, entry.name);
     if (start.length < wanted) continue;
     header = parseNpyHeader(start.subarray(0, wanted), file, entry.name);
@@ -121,8 +124,11 @@ async function* headerThenData(entry: ZipEntry, file: string): AsyncIterable<Npy
   }
 }
 
-function decodeNpy(header: NpyHeader, bytes: Buffer, file: string, field: string): NpyArray {
+function decodeNpy(header: NpyHeader, data: Buffer, file: string, field: string): NpyArray {
   const { type, shape, elementBytes, bigEndian } = header;
+  // The data may be a view of the file's own bytes.
+  const aligned = !bigEndian && data.byteOffset % elementBytes === 0;
+  const bytes = aligned ? data : Buffer.from(Uint8Array.prototype.slice.call(data).buffer);
   if (bigEndian && elementBytes === 2) bytes.swap16();
   if (bigEndian && elementBytes === 4) bytes.swap32();
   if (bigEndian && elementBytes === 8) bytes.swap64();

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { pipeline, Readable } from 'node:stream';
-import { crc32, createInflateRaw } from 'node:zlib';
+import { crc32, createInflateRaw, inflateRawSync } from 'node:zlib';
 import { badInput, type MedformerError } from '@medformer/schema';
 
 /*
@@ -16,6 +16,8 @@ const DIRECTORY_ENTRY = 0x02014b50;
 const LOCAL_HEADER = 0x04034b50;
 const MAX_DIRECTORY_BYTES = 16 * 1024 * 1024;
 const READ_BYTES = 1024 * 1024;
+/** Up to this size an entry is inflated at once, without a stream's detours. */
+const AT_ONCE_BYTES = 16 * 1024 * 1024;
 
 /** Beyond this size an entry may not expand more than EXPANSION_LIMIT times; real images stay below 300 times. */
 const EXPANSION_FREE_BYTES = 64 * 1024 * 1024;
@@ -238,6 +240,12 @@ async function* readEntry(reader: Reader, entry: Located): AsyncIterable<Buffer>
   const header = await reader.at(entry.offset, 30, name);
   if (header.readUInt32LE(0) !== LOCAL_HEADER) throw reader.refuse(name, 'a local header', 'something else');
   const begin = entry.offset + 30 + header.readUInt16LE(26) + header.readUInt16LE(28);
+  if (entry.method === 8 && bytes > 0 && bytes <= AT_ONCE_BYTES) {
+    const whole = inflateAtOnce(await reader.at(begin, entry.compressed, name), reader, entry);
+    refuseOthers(crc32(whole), reader, entry);
+    yield whole;
+    return;
+  }
   const compressed = readRange(reader, begin, entry.compressed, name);
   let crc = 0;
   let produced = 0;
@@ -248,7 +256,24 @@ async function* readEntry(reader: Reader, entry: Located): AsyncIterable<Buffer>
     yield piece;
   }
   if (produced !== bytes) throw reader.refuse(name, `${bytes} bytes as declared`, `${produced} bytes`);
-  if (crc !== entry.crc) throw reader.refuse(name, `CRC-32 ${hex(entry.crc)}`, hex(crc));
+  refuseOthers(crc, reader, entry);
+}
+
+function refuseOthers(crc: number, reader: Reader, entry: Located): void {
+  if (crc !== entry.crc) throw reader.refuse(entry.name, `CRC-32 ${hex(entry.crc)}`, hex(crc));
+}
+
+function inflateAtOnce(compressed: Buffer, reader: Reader, { name, bytes }: Located): Buffer {
+  let whole: Buffer;
+  try {
+    whole = inflateRawSync(compressed, { maxOutputLength: bytes, chunkSize: Math.max(64, bytes + 64) });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ERR_BUFFER_TOO_LARGE') throw reader.refuse(name, `${bytes} bytes as declared`, 'more');
+    throw damaged(cause, reader, name);
+  }
+  if (whole.length === bytes) return whole;
+  throw reader.refuse(name, `${bytes} bytes as declared`, `${whole.length} bytes`);
 }
 
 async function* readRange(
@@ -273,10 +298,15 @@ async function* inflate(
   try {
     for await (const piece of stream) yield piece as Buffer;
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (!code?.startsWith('Z_')) throw cause;
-    throw reader.refuse(name, 'a whole deflate stream', `damaged data (${code})`, cause);
+    throw damaged(cause, reader, name);
   }
+}
+
+/** What is thrown for what zlib threw. */
+function damaged(cause: unknown, reader: Reader, name: string): unknown {
+  const { code } = cause as NodeJS.ErrnoException;
+  if (!code?.startsWith('Z_')) return cause;
+  return reader.refuse(name, 'a whole deflate stream', `damaged data (${code})`, cause);
 }
 
 function safeInteger(value: bigint, reader: Reader, field: string): number {

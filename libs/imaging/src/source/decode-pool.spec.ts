@@ -22,6 +22,16 @@ describe('openDecodePool', () => {
     expect(settled.filter(({ status }) => status === 'rejected')).toHaveLength(2);
   });
 
+  it('goes on with the threads of a pool that ended', async () => {
+    const jobs = await someJobs(10, {});
+    for (const size of [2, 1, 2]) {
+      const pool = openDecodePool(jobs.length, { size });
+      const found = await Promise.all(jobs.map((job) => pool.run(job)));
+      await pool.close();
+      expect(found).toEqual(await Promise.all(jobs.map((job) => runDecodeJob(job))));
+    }
+  });
+
   it('takes a file that a decoder does not end with for a bad one, and goes on', async () => {
     const jobs = await someJobs(10, {});
     const pool = openDecodePool(jobs.length, { size: 1, maxMilliseconds: 1 });

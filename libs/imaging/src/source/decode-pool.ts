@@ -19,6 +19,9 @@ export interface DecodePool {
   close(): Promise<void>;
 }
 
+/** Workers of pools that ended well, warm for the next: starting one costs as much as decoding a hundred slices. */
+const spare: Worker[] = [];
+
 /** Threads that decode, as many as cores; for few images this thread itself. */
 export function openDecodePool(
   jobs: number,
@@ -61,7 +64,7 @@ class WorkerPool implements DecodePool {
       clearTimeout(task?.patience);
       task?.reject(closed);
     }
-    await Promise.all(workers.map(([worker]) => worker.terminate()));
+    await Promise.all(workers.map(([worker, task]) => (task ? worker.terminate() : keep(worker))));
   }
 
   private next(): void {
@@ -79,9 +82,9 @@ class WorkerPool implements DecodePool {
   }
 
   private start(): Worker {
-    const worker = new Worker(new URL('../../dist/source/decode-worker.js', import.meta.url), {
-      resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MEGABYTES },
-    });
+    const worker = spare.pop() ?? newWorker();
+    forget(worker);
+    worker.ref();
     this.workers.set(worker, undefined);
     worker.on('message', ({ items, refusal }: DecodeAnswer) => {
       const task = this.workers.get(worker);
@@ -113,4 +116,31 @@ class WorkerPool implements DecodePool {
     }
     this.next();
   }
+}
+
+function newWorker(): Worker {
+  return new Worker(new URL('../../dist/source/decode-worker.js', import.meta.url), {
+    resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MEGABYTES },
+  });
+}
+
+/** An idle worker holds no process open. */
+async function keep(worker: Worker): Promise<void> {
+  forget(worker);
+  if (spare.length >= availableParallelism()) {
+    await worker.terminate();
+    return;
+  }
+  worker.on('error', () => undefined);
+  worker.on('exit', () => {
+    const at = spare.indexOf(worker);
+    if (at >= 0) spare.splice(at, 1);
+  });
+  worker.unref();
+  spare.push(worker);
+}
+
+/** Node's own listeners, by which a worker knows whether it is listened to, stay. */
+function forget(worker: Worker): void {
+  for (const event of ['message', 'error', 'exit']) worker.removeAllListeners(event);
 }
