@@ -16,6 +16,14 @@ interface Run {
   warnings: string[];
 }
 
+/** A loss's gradient by one process's part in it, and finite differences of the whole. */
+interface Gradient {
+  name: string;
+  loss: number;
+  worst: number;
+  largest: number;
+}
+
 const NAMES = [
   'simclr',
   'simclr-sum-few',
@@ -80,28 +88,46 @@ describe.each(NAMES)('%s by three processes', (name) => {
   });
 });
 
+describe.each([2, 3])('the gradient that %i processes train by', (count) => {
+  it('is that of the whole batch by finite differences, of losses that look across rows', async () => {
+    const found = await processes<Gradient>('gradient-replica.mjs', count);
+    for (const losses of found) {
+      expect(losses).toHaveLength(4);
+      for (const { name, worst, largest } of losses) {
+        expect(largest, name).toBeGreaterThan(0.02);
+        expect(worst / largest, name).toBeLessThan(2e-3);
+      }
+    }
+    expect(found.slice(1)).toEqual(found.slice(1).map(() => found[0]));
+  });
+});
+
 /** The cases' runs in each of `count` processes. */
 async function runAll(count: number): Promise<Map<string, Run>[]> {
-  const ports = await Promise.all(Array.from({ length: count }, freePort));
-  const addresses = ports.map((port) => `127.0.0.1:${port}`);
-  return Promise.all(addresses.map((_, rank) => replica(rank, addresses)));
+  const found = await processes<Run>('replica.mjs', count, NAMES.join());
+  return found.map((runs) => new Map(runs.map((run) => [run.name, run])));
 }
 
-async function replica(rank: number, addresses: readonly string[]): Promise<Map<string, Run>> {
-  const script = fileURLToPath(new URL('../spec/replica.mjs', import.meta.url));
-  const child = spawn(process.execPath, [script, NAMES.join(), String(rank), ...addresses]);
+/** What each of `count` processes of a script prints. */
+async function processes<Line>(script: string, count: number, ...args: string[]): Promise<Line[][]> {
+  const ports = await Promise.all(Array.from({ length: count }, freePort));
+  const addresses = ports.map((port) => `127.0.0.1:${port}`);
+  const file = fileURLToPath(new URL(`../spec/${script}`, import.meta.url));
+  return Promise.all(addresses.map((_, rank) => printed<Line>([file, ...args, String(rank), ...addresses])));
+}
+
+async function printed<Line>(argv: readonly string[]): Promise<Line[]> {
+  const child = spawn(process.execPath, argv);
   const [out, err]: string[][] = [[], []];
   child.stdout.on('data', (chunk) => out!.push(String(chunk)));
   child.stderr.on('data', (chunk) => err!.push(String(chunk)));
   const [code] = await once(child, 'close');
-  if (code !== 0)
-    throw new Error(`rank ${rank} of ${addresses.length}: exit ${code}: ${err!.join('').slice(-2000)}`);
-  const runs = out!
+  if (code !== 0) throw new Error(`${argv.join(' ')}: exit ${code}: ${err!.join('').slice(-2000)}`);
+  return out!
     .join('')
     .trim()
     .split('\n')
-    .map((line) => JSON.parse(line) as Run);
-  return new Map(runs.map((run) => [run.name, run]));
+    .map((line) => JSON.parse(line) as Line);
 }
 
 async function freePort(): Promise<number> {
