@@ -25,7 +25,13 @@ export {
   loadNewestGenerator,
   writeGenerator,
 } from './generator-store.js';
-export { isPromoted, listPromotions, putPromotion, type StoredPromotion } from './promotion-store.js';
+export {
+  isPromoted,
+  listPromotions,
+  putPromotion,
+  type StoredPromotion,
+  wasPromoted,
+} from './promotion-store.js';
 export { isReferred, refer, referFor, release } from './references.js';
 export { ClaimLost, claimRun, type RunClaim } from './run-claim.js';
 export {

@@ -44,3 +44,9 @@ export async function isPromoted(
   const decided = await listPromotions(store, candidate);
   return decided.some(({ promotion }) => promotion.promoted && promotion.served === served);
 }
+
+/** Whether a gate ever let this candidate take a place, whatever was served then. */
+export async function wasPromoted(store: ObjectStore, candidate: string): Promise<boolean> {
+  const decided = await listPromotions(store, candidate);
+  return decided.some(({ promotion }) => promotion.promoted);
+}

@@ -52,7 +52,9 @@ export const encoderConfig = {
   encoderPromotedOnly: z
     .boolean()
     .default(false)
-    .describe('serve by default only what a gate promoted over what is served (medformer promote)'),
+    .describe(
+      'serve by default only what a gate promoted: by LoadModel over what is served, by a roll-back or a start at all (medformer promote)',
+    ),
   encoderWarmUp: z
     .string()
     .default('28x28x1,28x28x28x1')

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { isPromoted, referFor, release } from '@medformer/checkpoint';
+import { isPromoted, referFor, release, wasPromoted } from '@medformer/checkpoint';
 import type { ObjectStore } from '@medformer/object-store';
 import { MedformerError, Rng, toMedformerError } from '@medformer/schema';
 import type { Logger } from '@medformer/telemetry';
@@ -18,7 +18,7 @@ export interface ServingModelsOptions {
   batching: BatcherOptions;
   /** That stay loaded; one more while it takes over. */
   maxModels: number;
-  /** Only what a gate promoted over the default becomes the default; what was one before may again. */
+  /** Only what a gate promoted becomes the default, however it comes there; by LoadModel only over the default. */
   promotedOnly?: boolean;
   /** How often the store is asked for what another encoder chose, ms. */
   followMs: number;
@@ -152,7 +152,7 @@ export class ServingModels {
   ): Promise<ModelDescription> {
     return this.change(checkpoint, async (choice) => {
       const beside = standby && choice !== undefined;
-      if (!beside && !this.starting) await this.checkPromoted(checkpoint, choice);
+      if (!beside) await this.checkPromoted(checkpoint, choice);
       const { description } = await this.loadedModel(checkpoint, choice, beside);
       const next = beside
         ? { ...choice, standby: [...new Set([...choice.standby, checkpoint])] }
@@ -180,6 +180,7 @@ export class ServingModels {
           'there is no model to roll back to: none was replaced',
         );
       }
+      await this.checkEverPromoted(previous);
       const { description } = await this.loadedModel(previous, choice);
       return [withDefault(choice, previous), description];
     });
@@ -205,14 +206,29 @@ export class ServingModels {
     await Promise.all([...this.models.values()].map((model) => model.stop()));
   }
 
-  /** @throws MedformerError FAILED_PRECONDITION for what no gate let take the place of the default */
+  /**
+   * A default that no gate saw, from before gates were asked for, holds no place that one would have to be promoted over.
+   * @throws MedformerError FAILED_PRECONDITION for what no gate let take the place of the default
+   */
   private async checkPromoted(checkpoint: string, choice: ModelChoice | undefined): Promise<void> {
-    const served = choice?.checkpoint;
-    if (!this.options.promotedOnly || checkpoint === served) return;
+    if (!this.options.promotedOnly) return;
+    // What the configuration names at a start is judged as what was chosen before is.
+    if (this.starting || checkpoint === choice?.checkpoint) return this.checkEverPromoted(checkpoint);
+    const gated = choice && (await wasPromoted(this.store, choice.checkpoint));
+    const served = gated ? choice.checkpoint : undefined;
     if (await isPromoted(this.store, checkpoint, served)) return;
     throw new MedformerError(
       'FAILED_PRECONDITION',
       `checkpoint ${checkpoint}: no gate promoted it over ${served ?? 'nothing'}, which is served (PromoteCheckpoint)`,
+    );
+  }
+
+  /** @throws MedformerError FAILED_PRECONDITION for what no gate ever let answer by default */
+  private async checkEverPromoted(checkpoint: string): Promise<void> {
+    if (!this.options.promotedOnly || (await wasPromoted(this.store, checkpoint))) return;
+    throw new MedformerError(
+      'FAILED_PRECONDITION',
+      `checkpoint ${checkpoint}: no gate ever promoted it, so it may not answer by default (PromoteCheckpoint)`,
     );
   }
 
@@ -288,6 +304,8 @@ export class ServingModels {
   private async adopt(): Promise<void> {
     const { generation, choice } = this.chosen;
     if (!choice) return;
+    // Also what an encoder chose that asks for no gate, or that was chosen before one was asked for.
+    await this.checkEverPromoted(choice.checkpoint);
     const wanted = checkpointsOf(choice);
     for (const checkpoint of this.models.keys())
       if (!wanted.has(checkpoint) && checkpoint !== this.choice?.checkpoint) this.retire(checkpoint);

@@ -253,7 +253,9 @@ async function serve(settings: Record<string, string> = {}): Promise<void> {
     ...settings,
   };
   const argv = Object.entries(all).flatMap(([key, value]) => [`--${key}`, String(value)]);
-  service = fork(MAIN, argv, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  // Of one version, whoever builds meanwhile.
+  const env = { ...process.env, MEDFORMER_CODE_VERSION: 'test' };
+  service = fork(MAIN, argv, { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   client = new EvaluationServiceClient(`127.0.0.1:${port}`, credentials.createInsecure());
   await new Promise<void>((resolve, reject) =>
     client.waitForReady(Date.now() + START_MS, (error) => (error ? reject(error) : resolve())),

@@ -146,10 +146,12 @@ export class Evaluations {
   /** The evaluation under way here, which begins where nobody computed it or does; else how it stands elsewhere. */
   private async open(wanted: Asked): Promise<LiveEvaluation | EvaluationView> {
     const id = evaluationId(wanted);
+    const before = this.live.get(id);
+    if (before && !before.ended) return before;
     // What ended here has its last word written before it begins again.
-    if (this.live.get(id)?.ended) await this.written.get(id);
-    const stored = this.live.has(id) ? undefined : await this.stored(id, wanted);
-    if (stored?.state === 'succeeded') {
+    if (before) await this.written.get(id);
+    const stored = await this.stored(id, wanted);
+    if (stored.state === 'succeeded') {
       await putAsked(this.store, id, wanted);
       countFound();
       showScores((await getReport(this.store, stored.report!)).report);
@@ -158,7 +160,7 @@ export class Evaluations {
     // Another call may have begun it meanwhile; from here to its place in the map nothing is awaited.
     const known = this.live.get(id);
     if (known && !known.ended) return known;
-    if (stored && !hasEnded(stored)) return stored;
+    if (!hasEnded(stored)) return stored;
     this.checkRoom();
     const live = new LiveEvaluation({ id, asked: wanted, state: 'queued' });
     this.live.set(id, live);
@@ -178,11 +180,9 @@ export class Evaluations {
 
   private checkRoom(): void {
     const { mostWaiting } = this.settings;
-    if (this.queue.size < mostWaiting) return;
-    throw new MedformerError(
-      'RESOURCE_EXHAUSTED',
-      `${this.queue.size} evaluations wait, at most ${mostWaiting} may`,
-    );
+    const waiting = this.count('queued');
+    if (waiting < mostWaiting) return;
+    throw new MedformerError('RESOURCE_EXHAUSTED', `${waiting} evaluations wait, at most ${mostWaiting} may`);
   }
 
   private async compute(live: LiveEvaluation): Promise<void> {
@@ -301,9 +301,11 @@ export class Evaluations {
   }
 
   private showState(): void {
-    const states = [...this.live.values()].map(({ view: { state } }) => state);
-    const count = (wanted: string) => states.filter((state) => state === wanted).length;
-    showJobs({ queued: count('queued'), running: count('running') });
+    showJobs({ queued: this.count('queued'), running: this.count('running') });
+  }
+
+  private count(state: EvaluationView['state']): number {
+    return [...this.live.values()].filter(({ view }) => view.state === state).length;
   }
 }
 
