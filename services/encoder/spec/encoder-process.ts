@@ -21,7 +21,7 @@ export class EncoderProcess {
 
   private constructor(
     private readonly child: ChildProcess,
-    port: number,
+    readonly port: number,
     private readonly metricsPort: number,
   ) {
     this.client = new EncoderServiceClient(`127.0.0.1:${port}`, credentials.createInsecure());
@@ -47,6 +47,10 @@ export class EncoderProcess {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     return encoder;
+  }
+
+  get pid(): number {
+    return this.child.pid!;
   }
 
   isReady(): Promise<boolean> {
