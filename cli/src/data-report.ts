@@ -1,8 +1,8 @@
-import { open, rename } from 'node:fs/promises';
 import { EvaluationServiceService } from '@medformer/gen/evaluation';
 import { DataReport, MedformerError, parseRecord } from '@medformer/schema';
 import type { Context } from './context.js';
 import { facts, table } from './terminal.js';
+import { writePage } from './write-page.js';
 
 /** Pairs that the terminal shows; the page and --json have all that are listed. */
 const SHOWN_PAIRS = 10;
@@ -45,15 +45,11 @@ export async function writeDataReportPage(
   report: string,
   file: string,
 ): Promise<void> {
-  const partial = `${file}.partial`;
-  const handle = await open(partial, 'w');
-  try {
-    const chunks = connection.serverStream(EvaluationServiceService.renderDataReport, { report });
-    for await (const { htmlChunk } of chunks) await handle.write(htmlChunk);
-  } finally {
-    await handle.close();
-  }
-  await rename(partial, file);
+  const answers = connection.serverStream(EvaluationServiceService.renderDataReport, { report });
+  const chunks = async function* () {
+    for await (const { htmlChunk } of answers) yield htmlChunk;
+  };
+  await writePage(file, chunks());
 }
 
 export function dataReportText({ record, leakage }: DescribedCohort): string {

@@ -3,15 +3,25 @@ import {
   type DiffDatasetsResponse,
   IngestionServiceService,
 } from '@medformer/gen/ingestion';
-import { DatasetManifest, MedformerError, parseRecord } from '@medformer/schema';
+import { DatasetManifest, MedformerError, parseRecord, Split } from '@medformer/schema';
 import type { Command } from 'commander';
+import { count, integer } from '../arguments.js';
 import { resolveCheckpoint } from '../checkpoints.js';
 import type { Context, WithContext } from '../context.js';
 import { dataReportText, describeDatasets, writeDataReportPage } from '../data-report.js';
+import { writeDatasetPage } from '../dataset-page.js';
 import { facts, megabytes, seconds, short, table } from '../terminal.js';
 
 /** Every byte of a dataset, or every record of a store, is read before there is an answer. */
 const READING_TIMEOUT_MS = 60 * 60 * 1000;
+
+interface PageOptions {
+  out?: string;
+  perKind: number;
+  limit: number;
+  edge: number;
+  seed: number;
+}
 
 export function registerDatasets(program: Command, bind: WithContext): void {
   const datasets = program
@@ -76,6 +86,24 @@ export function registerDatasets(program: Command, bind: WithContext): void {
             'DATA_LOSS',
             `${dataset}: ${faults.length} faults, the first: ${faults[0]}`,
           );
+      }),
+    );
+  datasets
+    .command('page')
+    .description('an HTML page for the eye: pictures of every modality and class, geometry, labels, census')
+    .argument('<dataset>', 'name, manifest address, or name@address')
+    .option('-o, --out <file>', 'where to write it (default: the name with .html)')
+    .option('--per-kind <n>', 'images of each modality and body part, and of each class among them', count, 4)
+    .option('--limit <n>', 'images in all, 500 at most', count, 200)
+    .option('--edge <pixels>', "of a picture's longer side, 16 to 192", count, 96)
+    .option('--seed <n>', 'other seeds draw other images', integer, 0)
+    .addHelpText('after', '\nExample:\n  $ medformer datasets page phantom --out phantom.html')
+    .action(
+      bind(async (context, dataset: string, { out, seed, ...options }: PageOptions) => {
+        const page = out ?? `${dataset.split('@')[0]}.html`;
+        const request = { ...options, dataset, seed: BigInt(seed) };
+        const images = await writeDatasetPage(context, request, page);
+        context.terminal.result({ page, images }, `${page}: ${images} images; open it in a browser`);
       }),
     );
   datasets
@@ -212,9 +240,21 @@ function describe(address: string, manifest: DatasetManifest): string {
     ],
     ...manifest.labelSpaces.map((space): [string, string] => [
       `task ${space.task}`,
-      `${space.kind}: ${space.classes.join(', ')}`,
+      `${space.kind}: ${classCounts(space, census)}`,
     ]),
   ]);
+}
+
+/** `left train 12 val 3 test 5, right …`. */
+function classCounts(
+  { task, classes }: DatasetManifest['labelSpaces'][number],
+  census: DatasetManifest['census'],
+): string {
+  const counted = census.labels[task] ?? {};
+  const splits = Split.options.filter((split) => counted[split]);
+  return classes
+    .map((name, at) => [name, ...splits.map((split) => `${split} ${counted[split]?.[at] ?? 0}`)].join(' '))
+    .join(', ');
 }
 
 function counts(census: Record<string, number | undefined>): string {

@@ -13,6 +13,7 @@ const IMAGE_FIELDS = [
   'shape',
   'pixelType',
   'spacingMm',
+  'orientation',
   'normalisation',
   'fusion',
   'mixtures',

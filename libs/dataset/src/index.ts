@@ -17,9 +17,11 @@ export {
   putFusionQuality,
   type StoredFusionQuality,
 } from './fusion-quality-store.js';
+export { type DrawnImage, type DrawOptions, drawImages } from './draw-images.js';
 export { findLeakage, judgeLeakage, knownLeakage } from './leakage.js';
 export { type ImageGroup, type LoadedImages, type LoadOptions, loadImages } from './load-images.js';
 export { decodeShard, type ShardImage } from './shard.js';
-export { type DatasetVerification, type VerifyOptions, verifyDataset } from './verify-dataset.js';
+export { readPixels, readShardIndex, type ShardIndex } from './shard-index.js';
 export { subjectsOf } from './subjects.js';
+export { type DatasetVerification, type VerifyOptions, verifyDataset } from './verify-dataset.js';
 export { type WriteOptions, writeDataset } from './write-dataset.js';

@@ -95,24 +95,37 @@ export interface ShardImage {
  */
 export function decodeShard(bytes: Uint8Array, name: string): ShardImage[] {
   const { tensors, metadata } = decodeSafetensors(bytes, name);
+  return recordsOf(tensors, metadata, name).map((record) => {
+    const length = elements(record.shape);
+    const { data } = tensors.get(record.tensor)!;
+    return { record, pixels: data.subarray(record.row * length, (record.row + 1) * length) as Pixels };
+  });
+}
+
+/**
+ * The records in a shard's header, each of which has a tensor and a row in it.
+ * @throws MedformerError as `decodeShard` does
+ */
+export function recordsOf(
+  tensors: ReadonlyMap<string, Pick<StoredTensor, 'dtype' | 'shape'>>,
+  metadata: Record<string, string>,
+  name: string,
+): ImageRecord[] {
   const records = parseRecords(metadata[SHARD_RECORDS_KEY], name);
-  return records.map((record) => {
+  for (const record of records) {
     const tensor = tensors.get(record.tensor);
     const [rows = 0, ...shape] = tensor?.shape ?? [];
     const dtype = record.pixelType === 'uint16' ? 'U16' : 'U8';
     const fits = shape.join() === record.shape.join() && record.row < rows && tensor?.dtype === dtype;
-    if (!tensor || !fits) {
-      throw badInput({
-        file: name,
-        field: record.tensor,
-        expected: `${dtype} [more than ${record.row}, ${record.shape.join(', ')}]`,
-        found: tensor ? `${tensor.dtype} [${tensor.shape.join(', ')}]` : 'no such tensor',
-      });
-    }
-    const length = elements(record.shape);
-    const pixels = tensor.data.subarray(record.row * length, (record.row + 1) * length) as Pixels;
-    return { record, pixels };
-  });
+    if (tensor && fits) continue;
+    throw badInput({
+      file: name,
+      field: record.tensor,
+      expected: `${dtype} [more than ${record.row}, ${record.shape.join(', ')}]`,
+      found: tensor ? `${tensor.dtype} [${tensor.shape.join(', ')}]` : 'no such tensor',
+    });
+  }
+  return records;
 }
 
 function parseRecords(json: string | undefined, file: string): ImageRecord[] {

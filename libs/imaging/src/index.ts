@@ -31,4 +31,5 @@ export {
   type SplitFractions,
   splitSubjects,
 } from './source/split-subjects.js';
+export { renderThumbnails, type Thumbnail } from './thumbnails.js';
 export { MAX_IMAGE_BYTES, type Voxels, type VoxelValues } from './voxels.js';

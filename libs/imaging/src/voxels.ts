@@ -18,6 +18,8 @@ export interface Voxels {
   values: VoxelValues;
   /** Millimetres along the spatial axes of `shape`; absent when the file does not say. */
   spacingMm?: number[];
+  /** Columns run to the right, rows to anterior, slices to superior; absent when the file does not say. */
+  orientation?: 'RAS';
   /** Lowest and highest value that stand for no tissue at all. */
   padding?: [number, number];
 }

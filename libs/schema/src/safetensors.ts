@@ -47,19 +47,39 @@ export function encodeSafetensors({ tensors, metadata }: Safetensors): Buffer {
   return Buffer.concat([length, json, ...bodies]);
 }
 
+/** Where a tensor's bytes are in a file, from the file's first byte on. */
+export interface PlacedTensor {
+  dtype: SafetensorsType;
+  shape: number[];
+  begin: number;
+  end: number;
+}
+
+/** How many bytes a file's header takes with the length before it; of `bytes` the first 8 are read. */
+export function safetensorsHeaderBytes(bytes: Uint8Array, fileBytes: number, file: string): number {
+  const refuse = (expected: string, found: string) =>
+    badInput({ file, field: 'header length', expected, found });
+  if (bytes.byteLength < 8) throw refuse('at least 8 bytes', `${bytes.byteLength} bytes`);
+  const headerBytes = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+  if (headerBytes > BigInt(Math.min(MAX_HEADER_BYTES, fileBytes - 8))) {
+    throw refuse(`at most ${fileBytes - 8} bytes`, `${headerBytes} bytes`);
+  }
+  return 8 + Number(headerBytes);
+}
+
 /**
- * Reads safetensors bytes; the tensors are views on `bytes` where alignment allows.
+ * What a file of so many bytes says of its tensors.
+ * @param bytes the file's first ones, its header whole
  * @throws MedformerError INVALID_ARGUMENT naming `file` for any length, dtype or offset that does not fit.
  */
-export function decodeSafetensors(bytes: Uint8Array, file: string): Safetensors {
+export function readSafetensorsHeader(
+  bytes: Uint8Array,
+  fileBytes: number,
+  file: string,
+): { tensors: Map<string, PlacedTensor>; metadata: Record<string, string> } {
   const refuse = (field: string, expected: string, found: string) =>
     badInput({ file, field, expected, found });
-  if (bytes.byteLength < 8) throw refuse('header length', 'at least 8 bytes', `${bytes.byteLength} bytes`);
-  const headerBytes = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
-  if (headerBytes > BigInt(Math.min(MAX_HEADER_BYTES, bytes.byteLength - 8))) {
-    throw refuse('header length', `at most ${bytes.byteLength - 8} bytes`, `${headerBytes} bytes`);
-  }
-  const bodyStart = 8 + Number(headerBytes);
+  const bodyStart = safetensorsHeaderBytes(bytes, fileBytes, file);
   let header: Record<string, { dtype: SafetensorsType; shape: number[]; data_offsets: [number, number] }>;
   let metadata: Record<string, string> = {};
   try {
@@ -71,7 +91,7 @@ export function decodeSafetensors(bytes: Uint8Array, file: string): Safetensors 
   } catch (cause) {
     throw badInput({ file, field: 'header', expected: 'a JSON object', found: 'something else' }, { cause });
   }
-  const tensors = new Map<string, StoredTensor>();
+  const tensors = new Map<string, PlacedTensor>();
   for (const [name, entry] of Object.entries(header)) {
     const size = BYTES[entry?.dtype];
     if (size === undefined)
@@ -79,18 +99,26 @@ export function decodeSafetensors(bytes: Uint8Array, file: string): Safetensors 
     const [begin, end] = entry.data_offsets ?? [-1, -1];
     const elements = (entry.shape ?? []).reduce((product, edge) => product * edge, 1);
     const fits = Number.isSafeInteger(begin) && begin >= 0 && end - begin === elements * size;
-    if (!fits || bodyStart + end > bytes.byteLength) {
+    if (!fits || bodyStart + end > fileBytes) {
       throw refuse(`${name}.data_offsets`, `${elements * size} bytes within the file`, `[${begin}, ${end}]`);
     }
-    tensors.set(name, {
-      dtype: entry.dtype,
-      shape: entry.shape,
-      // Not a subarray: a Buffer's slices are no copies.
-      data: view(
-        new Uint8Array(bytes.buffer, bytes.byteOffset + bodyStart + begin, end - begin),
-        entry.dtype,
-      ),
-    });
+    const { dtype, shape } = entry;
+    tensors.set(name, { dtype, shape, begin: bodyStart + begin, end: bodyStart + end });
+  }
+  return { tensors, metadata };
+}
+
+/**
+ * Reads safetensors bytes; the tensors are views on `bytes` where alignment allows.
+ * @throws MedformerError INVALID_ARGUMENT naming `file` for any length, dtype or offset that does not fit.
+ */
+export function decodeSafetensors(bytes: Uint8Array, file: string): Safetensors {
+  const { tensors: placed, metadata } = readSafetensorsHeader(bytes, bytes.byteLength, file);
+  const tensors = new Map<string, StoredTensor>();
+  for (const [name, { dtype, shape, begin, end }] of placed) {
+    // Not a subarray: a Buffer's slices are no copies.
+    const data = view(new Uint8Array(bytes.buffer, bytes.byteOffset + begin, end - begin), dtype);
+    tensors.set(name, { dtype, shape, data });
   }
   return { tensors, metadata };
 }

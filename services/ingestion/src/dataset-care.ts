@@ -2,7 +2,7 @@ import { diffDatasets, resolveDataset, verifyDataset } from '@medformer/dataset'
 import { collectGarbage, openObjectStore } from '@medformer/object-store';
 import type { IngestionCalls } from './ingestion-calls.js';
 
-type Calls = Omit<IngestionCalls, 'ingest'>;
+type Calls = Omit<IngestionCalls, 'ingest' | 'page'>;
 type Answer<Name extends keyof Calls> = Promise<Calls[Name]['output']>;
 
 export async function diff(

@@ -62,6 +62,19 @@ interface InStore<References extends string> {
 }
 
 /** What the ingestion process answers. */
+export interface DatasetPageOptions {
+  perKind: number;
+  limit: number;
+  edge: number;
+  seed: number;
+}
+
+export interface DatasetPageProgress {
+  stage: 'search' | 'draw';
+  done: number;
+  total: number;
+}
+
 export type IngestionCalls = {
   ingest: { input: IngestionInput; output: IngestionOutput; progress: IngestionEvent };
   diff: { input: InStore<'before' | 'after'>; output: DatasetDifference };
@@ -71,4 +84,9 @@ export type IngestionCalls = {
     progress: { shards: number; total: number };
   };
   collect: { input: { store: ObjectStoreConfig; options: CollectOptions }; output: Garbage };
+  page: {
+    input: InStore<'dataset'> & { options: DatasetPageOptions };
+    output: { html: string };
+    progress: DatasetPageProgress;
+  };
 };

@@ -24,6 +24,8 @@ import {
   type ListDatasetsResponse,
   type RemoveDatasetRequest,
   type RemoveDatasetResponse,
+  type RenderDatasetPageRequest,
+  type RenderDatasetPageResponse,
   type UploadFileRequest,
   type UploadFileResponse,
   type VerifyDatasetRequest,
@@ -34,6 +36,7 @@ import { type CallContext, OBJECT_STORE, RpcController } from '@medformer/rpc';
 import { badInput, MedformerError } from '@medformer/schema';
 import { Controller, Inject } from '@nestjs/common';
 import { DatasetCensus } from './dataset-census.js';
+import { datasetPageOptions } from './dataset-page-request.js';
 import type { IngestionCalls, IngestionEvent, IngestionOutput, IngestionSource } from './ingestion-calls.js';
 import { countUploaded } from './ingestion-metrics.js';
 import { IngestionProcesses } from './ingestion-processes.js';
@@ -44,6 +47,7 @@ import { UploadSpool } from './upload-spool.js';
 const MAX_CHUNK_BYTES = 1024 * 1024;
 /** Ids of each list that a difference names unless asked for more. */
 const DIFF_LIMIT = 100;
+const PAGE_CHUNK_BYTES = 256 * 1024;
 const HOUR_MS = 60 * 60 * 1000;
 /** What is younger may be found there already by a writer, who then counts on it. */
 const LEAST_AGE_HOURS = (2 * REFRESH_AGE_MS) / HOUR_MS;
@@ -128,6 +132,20 @@ export class IngestionController {
       this.processes.call('verify', input, { signal, onProgress: emit }),
     );
     for await (const part of work) yield 'event' in part ? toProgress(part.event) : toVerified(part.output);
+  }
+
+  async *renderDatasetPage(
+    request: RenderDatasetPageRequest,
+    { signal }: CallContext,
+  ): AsyncIterable<RenderDatasetPageResponse> {
+    const references = { dataset: request.dataset };
+    const input = { store: this.settings.store, references, options: datasetPageOptions(request) };
+    type Calls = IngestionCalls['page'];
+    const work = progressEvents<Calls['progress'], Calls['output']>((emit) =>
+      this.processes.call('page', input, { signal, onProgress: emit }),
+    );
+    for await (const part of work)
+      yield* 'event' in part ? [toPageProgress(part.event)] : toPage(part.output);
   }
 
   async removeDataset({ dataset, force }: RemoveDatasetRequest): Promise<RemoveDatasetResponse> {
@@ -239,6 +257,23 @@ function toDifference(
 
 function toProgress({ shards, total }: IngestionCalls['verify']['progress']): VerifyDatasetResponse {
   return { event: { $case: 'progress', value: { shards: BigInt(shards), total: BigInt(total) } } };
+}
+
+function toPageProgress({
+  stage,
+  done,
+  total,
+}: IngestionCalls['page']['progress']): RenderDatasetPageResponse {
+  return { event: { $case: 'progress', value: { stage, done: BigInt(done), total: BigInt(total) } } };
+}
+
+/** The next piece is made once the caller has taken the one before. */
+function* toPage({ html }: IngestionCalls['page']['output']): Iterable<RenderDatasetPageResponse> {
+  const bytes = Buffer.from(html);
+  for (let begin = 0; begin < bytes.length; begin += PAGE_CHUNK_BYTES) {
+    const value = bytes.subarray(begin, begin + PAGE_CHUNK_BYTES);
+    yield { event: { $case: 'htmlChunk', value } };
+  }
 }
 
 function toVerified({ shards, images, bytes, ...verification }: IngestionCalls['verify']['output']) {

@@ -86,15 +86,18 @@ export function toPixels(
   format: ImageFormat,
   rule: NormalisationRule,
   { resampling, name = 'image' }: { resampling?: Resampling | undefined; name?: string } = {},
-): ResampledPixels & { normalisation: NormalisationStep[] } {
+): ResampledPixels & { orientation?: 'RAS'; normalisation: NormalisationStep[] } {
   const colour = image.shape.at(-1) === 3 && image.values instanceof Uint16Array;
   const steps = normalisationSteps(image, format === 'raster' || colour ? RASTER_RULE : rule);
-  const { shape, spacingMm } = image;
+  const { shape, spacingMm, orientation } = image;
   const spaced = { shape, ...(spacingMm ? { spacingMm } : {}) };
   const edges = resampling ? resampledEdges(spaced, resampling, name) : shape.slice(0, -1);
+  const oriented = orientation ? { orientation } : {};
   const made = { ...spaced, pixels: replayNormalisation(image, steps) };
-  if (edges.every((edge, axis) => edge === shape[axis])) return { ...made, normalisation: steps };
-  return { ...resamplePixels(made, edges), normalisation: [...steps, { step: 'resample', edges }] };
+  if (edges.every((edge, axis) => edge === shape[axis]))
+    return { ...made, ...oriented, normalisation: steps };
+  const normalisation: NormalisationStep[] = [...steps, { step: 'resample', edges }];
+  return { ...resamplePixels(made, edges), ...oriented, normalisation };
 }
 
 /**

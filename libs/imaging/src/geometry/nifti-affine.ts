@@ -28,6 +28,10 @@ export function niftiAffine(header: NIFTI1 | NIFTI2): Matrix {
   return matrix.slice(0, 3).map((row) => row.slice(0, 3).map((entry) => entry * mm));
 }
 
+export function statesOrientation({ sform_code, qform_code }: NIFTI1 | NIFTI2): boolean {
+  return sform_code > 0 || qform_code > 0;
+}
+
 /** The rotation of quatern_b, c, d with pixdim and qfac (nifti1.h, method 2). */
 function quaternionMatrix({ quatern_b: b, quatern_c: c, quatern_d: d, pixDims }: NIFTI1 | NIFTI2): Matrix {
   const a = Math.sqrt(Math.max(0, 1 - (b * b + c * c + d * d)));

@@ -58,11 +58,11 @@ export function toRas(
   }) as [Axis, Axis, Axis];
   const asIs = sources.every((source, axis) => source === axis && (!flipped[axis] || size[source] === 1));
   const ordered = asIs ? values : reordered(values, [x, y, z], channels);
-  const plane = { shape: [y.edge, x.edge, channels], values: ordered };
+  const plane = { shape: [y.edge, x.edge, channels], values: ordered, orientation: 'RAS' as const };
   const [dx, dy, dz] = spacingMm;
   const known = spacingMm.every((edge) => edge > 0 && Number.isFinite(edge));
   if (z.edge === 1) return known ? { ...plane, spacingMm: [dy, dx] } : plane;
-  const volume = { shape: [z.edge, ...plane.shape], values: ordered };
+  const volume = { ...plane, shape: [z.edge, ...plane.shape] };
   return known ? { ...volume, spacingMm: [dz, dy, dx] } : volume;
 }
 

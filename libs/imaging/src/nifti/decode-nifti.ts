@@ -1,6 +1,6 @@
 import { gunzipSync } from 'node:zlib';
 import { badInput } from '@medformer/schema';
-import { niftiAffine } from '../geometry/nifti-affine.js';
+import { niftiAffine, statesOrientation } from '../geometry/nifti-affine.js';
 import { toRas } from '../geometry/orient.js';
 import { refuseNonFinite, type Voxels, type VoxelValues } from '../voxels.js';
 import { isGzip, type NiftiLayout, type Refuse, readNiftiLayout } from './nifti-header.js';
@@ -47,6 +47,8 @@ export function decodeNiftiFrames(
     const one = layout.frames === 1 ? values : values.slice(frame * perFrame, (frame + 1) * perFrame);
     const voxels = toRas(one, layout.size, channels, affine);
     refuseNonFinite(voxels, file);
+    // The axes of a file without a matrix are a guess.
+    if (!statesOrientation(layout.header)) delete voxels.orientation;
     return voxels;
   });
 }

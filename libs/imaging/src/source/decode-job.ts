@@ -26,6 +26,7 @@ export interface DecodedItem {
   pixels: Uint8Array | Uint16Array;
   normalisation: NormalisationStep[];
   spacingMm?: number[];
+  orientation?: 'RAS';
   bodyPart?: string;
 }
 
@@ -49,7 +50,7 @@ export async function runDecodeJob({
   }
   const images = await decodeImages(format, read, name, deidentification !== undefined);
   return images.map((image) => ({
-    ...toPixels(image, format, rule, { resampling, name }),
+    ...toPixels(image, format, rule, { resampling, name, consume: true }),
     ...(image.bodyPart ? { bodyPart: image.bodyPart } : {}),
   }));
 }

@@ -262,7 +262,7 @@ async function readCandidate(
     const label = row?.classes[task];
     if (label !== undefined) labels[task] = classes.indexOf(label);
   }
-  return items.map(({ shape, pixels, spacingMm, normalisation, bodyPart }, frame) => ({
+  return items.map(({ shape, pixels, spacingMm, orientation, normalisation, bodyPart }, frame) => ({
     id: imageId(source, String(frame)),
     subject,
     split: reading.ofSubject.get(subject)!,
@@ -271,6 +271,7 @@ async function readCandidate(
     shape,
     pixelType: pixels instanceof Uint16Array ? ('uint16' as const) : ('uint8' as const),
     ...(spacingMm ? { spacingMm } : {}),
+    ...(orientation ? { orientation } : {}),
     labels: { ...labels },
     source,
     ...(normalisation.length > 0 ? { normalisation } : {}),

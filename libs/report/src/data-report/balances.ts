@@ -4,9 +4,10 @@ import { chart } from '../chart.js';
 import { type Html, html } from '../html.js';
 import { percent } from '../numbers.js';
 
-type Balance = DataReport['datasets'][number]['balance'][number];
+type Described = Pick<DataReport['datasets'][number], 'name' | 'balance'>;
+type Balance = Described['balance'][number];
 
-export function balances({ datasets }: DataReport): Html | undefined {
+export function balances(datasets: readonly Described[]): Html | undefined {
   const tasks = datasets.flatMap(({ name, balance }) => balance.map((task) => ({ name, task })));
   if (tasks.length === 0) return undefined;
   return html`<section id="balance" aria-labelledby="balance-heading">

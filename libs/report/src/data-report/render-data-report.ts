@@ -24,7 +24,7 @@ export function renderDataReport(input: DataReportInput): string {
   const sections: Section[] = [
     ['duplicates', 'Duplicates', duplicatePairs(input)],
     ['similarity', 'Similarity', similarities(report)],
-    ['balance', 'Class balance', balances(report)],
+    ['balance', 'Class balance', balances(report.datasets)],
     ['shapes', 'Shapes', shapes(report)],
   ];
   return page({

@@ -34,6 +34,11 @@ export const ImageRecord = z.object({
   pixelType: PixelType,
   /** Millimetres per voxel in the order of the spatial axes of `shape`; absent when the source does not say. */
   spacingMm: z.array(z.number().positive()).min(2).max(3).optional(),
+  /**
+   * Where the last axes of `shape` before the channels run to, `RAS`: columns to the patient's right, rows to anterior,
+   * slices to superior, as closely as flips and permutations allow. Absent when the source does not say.
+   */
+  orientation: z.literal('RAS').optional(),
   /** Class index per task (multi-class, binary, ordinal) or one 0/1 per label (multi-label). */
   labels: z.record(Slug, z.union([z.number().int().min(0), z.array(z.number().int().min(0).max(1))])),
   source: ContentHash,
