@@ -23,7 +23,7 @@ export interface WriteOptions {
 /**
  * Writes the images as shards, then the manifest: the dataset exists from that one write on, whole. Equal
  * images in equal order under an equal description give an equal hash, on every machine; then nothing is
- * written and `created` is false. Memory: one shard.
+ * written and `created` is false. Memory: two shards, one of which is on its way into the store.
  *
  * @throws MedformerError INVALID_ARGUMENT for an image that contradicts its record, the label spaces or another
  * image; CANCELLED when `signal` fires before the manifest is written.
@@ -40,24 +40,42 @@ export async function writeDataset(
   let builder = new ShardBuilder(maxShardBytes);
   let stored = 0;
 
+  let underWay: Promise<void> = Promise.resolve();
+
+  /** Begins to store what is there, after the shard before it: meanwhile the next one fills. */
   const flush = async () => {
-    const bytes = builder.encode();
-    const { sha256 } = await putBlob(store, bytes);
-    shards.push({ sha256, bytes: bytes.byteLength, images: builder.length });
-    stored += builder.length;
+    await underWay;
+    refuseIfAborted(signal);
+    const full = builder;
     builder = new ShardBuilder(maxShardBytes);
+    underWay = put(full);
+    // It may fail before its turn; whoever awaits it then still sees the failure.
+    underWay.catch(() => undefined);
+  };
+  const put = async (full: ShardBuilder) => {
+    const bytes = full.encode();
+    const { sha256 } = await putBlob(store, bytes);
+    shards.push({ sha256, bytes: bytes.byteLength, images: full.length });
+    stored += full.length;
     onShard?.(stored);
   };
 
-  for await (const image of images) {
-    refuseIfAborted(signal);
-    refuseMisshapen(image);
-    census.add(image);
-    if (builder.add(image)) continue;
-    await flush();
-    builder.add(image);
+  try {
+    for await (const image of images) {
+      refuseIfAborted(signal);
+      refuseMisshapen(image);
+      census.add(image);
+      if (builder.add(image)) continue;
+      await flush();
+      builder.add(image);
+    }
+  } catch (error) {
+    // Nothing is written after the caller knows.
+    await underWay.catch(() => undefined);
+    throw error;
   }
   if (builder.length > 0) await flush();
+  await underWay;
   if (shards.length === 0) {
     throw new MedformerError('INVALID_ARGUMENT', `dataset ${description.name}: expected at least one image`);
   }

@@ -10,6 +10,23 @@ import { TABLE_EDITION } from './table/attributes.js';
 
 const MAX_FILES_OF_RECORD = 100_000;
 
+/** What was done to one file, without its bytes. */
+export interface AuditedFile {
+  /** A keyed hash of the bytes that came in. */
+  original: string;
+  /** SHA-256 of the bytes that came out. */
+  result: string;
+  outcome: DeidentificationOutcome;
+}
+
+export function auditedFile(
+  key: string,
+  original: Uint8Array,
+  { bytes, outcome }: { bytes: Uint8Array; outcome: DeidentificationOutcome },
+): AuditedFile {
+  return { original: keyedDigest(key, original), result: sha256(bytes), outcome };
+}
+
 /** Collects what was done to each file; the same bytes count once. */
 export class AuditLog {
   private readonly outcomes = new Map<string, { index: number; outcome: DeidentificationOutcome }>();
@@ -17,13 +34,12 @@ export class AuditLog {
 
   constructor(private readonly profile: Profile) {}
 
-  add(original: Uint8Array, result: Uint8Array, outcome: DeidentificationOutcome): void {
-    const digest = keyedDigest(this.profile.key, original);
-    if (this.files.has(digest)) return;
+  add({ original, result, outcome }: AuditedFile): void {
+    if (this.files.has(original)) return;
     const shape = canonicalJson(outcome);
     const known = this.outcomes.get(shape) ?? { index: this.outcomes.size, outcome };
     this.outcomes.set(shape, known);
-    this.files.set(digest, { original: digest, result: sha256(result), outcome: known.index });
+    this.files.set(original, { original, result, outcome: known.index });
   }
 
   get size(): number {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { crc32, deflateSync, gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { AuditLog } from './audit.js';
+import { AuditLog, auditedFile } from './audit.js';
 import { cleanLabels } from './clean-labels.js';
 import { deidentifyFile, deidentifyNiftiPair } from './deidentify-file.js';
 import { profileOf } from './profile.js';
@@ -264,10 +264,11 @@ describe('an audit', () => {
   it('counts files once, shares outcomes, and holds no hash of an original without the key', () => {
     const log = new AuditLog(profile);
     const original = nifti(1, true);
-    const { bytes, outcome } = clean(original, 'a.nii');
-    log.add(original, bytes, outcome);
-    log.add(original, bytes, outcome);
-    log.add(Buffer.from('other'), bytes, outcome);
+    const cleaned = clean(original, 'a.nii');
+    const { outcome } = cleaned;
+    log.add(auditedFile(profile.key, original, cleaned));
+    log.add(auditedFile(profile.key, original, cleaned));
+    log.add(auditedFile(profile.key, Buffer.from('other'), cleaned));
     const [record] = log.records();
     expect(record).toMatchObject({ profile: 'ps3.15-basic-v1', tableEdition: '2026d', outcomes: [outcome] });
     expect(record!.files.map((file) => file.outcome)).toEqual([0, 0]);

@@ -1,4 +1,4 @@
-export { AuditLog } from './audit.js';
+export { type AuditedFile, AuditLog, auditedFile } from './audit.js';
 export { cleanLabels } from './clean-labels.js';
 export { type CleanFile, deidentifyFile, deidentifyNiftiPair, opaquePath } from './deidentify-file.js';
 export { BURNED_IN_ANNOTATION, burnedInText, type PixelStatements } from './dicom/burned-in-text.js';

@@ -65,10 +65,14 @@ export function normalisationSteps(input: NormalisationInput, rule: Normalisatio
   }
 }
 
-/** The pixels that recorded steps make of a decoded file's values. */
+/**
+ * The pixels that recorded steps make of a decoded file's values.
+ * @param consume whether the pixels may take the place of the values, which nobody reads any more.
+ */
 export function replayNormalisation(
   { values, padding, suvFactor = 1 }: NormalisationInput,
   steps: readonly NormalisationStep[],
+  consume = false,
 ): Uint8Array | Uint16Array {
   const scale = steps.find((step) => step.step === 'scale');
   if (!scale) {
@@ -76,8 +80,9 @@ export function replayNormalisation(
     throw new RangeError('only 8-bit and 16-bit unsigned values can stay unchanged');
   }
   const factor = steps.some(({ step }) => step === 'suv-body-weight') ? suvFactor : 1;
-  const pixels = scaled(values, scale.low, scale.high, factor);
-  if (padding && steps.some(({ step }) => step === 'padding-to-low')) {
+  const clear = padding && steps.some(({ step }) => step === 'padding-to-low');
+  const pixels = scaled(values, scale.low, scale.high, factor, consume && !clear);
+  if (clear) {
     for (let index = 0; index < values.length; index += 1) {
       const value = values[index]!;
       if (value >= padding[0] && value <= padding[1]) pixels[index] = 0;
@@ -86,12 +91,18 @@ export function replayNormalisation(
   return pixels;
 }
 
-function scaled(values: VoxelValues, low: number, high: number, factor: number): Uint16Array {
+function scaled(
+  values: VoxelValues,
+  low: number,
+  high: number,
+  factor: number,
+  consume: boolean,
+): Uint16Array {
   const span = high - low;
   if (!(span > 0)) return new Uint16Array(values.length);
   const scale = { low, span, factor };
   const bits = values.length > FEW ? bitsOf(values) : undefined;
-  if (bits) return looked(bits, tableOf(values, scale));
+  if (bits) return looked(bits, tableOf(values, scale), consume);
   const pixels = new Uint16Array(values.length);
   if (values instanceof Float32Array) scaleFloats(values, scale, pixels);
   else for (let index = 0; index < values.length; index += 1) pixels[index] = pixelOf(values[index]!, scale);
@@ -116,8 +127,8 @@ function scaleFloats(values: Float32Array, { low, span, factor }: Scale, pixels:
   }
 }
 
-function looked(bits: Uint8Array | Uint16Array, table: Uint16Array): Uint16Array {
-  const pixels = new Uint16Array(bits.length);
+function looked(bits: Uint8Array | Uint16Array, table: Uint16Array, consume: boolean): Uint16Array {
+  const pixels = consume && bits instanceof Uint16Array ? bits : new Uint16Array(bits.length);
   if (bits instanceof Uint16Array) lookUp(bits, table, pixels);
   else for (let index = 0; index < bits.length; index += 1) pixels[index] = table[bits[index]!]!;
   return pixels;
@@ -203,8 +214,16 @@ function countedAccess(values: VoxelValues, bits: Uint8Array | Uint16Array): (ra
   };
 }
 
+/** In turns into two tables: neighbours are often equal, and would wait for each other. */
 function countWords(bits: Uint16Array, counts: Uint32Array): void {
-  for (let index = 0; index < bits.length; index += 1) counts[bits[index]!]! += 1;
+  const others = new Uint32Array(counts.length);
+  const even = bits.length & ~1;
+  for (let index = 0; index < even; index += 2) {
+    counts[bits[index]!]! += 1;
+    others[bits[index + 1]!]! += 1;
+  }
+  if (even < bits.length) counts[bits[even]!]! += 1;
+  for (let value = 0; value < counts.length; value += 1) counts[value]! += others[value]!;
 }
 
 /** Floats are counted by their upper 16 bits, whose order is theirs; only the bucket that holds a rank is sorted. */

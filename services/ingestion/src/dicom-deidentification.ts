@@ -1,4 +1,4 @@
-import { AuditLog, deidentifyDicom, PROFILE, type Profile, TABLE_EDITION } from '@medformer/deidentify';
+import { type AuditedFile, AuditLog, PROFILE, type Profile, TABLE_EDITION } from '@medformer/deidentify';
 import type { FileDeidentification } from '@medformer/imaging';
 import { contentAddress, type DatasetManifest, type DeidentificationAudit } from '@medformer/schema';
 
@@ -13,10 +13,8 @@ export class DicomDeidentification implements FileDeidentification {
     this.log = new AuditLog(profile);
   }
 
-  clean(bytes: Uint8Array, file: string): Uint8Array {
-    const clean = deidentifyDicom(bytes, this.profile, file);
-    this.log.add(bytes, clean.bytes, clean.outcome);
-    return clean.bytes;
+  record(file: AuditedFile): void {
+    this.log.add(file);
   }
 
   /** Nothing where no file was DICOM. */

@@ -79,13 +79,18 @@ export async function decodeImages(
 /**
  * A decoded image's pixels by a rule, at other edges where asked, with the steps that led there. Colours have no
  * statistics of their own.
+ * @param options.consume as of `replayNormalisation`
  * @throws MedformerError INVALID_ARGUMENT as `resampledEdges`
  */
 export function toPixels(
   image: DecodedImage,
   format: ImageFormat,
   rule: NormalisationRule,
-  { resampling, name = 'image' }: { resampling?: Resampling | undefined; name?: string } = {},
+  {
+    resampling,
+    name = 'image',
+    consume = false,
+  }: { resampling?: Resampling | undefined; name?: string; consume?: boolean } = {},
 ): ResampledPixels & { orientation?: 'RAS'; normalisation: NormalisationStep[] } {
   const colour = image.shape.at(-1) === 3 && image.values instanceof Uint16Array;
   const steps = normalisationSteps(image, format === 'raster' || colour ? RASTER_RULE : rule);
@@ -93,7 +98,7 @@ export function toPixels(
   const spaced = { shape, ...(spacingMm ? { spacingMm } : {}) };
   const edges = resampling ? resampledEdges(spaced, resampling, name) : shape.slice(0, -1);
   const oriented = orientation ? { orientation } : {};
-  const made = { ...spaced, pixels: replayNormalisation(image, steps) };
+  const made = { ...spaced, pixels: replayNormalisation(image, steps, consume) };
   if (edges.every((edge, axis) => edge === shape[axis]))
     return { ...made, ...oriented, normalisation: steps };
   const normalisation: NormalisationStep[] = [...steps, { step: 'resample', edges }];

@@ -8,14 +8,17 @@ import {
   imageFormatByMagic,
   imageFormatOf,
 } from '../decode/decode-image.js';
-import { type DicomSlice, readDicomDirectory, readDicomIdentity } from '../dicom/identity.js';
+import { type DicomIdentity, type DicomSlice, readDicomDirectory } from '../dicom/identity.js';
 import { stackSlices } from '../geometry/stack-slices.js';
 import { niftiFrames } from '../nifti/decode-nifti.js';
 import { MAX_IMAGE_BYTES } from '../voxels.js';
 import { type BidsPlace, bidsPlace } from './bids.js';
 import { readVerified } from './decode-job.js';
+import { openDecodePool } from './decode-pool.js';
+import type { Examined } from './examine-job.js';
 import type { LocatedFile, SourceOptions } from './image-source.js';
 import { LABELS_FILE, type LabelRow } from './labels-csv.js';
+import { mapInOrder } from './map-in-order.js';
 
 /** What becomes one image, or several volumes of one file. */
 export interface Candidate {
@@ -62,7 +65,7 @@ export async function findCandidates(
   const byPath = new Map(images.map((file) => [file.path, file]));
   const identified: Identified[] = [];
   const seen = new Map<string, string>();
-  for (const file of images) {
+  for await (const { file, examined } of examineAhead(images, identifying)) {
     if (isVoxelFile(file.path) && byPath.has(headerOf(file.path, byPath))) continue;
     try {
       const own = [file];
@@ -73,13 +76,36 @@ export async function findCandidates(
         const expected = 'every image once';
         throw badInput({ file: file.path, field: 'content', expected, found: `the bytes of ${twin}` });
       }
-      identified.push(await identify(own, identifying));
+      identified.push(await identify(own, examined, identifying));
       seen.set(file.sha256, file.path);
     } catch (error) {
       refuse(file.path, error);
     }
   }
   return inSeries(identified, refuse);
+}
+
+/** Files in their order; DICOM files are examined ahead by the threads that decode later. */
+async function* examineAhead(
+  files: readonly LocatedFile[],
+  { options: { deidentification } }: Identifying,
+): AsyncIterable<{ file: LocatedFile; examined: () => Promise<Examined> }> {
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  const pool = openDecodePool(files.length, { bytes });
+  const profile = deidentification && { deidentification: deidentification.profile };
+  const examine = (file: LocatedFile) => pool.examine({ name: file.path, file, ...profile });
+  const ahead = async (file: LocatedFile) => {
+    const format = file.bytes <= MAX_IMAGE_BYTES ? await formatOf(file).catch(() => undefined) : undefined;
+    const running = format === 'dicom' ? examine(file) : undefined;
+    // A fault comes up where the file has its turn.
+    await running?.catch(() => undefined);
+    return { file, examined: () => running ?? examine(file) };
+  };
+  try {
+    yield* mapInOrder(files, pool.size + 1, ahead);
+  } finally {
+    await pool.close();
+  }
 }
 
 async function withoutDirectories(
@@ -134,7 +160,11 @@ function voxelsOf({ path }: LocatedFile, byPath: Map<string, LocatedFile>): Loca
   throw badInput({ file: path, field: 'voxels', expected: `${stem}.img beside it`, found: 'none' });
 }
 
-async function identify(files: LocatedFile[], identifying: Identifying): Promise<Identified> {
+async function identify(
+  files: LocatedFile[],
+  examined: () => Promise<Examined>,
+  identifying: Identifying,
+): Promise<Identified> {
   const { rows, bids, options } = identifying;
   const [file] = files as [LocatedFile];
   const row = rows && rowOf(file.path, rows);
@@ -147,7 +177,7 @@ async function identify(files: LocatedFile[], identifying: Identifying): Promise
     throw badInput({ file: file.path, field: 'size', expected, found: `${bytes} bytes` });
   }
   const format = await formatOf(file);
-  const dicom = format === 'dicom' ? readDicomIdentity(await readClean(file, options), file.path) : undefined;
+  const dicom = format === 'dicom' ? await identityOf(examined, options) : undefined;
   const place: BidsPlace | undefined = bids ? bidsPlace(file.path) : undefined;
   const subject = subjectOf([row?.subject, dicom?.patientId, place?.subject], options);
   const source = files.length === 1 ? file.sha256 : sha256(files.map((one) => one.sha256).join('\n'));
@@ -199,9 +229,13 @@ async function firstBytes({ location }: LocatedFile, length: number): Promise<Bu
   }
 }
 
-async function readClean(file: LocatedFile, { deidentification }: SourceOptions): Promise<Uint8Array> {
-  const bytes = await readVerified(file);
-  return deidentification ? deidentification.clean(bytes, file.path) : bytes;
+async function identityOf(
+  examined: () => Promise<Examined>,
+  { deidentification }: SourceOptions,
+): Promise<DicomIdentity> {
+  const { identity, audited } = await examined();
+  if (audited) deidentification?.record(audited);
+  return identity;
 }
 
 function subjectOf(

@@ -2,38 +2,48 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { badInput, MedformerError } from '@medformer/schema';
 import { type DecodedItem, type DecodeJob, runDecodeJob } from './decode-job.js';
-import type { DecodeAnswer } from './decode-worker.js';
+import type { WorkerAnswer, WorkerTask } from './decode-worker.js';
+import { type Examined, type ExamineJob, runExamineJob } from './examine-job.js';
 
 /** Longest time that one image may take: a series of 2000 slices of JPEG 2000 stays below. */
 const MAX_MILLISECONDS = 10 * 60_000;
 /** Of JavaScript objects, per worker; pixels stand outside it and are limited by MAX_IMAGE_BYTES. */
 const MAX_HEAP_MEGABYTES = 1024;
-/** So few images are decoded before a worker would have started. */
+/** So few images, or bytes of files, are decoded before a worker would have started. */
 const TOO_FEW_FOR_WORKERS = 8;
+const TOO_LITTLE_FOR_WORKERS = 32 * 1024 * 1024;
 
 export interface DecodePool {
   /** How many jobs run at a time. */
   size: number;
   /** @throws MedformerError as `runDecodeJob`, or INVALID_ARGUMENT for files that end their worker or take too long. */
   run(job: DecodeJob): Promise<DecodedItem[]>;
+  /** @throws as `run` */
+  examine(job: ExamineJob): Promise<Examined>;
   close(): Promise<void>;
 }
 
 /** Workers of pools that ended well, warm for the next: starting one costs as much as decoding a hundred slices. */
 const spare: Worker[] = [];
 
-/** Threads that decode, as many as cores; for few images this thread itself. */
+/** Threads that decode, as many as cores; for few images of few bytes this thread itself. */
 export function openDecodePool(
   jobs: number,
-  { size = availableParallelism(), maxMilliseconds = MAX_MILLISECONDS } = {},
+  { size = availableParallelism(), maxMilliseconds = MAX_MILLISECONDS, bytes = 0 } = {},
 ): DecodePool {
-  if (jobs < TOO_FEW_FOR_WORKERS) return { size: 2, run: runDecodeJob, close: async () => undefined };
+  const little = jobs < TOO_FEW_FOR_WORKERS && bytes < TOO_LITTLE_FOR_WORKERS;
+  if (little || jobs < 2) {
+    return { size: 2, run: runDecodeJob, examine: runExamineJob, close: async () => undefined };
+  }
   return new WorkerPool(Math.min(size, jobs), maxMilliseconds);
 }
 
+type Result = NonNullable<WorkerAnswer['result']>;
+
 interface Waiting {
-  job: DecodeJob;
-  resolve: (items: DecodedItem[]) => void;
+  name: string;
+  task: WorkerTask;
+  resolve: (result: Result) => void;
   reject: (error: Error) => void;
 }
 
@@ -49,8 +59,16 @@ class WorkerPool implements DecodePool {
   ) {}
 
   run(job: DecodeJob): Promise<DecodedItem[]> {
+    return this.ask(job.name, { decode: job }) as Promise<DecodedItem[]>;
+  }
+
+  examine(job: ExamineJob): Promise<Examined> {
+    return this.ask(job.name, { examine: job }) as Promise<Examined>;
+  }
+
+  private ask(name: string, task: WorkerTask): Promise<Result> {
     return new Promise((resolve, reject) => {
-      this.queue.push({ job, resolve, reject });
+      this.queue.push({ name, task, resolve, reject });
       this.next();
     });
   }
@@ -78,7 +96,7 @@ class WorkerPool implements DecodePool {
       this.maxMilliseconds,
     );
     this.workers.set(worker, { ...waiting, patience });
-    worker.postMessage(waiting.job);
+    worker.postMessage(waiting.task);
   }
 
   private start(): Worker {
@@ -86,13 +104,13 @@ class WorkerPool implements DecodePool {
     forget(worker);
     worker.ref();
     this.workers.set(worker, undefined);
-    worker.on('message', ({ items, refusal }: DecodeAnswer) => {
+    worker.on('message', ({ result, refusal }: WorkerAnswer) => {
       const task = this.workers.get(worker);
       if (!task) return;
       clearTimeout(task.patience);
       this.workers.set(worker, undefined);
       this.idle.push(worker);
-      if (items) task.resolve(items);
+      if (result) task.resolve(result);
       else task.reject(new MedformerError(refusal!.code, refusal!.message));
       this.next();
     });
@@ -111,7 +129,7 @@ class WorkerPool implements DecodePool {
     void worker.terminate();
     if (task) {
       clearTimeout(task.patience);
-      const what = { file: task.job.name, field: 'image', expected: 'one that can be decoded', found };
+      const what = { file: task.name, field: 'image', expected: 'one that can be decoded', found };
       task.reject(badInput(what, { cause }));
     }
     this.next();

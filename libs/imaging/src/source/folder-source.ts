@@ -215,7 +215,8 @@ interface Reading {
 }
 
 async function* readImages(candidates: readonly Candidate[], reading: Reading): AsyncIterable<SourceImage> {
-  const pool = openDecodePool(candidates.length);
+  const bytes = candidates.reduce((sum, { files }) => files.reduce((all, file) => all + file.bytes, sum), 0);
+  const pool = openDecodePool(candidates.length, { bytes });
   const read = async (candidate: Candidate): Promise<SourceImage[]> => {
     if (reading.signal?.aborted) throw new MedformerError('CANCELLED', 'cancelled by the caller');
     try {

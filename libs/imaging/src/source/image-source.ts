@@ -1,4 +1,4 @@
-import type { Profile } from '@medformer/deidentify';
+import type { AuditedFile, Profile } from '@medformer/deidentify';
 import type {
   DatasetManifest,
   ImageRecord,
@@ -50,11 +50,8 @@ export interface FileDeidentification {
   /** What is done, as a content address: part of what determines the result. */
   settings: string;
   profile: Profile;
-  /**
-   * The file without identities, its PatientID a pseudonym.
-   * @throws MedformerError INVALID_ARGUMENT for a file that cannot be cleaned
-   */
-  clean(bytes: Uint8Array, file: string): Uint8Array;
+  /** Takes note of what was done to a file. */
+  record(file: AuditedFile): void;
 }
 
 /** A file that was left out, and why. */
