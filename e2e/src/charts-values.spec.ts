@@ -20,6 +20,7 @@ const RELEASES: { values: object; example?: string }[] = [
     },
   },
   { example: 'trial', values: { objectStore: { caSecret: 'ca' } } },
+  { example: 'gpu-cluster', values: { objectStore: { webIdentity: { enabled: true } } } },
   { example: 'mig', values: {} },
   { example: 'keda', values: { tls: { certManager: { issuer: 'platform' } } } },
   {
@@ -87,7 +88,8 @@ function otherThan(present: unknown, path: readonly string[]): unknown {
   const { enum: allowed, pattern, type, items, additionalProperties, propertyNames } = schemaAt(path);
   if (allowed) return allowed.find((each: unknown) => each !== present);
   if (path.at(-1) === 'digest') return `sha256:${'b'.repeat(64)}`;
-  if (path.at(-1) === 'url') return 's3://other?endpoint=http://other';
+  if (pattern?.startsWith('^(s3:')) return 's3://other?endpoint=http://other';
+  if (pattern?.startsWith('^(https?:')) return 'https://other';
   if (path.at(-1) === 'resource') return 'example.com/other';
   if (pattern) return 'other';
   if (typeof present === 'boolean') return !present;
@@ -98,7 +100,7 @@ function otherThan(present: unknown, path: readonly string[]): unknown {
     return [{ name: 'OTHER', key: 'other', operator: 'Exists' }];
   }
   if (type === 'object') {
-    if (propertyNames) return { tag: 'other' };
+    if (propertyNames) return { [propertyNames.enum.includes('tag') ? 'tag' : 'encoder']: 'other' };
     if (path.at(-1) === 'allow') return { clients: { encoder: null, trainer: null } };
     if (path.at(-1) === 'peers') return { clients: [{ podSelector: { matchLabels: { other: 'label' } } }] };
     if (path.at(-1) === 'ports') return { grpc: [{ port: 1 }] };

@@ -224,20 +224,77 @@ describe('the object store', () => {
     );
   });
 
-  it('hands its keys to every stage from the Secret, never in clear', async () => {
-    const manifests = await over({ objectStore: { ...NEEDED.objectStore, caSecret: 'store-ca' } });
+  it('hands its keys and its authority to every stage as files of Secrets, which may change', async () => {
+    const manifests = await over({
+      objectStore: {
+        ...NEEDED.objectStore,
+        secrets: { encoder: 'encoder-keys' },
+        caSecret: 'store-ca',
+        clientSecret: 'store-client',
+        encryption: 'aws:kms',
+        kmsKey: 'images',
+      },
+    });
     for (const stage of STAGES) {
-      const { env, volumeMounts } = containerOf(find(manifests, 'Deployment', stage));
-      expect(env).toContainEqual({
-        name: 'MEDFORMER_STORE_SECRET_KEY',
-        valueFrom: { secretKeyRef: { name: 'object-store', key: 'secretKey' } },
-      });
-      expect(env).toContainEqual({
-        name: 'NODE_EXTRA_CA_CERTS',
-        value: '/etc/medformer/object-store/ca.crt',
-      });
-      expect(volumeMounts.map(({ name }: Manifest) => name)).toContain('object-store-ca');
+      const deployment = find(manifests, 'Deployment', stage);
+      const { env, volumeMounts } = containerOf(deployment);
+      const mounted = (variable: string) => {
+        const { value } = env.find(({ name }: Manifest) => name === `MEDFORMER_STORE_${variable}`);
+        const { name } = volumeMounts.find(
+          ({ mountPath }: Manifest) => value === mountPath || value.startsWith(`${mountPath}/`),
+        );
+        return podOf(deployment).volumes.find((volume: Manifest) => volume.name === name).secret.secretName;
+      };
+      expect(mounted('CREDENTIALS_FOLDER')).toBe(stage === 'encoder' ? 'encoder-keys' : 'object-store');
+      expect(mounted('CA_FILE')).toBe('store-ca');
+      expect(mounted('CLIENT_KEY_FILE')).toBe('store-client');
+      expect(env).toContainEqual({ name: 'MEDFORMER_STORE_ENCRYPTION', value: 'aws:kms' });
+      expect(env).toContainEqual({ name: 'MEDFORMER_STORE_KMS_KEY', value: 'images' });
     }
+  });
+
+  it('takes a token of each service account instead of keys', async () => {
+    const { url } = NEEDED.objectStore;
+    const webIdentity = {
+      enabled: true,
+      audiences: { trainer: 'medformer-trainer' },
+      roleArns: { encoder: 'arn:aws:iam::1:role/encoder' },
+      stsEndpoint: 'https://sts.example.com',
+    };
+    const manifests = await render({ objectStore: { url, webIdentity } });
+    const audienceOf = (stage: string) =>
+      podOf(find(manifests, 'Deployment', stage)).volumes.find(
+        ({ name }: Manifest) => name === 'object-store-identity',
+      ).projected.sources[0].serviceAccountToken.audience;
+    expect(['encoder', 'trainer'].map(audienceOf)).toEqual(['sts.amazonaws.com', 'medformer-trainer']);
+    const { env } = containerOf(find(manifests, 'Deployment', 'encoder'));
+    expect(env).toContainEqual({
+      name: 'MEDFORMER_STORE_ROLE_ARN',
+      value: 'arn:aws:iam::1:role/encoder',
+    });
+    expect(env).toContainEqual({
+      name: 'MEDFORMER_STORE_WEB_IDENTITY_TOKEN_FILE',
+      value: '/etc/medformer/object-store-identity/token',
+    });
+    expect(env.map(({ name }: Manifest) => name)).not.toContain('MEDFORMER_STORE_CREDENTIALS_FOLDER');
+  });
+
+  it('has a second bucket for uploads where clients reach one', async () => {
+    const uploadStore = 's3://uploads?endpoint=https://s3.example.com';
+    const ingestion = { uploadStore, deidentificationConfigMap: 'profile' };
+    const deployment = find(await over({ ingestion }), 'Deployment', 'ingestion');
+    expect(containerOf(deployment).env).toContainEqual({
+      name: 'MEDFORMER_UPLOAD_STORE',
+      value: uploadStore,
+    });
+    expect(containerOf(deployment).env).toContainEqual({
+      name: 'MEDFORMER_DEIDENTIFICATION_FILE',
+      value: '/etc/medformer/deidentification/deidentification.yaml',
+    });
+    expect(podOf(deployment).volumes).toContainEqual({
+      name: 'deidentification',
+      configMap: { name: 'profile' },
+    });
   });
 
   it('is one MinIO for a trial, with a password of its own', async () => {

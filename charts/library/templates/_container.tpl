@@ -44,7 +44,7 @@ resources:
   valueFrom:
     resourceFieldRef: {resource: requests.cpu, divisor: "1"}
 {{- end }}
-{{ include "library.objectStoreEnv" .root | trim }}
+{{ include "library.objectStoreEnv" . | trim }}
 {{- with .values.env }}
 {{ toYaml . }}
 {{- end }}
@@ -78,7 +78,7 @@ resources:
 {{- if .root.Values.auth.jwt.jwksConfigMap }}
 - {name: jwks, mountPath: /etc/medformer/jwks, readOnly: true}
 {{- end }}
-{{- include "library.objectStoreMounts" .root }}
+{{- include "library.objectStoreMounts" . }}
 {{- end }}
 
 {{- define "library.volumes" -}}
@@ -95,5 +95,5 @@ resources:
 - name: jwks
   configMap: {name: {{ . }}}
 {{- end }}
-{{- include "library.objectStoreVolumes" .root }}
+{{- include "library.objectStoreVolumes" . }}
 {{- end }}

@@ -68,7 +68,7 @@ spec:
               valueFrom:
                 resourceFieldRef: {containerName: train, resource: requests.cpu, divisor: "1"}
             {{- end }}
-            {{- include "library.objectStoreEnv" .root | trim | nindent 12 }}
+            {{- include "library.objectStoreEnv" . | trim | nindent 12 }}
             {{- with $job.env }}
             {{- toYaml . | nindent 12 }}
             {{- end }}
@@ -79,12 +79,12 @@ spec:
           volumeMounts:
             {{- include "library.scratchMounts" . | nindent 12 }}
             - {name: shared-memory, mountPath: /dev/shm}
-            {{- include "library.objectStoreMounts" .root | indent 12 }}
+            {{- include "library.objectStoreMounts" . | indent 12 }}
       volumes:
         {{- include "library.scratchVolumes" . | nindent 8 }}
         - name: shared-memory
           emptyDir: {medium: Memory, sizeLimit: {{ $job.sharedMemory }}}
-        {{- include "library.objectStoreVolumes" .root | indent 8 }}
+        {{- include "library.objectStoreVolumes" . | indent 8 }}
 {{- end }}
 
 {{/* TensorFlow's collective port knows no callers: only pods of the same job may reach it. */}}
