@@ -105,11 +105,12 @@ check: build ## Lint, types of the specs, import table, flow map, protos
 	tools/proto-breaking.sh
 
 .PHONY: test-tools
-test-tools: install native ## What tests need besides packages: TensorFlow, Chromium, S3 servers, Prometheus, Helm, Python clients
+test-tools: install native ## What tests need besides packages: TensorFlow, Chromium, S3 servers, grpcurl, Prometheus, Helm, Python clients
 	@tools/format-samples.sh
 	tools/chromium.sh
 	tools/minio.sh
 	tools/versitygw.sh
+	tools/grpcurl.sh
 	tools/python-clients.sh >/dev/null
 	tools/prometheus.sh
 	tools/charts/install.sh
@@ -119,6 +120,13 @@ e2e-cluster: build ## The chart on a real Kubernetes control plane with played G
 	@tools/charts/install.sh
 	tools/cluster/build.sh
 	vitest run --config e2e/cluster/vitest.config.ts --root .
+
+.PHONY: e2e-real-node
+e2e-real-node: images ## A release of these images on a real kubelet, in namespaces; root, buildah, containerd, CNI plugins, cgroup v1
+	@tools/charts/install.sh
+	tools/cluster/build.sh real-node
+	tools/cluster/node/images.sh
+	tools/cluster/node/enter.sh vitest run --config e2e/cluster/vitest.config.ts --root . e2e/cluster/real-node.spec.ts
 
 .PHONY: e2e-cluster-scale
 e2e-cluster-scale: build ## Trainer control among SCALE (1000x10000) nodes and jobs: its memory and latencies

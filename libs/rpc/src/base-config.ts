@@ -59,6 +59,16 @@ const shape = {
     .positive()
     .default(30 * 60_000)
     .describe('age at which clients are asked to reconnect'),
+  maxConnectionIdleMs: z
+    .int()
+    .positive()
+    .default(10 * 60_000)
+    .describe('how long a connection may stay without a call before its client is asked to reconnect'),
+  maxStreamsPerConnection: z
+    .int()
+    .positive()
+    .default(1000)
+    .describe('calls of one connection that may be under way; a client waits with more'),
   keepaliveTimeMs: z
     .int()
     .positive()

@@ -1,5 +1,5 @@
 import type { MethodDefinition } from '@grpc/grpc-js';
-import type { ErrorCode } from '@medformer/schema';
+import { ERROR_CODES, type ErrorCode } from '@medformer/schema';
 import { Counter, Histogram, metrics } from '@medformer/telemetry';
 
 // The names and labels of go-grpc-prometheus, which gRPC dashboards and alerts know.
@@ -29,16 +29,27 @@ const handlingSeconds = new Histogram({
 
 type Shape = Pick<MethodDefinition<unknown, unknown>, 'path' | 'requestStream' | 'responseStream'>;
 
+/** Shows an rpc that nobody has called yet, with every code at 0, so that a rate sees the first call and the first error. */
+export function showMethod(method: Shape): void {
+  const labels = labelsOf(method);
+  started.inc(labels, 0);
+  for (const code of ['OK', ...ERROR_CODES]) handled.inc({ ...labels, grpc_code: code }, 0);
+}
+
 /** Counts one call; the answer is what to do with its code at its end. */
 export function measureCall(method: Shape): (code: ErrorCode | 'OK') => void {
-  const [, grpc_service = '', grpc_method = ''] = method.path.split('/');
-  const labels = { grpc_type: typeOf(method), grpc_service, grpc_method };
+  const labels = labelsOf(method);
   started.inc(labels);
   const observe = handlingSeconds.startTimer(labels);
   return (code) => {
     observe();
     handled.inc({ ...labels, grpc_code: code });
   };
+}
+
+function labelsOf(method: Shape) {
+  const [, grpc_service = '', grpc_method = ''] = method.path.split('/');
+  return { grpc_type: typeOf(method), grpc_service, grpc_method };
 }
 
 function typeOf({ requestStream, responseStream }: Shape): string {

@@ -4,6 +4,7 @@ import { MedformerError } from '@medformer/schema';
 import type { Logger } from '@medformer/telemetry';
 import { Server, Transport } from '@nestjs/microservices';
 import { HealthImplementation } from 'grpc-health-check';
+import { showMethod } from './call-metrics.js';
 import { CallRunner, type Handler } from './call-runner.js';
 import { addReflection } from './reflection.js';
 import { patternOf, serviceNameOf } from './rpc-controller.js';
@@ -22,13 +23,14 @@ export interface GrpcTransportOptions {
   tracer: CallTracer | undefined;
   maxMessageBytes: number;
   maxConnectionAgeMs: number;
+  maxConnectionIdleMs: number;
+  /** Each holds its messages in memory until its handler takes them. */
+  maxStreamsPerConnection: number;
   keepaliveTimeMs: number;
   keepaliveTimeoutMs: number;
   drainTimeoutMs: number;
 }
 
-/** On one connection. Each holds its messages in memory until its handler takes them. */
-const MAX_CONCURRENT_STREAMS = 1000;
 /** How long handlers may take to end once their signals fired in a drain that has run out of time. */
 const ABORT_TIMEOUT_MS = 2000;
 /** How long the last bytes of finished calls may take to leave. */
@@ -58,10 +60,12 @@ export class GrpcTransport extends Server {
       'grpc.max_send_message_length': settings.maxMessageBytes,
       // Clients that balance by DNS look again when a connection ends; without an age they never see new pods.
       'grpc.max_connection_age_ms': settings.maxConnectionAgeMs,
+      // What connects and asks for nothing holds a socket; clients come back by themselves.
+      'grpc.max_connection_idle_ms': settings.maxConnectionIdleMs,
       // A peer whose machine is gone says nothing: its calls would go on for ever.
       'grpc.keepalive_time_ms': settings.keepaliveTimeMs,
       'grpc.keepalive_timeout_ms': settings.keepaliveTimeoutMs,
-      'grpc.max_concurrent_streams': MAX_CONCURRENT_STREAMS,
+      'grpc.max_concurrent_streams': settings.maxStreamsPerConnection,
       interceptors: [guard.interceptor],
     });
     const statuses = Object.fromEntries(
@@ -146,6 +150,7 @@ export class GrpcTransport extends Server {
   private addService(definition: ServiceDefinition): void {
     const handlers = Object.entries(definition).flatMap(([name, method]) => {
       const handler = this.messageHandlers.get(patternOf(method)) as Handler | undefined;
+      if (handler) showMethod(method);
       return handler ? [[name, this.calls.handlerFor(method, handler)] as const] : [];
     });
     this.server.addService(definition, Object.fromEntries(handlers));
