@@ -39,6 +39,10 @@ kube() {
     "-s -w -X $version.gitVersion=v$kubernetes -X $version.gitMajor=${kubernetes%%.*} -X $version.gitMinor=$(cut -d. -f2 <<<"$kubernetes")")
 }
 
+node_services() {
+  (cd "$here/services" && "$go" build -p "$cpus" -trimpath -ldflags "-s -w" -o "$cache/bin/services")
+}
+
 fake_nodes() {
   GOBIN=$cache/bin "$go" install -p "$cpus" -trimpath -ldflags "-s -w" "sigs.k8s.io/kwok/cmd/kwok@$kwok"
   rm -rf "$cache/kwok-stages"
@@ -65,3 +69,6 @@ if [[ $(cat "$cache/crds.version" 2>/dev/null) != "$definitions" ]]; then
 fi
 build kwok "$kwok" fake_nodes
 build hyperkube "$kubernetes $(cat "$here"/hyperkube/{main.go,go.mod,go.sum} | sha256sum | cut -c1-16)" kube
+if [[ ${1:-} == real-node ]]; then
+  build services "$(cat "$here"/services/{main.go,go.mod,go.sum} | sha256sum | cut -c1-16)" node_services
+fi

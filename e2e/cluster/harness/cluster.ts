@@ -13,6 +13,7 @@ const CACHE = join(ROOT, '.cache/cluster');
 /** Kubernetes and etcd, as one program. */
 export const HYPERKUBE = join(CACHE, 'bin/hyperkube');
 const KWOK = join(CACHE, 'bin/kwok');
+const LOOPBACK = '127.0.0.1';
 
 /** A node that KWOK plays: pods that land on it are Ready at once and run nothing. */
 export interface FakeNode {
@@ -28,6 +29,8 @@ export interface ClusterOptions {
   jobsComplete?: boolean;
   /** Thousands of objects on few cores: rarer heartbeats of the nodes, controllers not held to their default rates. */
   large?: boolean;
+  /** Where the API server listens: pods of a real node need another address than the loopback. */
+  address?: string;
 }
 
 export interface Output {
@@ -126,12 +129,13 @@ export class Cluster {
     await this.kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=120s']);
   }
 
-  async stop(): Promise<void> {
+  /** @param options `keepFolder`: with its logs */
+  async stop({ keepFolder = false } = {}): Promise<void> {
     await this.endProcesses();
-    await rm(this.folder, { recursive: true, force: true });
+    if (!keepFolder) await rm(this.folder, { recursive: true, force: true });
   }
 
-  private async startControlPlane({ large = false }: ClusterOptions): Promise<void> {
+  private async startControlPlane({ large = false, address = LOOPBACK }: ClusterOptions): Promise<void> {
     const rates = large ? ['--kube-api-qps=500', '--kube-api-burst=1000'] : [];
     const [clientPort, peerPort, apiPort] = [await freePort(), await freePort(), await freePort()];
     const etcd = `http://127.0.0.1:${clientPort}`;
@@ -158,12 +162,13 @@ export class Cluster {
     ]);
     this.launch('kube-apiserver', [
       `--etcd-servers=${etcd}`,
-      '--bind-address=127.0.0.1',
+      `--bind-address=${address}`,
       `--secure-port=${apiPort}`,
       `--cert-dir=${file('pki')}`,
-      '--advertise-address=127.0.0.1',
+      `--advertise-address=${address}`,
       '--kubelet-preferred-address-types=InternalIP',
-      '--endpoint-reconciler-type=none',
+      // Endpoints of the Service `kubernetes`, by which pods call; they may not be on the loopback.
+      `--endpoint-reconciler-type=${address === LOOPBACK ? 'none' : 'lease'}`,
       '--service-cluster-ip-range=10.96.0.0/16',
       '--service-account-issuer=https://kubernetes.default.svc',
       `--service-account-key-file=${file('service-accounts.pub')}`,
@@ -176,7 +181,7 @@ export class Cluster {
     ]);
     const certificate = file('pki/apiserver.crt');
     await until('the certificate of the API server', () => existsSync(certificate) || undefined, 120_000);
-    await writeFile(this.kubeconfig, kubeconfigOf(apiPort, certificate, token), { mode: 0o600 });
+    await writeFile(this.kubeconfig, kubeconfigOf(address, apiPort, certificate, token), { mode: 0o600 });
     await until(
       'the API server',
       async () => {
@@ -259,7 +264,7 @@ export function launch(program: string, args: readonly string[], log: string) {
   return started;
 }
 
-function kubeconfigOf(port: number, certificate: string, token: string): string {
+function kubeconfigOf(address: string, port: number, certificate: string, token: string): string {
   return JSON.stringify({
     apiVersion: 'v1',
     kind: 'Config',
@@ -267,7 +272,7 @@ function kubeconfigOf(port: number, certificate: string, token: string): string 
       {
         name: 'e2e',
         cluster: {
-          server: `https://127.0.0.1:${port}`,
+          server: `https://${address}:${port}`,
           'certificate-authority-data': readFileSync(certificate).toString('base64'),
         },
       },

@@ -1,54 +1,57 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import type { Manifest } from '../../src/harness/chart.js';
 import { ROOT } from '../../src/harness/services.js';
 import { until } from '../../src/harness/until.js';
-import { type Cluster, HYPERKUBE, type Launched, launch } from './cluster.js';
+import { Cluster, HYPERKUBE, type Launched, launch } from './cluster.js';
+import { kubeSystem } from './kube-system.js';
 
 const IMAGES = join(ROOT, '.cache/images');
+const ARCHIVES = ['image-cpu', 'pause', 'minio', 'cluster-services'];
 /** What tools/cluster/node/inside.sh gave this network. */
 const NODE_ADDRESS = '10.10.0.2';
 const DNS_ADDRESS = '10.96.0.10';
+const PODS = '10.244.0.0/24';
 const NAME = 'real-0';
 
 /** Whether this process is where a kubelet can run: `tools/cluster/node/enter.sh`. */
 export const inNodeNamespaces = process.env.MEDFORMER_NODE_NAMESPACES === '1';
 
-/** A node whose pods are containers: kubelet, containerd, runc, pods on a bridge, Services by kube-proxy. */
+/**
+ * A cluster whose pods are containers: kubelet, containerd, runc, pods with addresses of their own, Services by kube-proxy, names
+ * by CoreDNS, NetworkPolicy objects enforced.
+ */
 export class RealNode {
   readonly name = NAME;
 
   private constructor(
+    readonly cluster: Cluster,
     readonly image: string,
     readonly minioImage: string,
-    private readonly folder: string,
+    private readonly containerd: string,
     private readonly processes: Launched[],
   ) {}
 
   /** @throws Error when it does not become Ready; the logs stand in the cluster's folder. */
-  static async start(cluster: Cluster): Promise<RealNode> {
+  static async start(): Promise<RealNode> {
+    const cluster = await Cluster.start({ nodes: [], address: NODE_ADDRESS });
     const folder = join(cluster.folder, 'node');
     const socket = join(folder, 'containerd.sock');
-    const [image, pause, minio] = await Promise.all(
-      ['image-cpu', 'pause', 'minio'].map(async (name) =>
-        (await readFile(join(IMAGES, `${name}.tar.of`), 'utf8')).trim(),
-      ),
+    const [image, pause, minio, services] = await Promise.all(
+      ARCHIVES.map(async (name) => (await readFile(join(IMAGES, `${name}.tar.of`), 'utf8')).trim()),
     );
     await mkdir(join(folder, 'cni'), { recursive: true });
-    await mkdir(join(folder, 'hosts'));
-    await writeFile(join(folder, 'cni/10-bridge.conflist'), JSON.stringify(bridge(folder)));
+    await writeFile(join(folder, 'cni/10-pods.conflist'), JSON.stringify(podNetwork(folder)));
     await writeFile(join(folder, 'containerd.toml'), containerd(folder, pause!));
     await writeFile(join(folder, 'kubelet.yaml'), JSON.stringify(kubelet(folder)));
-    const node = new RealNode(image!, minio!, folder, []);
+    const node = new RealNode(cluster, image!, minio!, socket, []);
     const run = (name: string, program: string, args: string[]) =>
       node.processes.push(launch(program, args, join(cluster.folder, `${name}.log`)));
     try {
       run('containerd', 'containerd', ['--config', join(folder, 'containerd.toml')]);
-      const ctr = (...args: string[]) =>
-        execa('ctr', ['--address', socket, '--namespace', 'k8s.io', ...args]);
-      await until('containerd', () => ctr('version').catch(() => undefined), 60_000);
-      for (const name of ['pause', 'minio', 'image-cpu'])
-        await ctr('images', 'import', join(IMAGES, `${name}.tar`));
+      await until('containerd', () => node.ctr('version').catch(() => undefined), 60_000);
+      for (const name of ARCHIVES) await node.ctr('images', 'import', join(IMAGES, `${name}.tar`));
       const { kubeconfig } = cluster;
       run('kube-proxy', HYPERKUBE, [
         'kube-proxy',
@@ -61,18 +64,7 @@ export class RealNode {
         '--conntrack-tcp-timeout-close-wait=0',
         '--nodeport-addresses=127.0.0.0/8',
       ]);
-      run('dnsmasq', 'dnsmasq', [
-        '--no-daemon',
-        '--conf-file=/dev/null',
-        '--user=root',
-        '--no-resolv',
-        '--no-hosts',
-        '--bind-interfaces',
-        `--listen-address=${DNS_ADDRESS}`,
-        `--hostsdir=${join(folder, 'hosts')}`,
-        '--local=/cluster.local/',
-        '--pid-file=',
-      ]);
+      await execa('iptables', ['--table=mangle', ...QUEUE_NEW_CONNECTIONS]);
       run('kubelet', HYPERKUBE, [
         'kubelet',
         `--config=${join(folder, 'kubelet.yaml')}`,
@@ -83,53 +75,65 @@ export class RealNode {
       ]);
       await until('the node', () => cluster.kubectl(['get', 'node', NAME]).catch(() => undefined), 120_000);
       await cluster.kubectl(['wait', '--for=condition=Ready', `node/${NAME}`, '--timeout=120s']);
+      await cluster.apply(...kubeSystem(services!, DNS_ADDRESS));
+      for (const each of ['deployment/coredns', 'daemonset/network-policies'])
+        await cluster.kubectl(['rollout', 'status', each, '--namespace=kube-system', '--timeout=240s']);
       return node;
     } catch (error) {
-      await node.stop();
+      await node.stop({ keepFolder: true });
       throw new Error(`no node; its logs stand in ${cluster.folder}`, { cause: error });
     }
   }
 
-  /** Gives the namespace's Services of now their names in the cluster; returns their addresses. */
-  async nameServices(cluster: Cluster, namespace: string): Promise<Map<string, string>> {
-    const services = await cluster.list('services', ['--namespace', namespace]);
-    const addresses = new Map<string, string>(
-      services
-        .filter(({ spec }) => spec.clusterIP !== 'None')
-        .map(({ metadata, spec }) => [metadata.name, spec.clusterIP]),
-    );
-    const lines = [...addresses].map(
-      ([name, address]) => `${address} ${name}.${namespace}.svc.cluster.local`,
-    );
-    await writeFile(join(this.folder, 'hosts', namespace), `${lines.join('\n')}\n`);
-    return addresses;
+  /** SIGKILL for a pod's first container, past the kubelet; resolves when the kubelet has seen that. */
+  async killContainer({ metadata: { name, namespace }, status }: Manifest): Promise<void> {
+    const container: string | undefined = status.containerStatuses?.[0]?.containerID;
+    if (!container) return;
+    const id = container.replace('containerd://', '');
+    // It may be gone already.
+    await this.ctr('tasks', 'kill', '--signal', 'SIGKILL', '--all', id).catch(() => undefined);
+    await until(`the end of a container of ${name}`, async () => {
+      const fields = [`--field-selector=metadata.name=${name}`, '--namespace', namespace];
+      const [pod] = await this.cluster.list('pods', fields);
+      const state = pod?.status.containerStatuses?.[0];
+      return !(state?.containerID === container && state.ready) || undefined;
+    });
   }
 
   /** Its containers end with the namespaces' cgroup; delete the pods first to have them end in order. */
-  async stop(): Promise<void> {
+  async stop(options: { keepFolder?: boolean } = {}): Promise<void> {
     for (const started of this.processes.splice(0).reverse()) {
       started.kill('SIGTERM');
       const killed = setTimeout(() => started.kill('SIGKILL'), 10_000);
       await started;
       clearTimeout(killed);
     }
+    await this.cluster.stop(options);
+  }
+
+  private ctr(...args: string[]) {
+    return execa('ctr', ['--address', this.containerd, '--namespace', 'k8s.io', ...args]);
   }
 }
 
-const bridge = (folder: string) => ({
+/** Between pods only: the kubelet's probes and callers on the node are not asked. */
+const QUEUE_NEW_CONNECTIONS = [
+  ...['--append', 'FORWARD', '--source', PODS, '--destination', PODS],
+  ...['--match', 'conntrack', '--ctstate', 'NEW', '--jump', 'NFQUEUE', '--queue-num', '100'],
+];
+
+/** A link each to the node, so that what pods say to each other passes its rules. */
+const podNetwork = (folder: string) => ({
   cniVersion: '0.4.0',
   name: 'pods',
   plugins: [
     {
-      type: 'bridge',
-      bridge: 'pods0',
-      isGateway: true,
+      type: 'ptp',
       ipMasq: false,
-      hairpinMode: true,
       ipam: {
         type: 'host-local',
         dataDir: join(folder, 'addresses'),
-        ranges: [[{ subnet: '10.244.0.0/24' }]],
+        ranges: [[{ subnet: PODS }]],
         routes: [{ dst: '0.0.0.0/0' }],
       },
     },

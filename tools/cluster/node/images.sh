@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What the real node runs, as archives in .cache/images: the project's image (images/build.sh), MinIO and
-# the pods' pause program. Needs buildah, gcc and busybox-static.
+# What the real node runs, as archives in .cache/images: the project's image (images/build.sh), MinIO, the cluster's own
+# services (../build.sh real-node) and the pods' pause program. Needs buildah, gcc and busybox-static.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -24,6 +24,13 @@ if ! buildah inspect --type image "$pause" >/dev/null 2>&1; then
   buildah config --entrypoint '["/pause"]' "$container"
   buildah commit --quiet --rm "$container" "$pause" >/dev/null
 fi
+services=localhost/medformer/cluster-services:$(cat "$root/.cache/cluster/bin/services.version")
+if ! buildah inspect --type image "$services" >/dev/null 2>&1; then
+  container=$(buildah from scratch)
+  buildah copy --quiet --chmod 0755 "$container" "$root/.cache/cluster/bin/services" /services >/dev/null
+  buildah config --entrypoint '["/services"]' "$container"
+  buildah commit --quiet --rm "$container" "$services" >/dev/null
+fi
 # The bundled object store: the server that tests use, under the name that the chart's values give it here.
 base=$(cat "$cache/base-image")
 minio=localhost/medformer/minio:$(cat "$root/.cache/tools/bin/minio.version")-${base##*:}
@@ -37,4 +44,5 @@ if ! buildah inspect --type image "$minio" >/dev/null 2>&1; then
 fi
 archive "$minio" "$cache/minio.tar"
 archive "$pause" "$cache/pause.tar"
+archive "$services" "$cache/cluster-services.tar"
 archive "$(cat "$cache/image-cpu")" "$cache/image-cpu.tar"

@@ -14,12 +14,13 @@ mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
 ip link set lo up
 # A node's address may not be a loopback one.
 ip address add 10.10.0.2/32 dev lo
-# The cluster's name server.
-ip address add 10.96.0.10/32 dev lo
+# The cluster's Services, its name server among them, also for callers that are no pods.
 ip route add 10.96.0.0/16 dev lo src 10.10.0.2
 # The kubelet insists on these. It sees files with its values; the machine's own stay.
 values=$(mktemp -d)
 mount -t tmpfs tmpfs "$values"
+echo "nameserver 10.96.0.10" >"$values/resolv.conf"
+mount --bind "$values/resolv.conf" /etc/resolv.conf
 while read -r setting value; do
   echo "$value" >"$values/$(basename "$setting")"
   mount --bind "$values/$(basename "$setting")" "/proc/sys/$setting"
