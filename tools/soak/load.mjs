@@ -12,6 +12,8 @@ const UNREAD_IMAGES = 300;
 const IDLE_MS = 5000;
 const SEEDS = 8;
 const CANCELLED = 1;
+/** A machine too busy to start a process in a minute; the model before goes on answering. */
+const UNAVAILABLE = 14;
 /** What HTTP/2 begins with, and half of the frame behind it. */
 const HALF_OPEN = Buffer.concat([
   Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
@@ -142,7 +144,7 @@ export function startLoad({ client, connect, inference, port, checkpoints }, { s
     const checkpoint = checkpoints[(turn + 1) % checkpoints.length];
     await new Promise((resolve) => {
       const answer = (error) => {
-        end('swap', error);
+        end('swap', error, [UNAVAILABLE]);
         resolve();
       };
       if (turn % 4 === 3) client.rollBack({}, answer);
