@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 export const STAGES = ['ingestion', 'augmentation', 'trainer', 'evaluation', 'encoder'] as const;
 
-const READY_TIMEOUT_MS = 60_000;
+const READY_TIMEOUT_MS = 180_000;
 
 /** Running services as a client sees them. */
 export interface Services {
@@ -32,8 +32,11 @@ export async function startStandalone(
   return services;
 }
 
-/** The five services, each its own process on its own ports, sharing one object store. */
-export async function startSeparately(data: string): Promise<Services> {
+/** The five services, each its own process on its own ports, sharing one object store; `settings` of each by flag names. */
+export async function startSeparately(
+  data: string,
+  settings: (stage: (typeof STAGES)[number]) => Record<string, string> = () => ({}),
+): Promise<Services> {
   const env: Record<string, string> = {};
   const metricsPorts: number[] = [];
   const processes: ChildProcess[] = [];
@@ -41,7 +44,7 @@ export async function startSeparately(data: string): Promise<Services> {
     const [port, metricsPort] = [await freePort(), await freePort()];
     env[`MEDFORMER_${stage.toUpperCase()}_ADDRESS`] = `localhost:${port}`;
     metricsPorts.push(metricsPort);
-    processes.push(start(stage, data, port, metricsPort));
+    processes.push(start(stage, data, port, metricsPort, settings(stage)));
   }
   const services = servicesOf(processes, env, metricsPorts);
   await ready(services);

@@ -69,7 +69,8 @@ class FilesystemStore implements ObjectStore {
 
   async *list(prefix: string): AsyncIterable<ObjectInfo> {
     checkPrefix(prefix);
-    yield* this.walk('', prefix);
+    // Not from the root on: beside a run's own folder there may be ten thousand others.
+    yield* this.walk(prefix.slice(0, prefix.lastIndexOf('/') + 1), prefix);
   }
 
   async delete(key: string): Promise<void> {

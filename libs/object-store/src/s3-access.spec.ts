@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import * as http from 'node:http';
 import * as https from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -214,6 +214,29 @@ describe('credentials of an S3 store', () => {
     [{ accessKey: 'x', secretKey: 'y', credentialsFolder: '/z' }, 'several'],
   ])('are refused as %j', (credentials, found) => {
     expect(() => openS3Store({ ...place, ...credentials })).toThrowError(`found ${found}`);
+  });
+});
+
+describe('a bucket with versions and the lifecycle of docs/object-store', () => {
+  it('takes the lifecycle, and writes again what was deleted, once', async () => {
+    const bucket = 'versions';
+    await minio.owner.makeBucket(bucket);
+    await minio.owner.setBucketVersioning(bucket, { Status: 'Enabled' });
+    const document = new URL('../../../docs/object-store/lifecycle.json', import.meta.url);
+    const { Rules } = JSON.parse(await readFile(document, 'utf8'));
+    await minio.owner.setBucketLifecycle(bucket, { Rule: Rules });
+    expect(await minio.owner.getBucketLifecycle(bucket)).toMatchObject({
+      Rule: Rules.map(({ ID }: { ID: string }) => ({ ID, Status: 'Enabled' })),
+    });
+
+    const store = openS3Store({ ...place, ...keys, bucket });
+    const put = (text: string) => store.put('claims/x', Buffer.from(text), { ifAbsent: true });
+    expect(await put('first')).toBe('created');
+    await store.delete('claims/x');
+    expect(await store.head('claims/x')).toBeUndefined();
+    expect(await put('second')).toBe('created');
+    expect(await put('third')).toBe('exists');
+    expect((await store.get('claims/x')).toString()).toBe('second');
   });
 });
 

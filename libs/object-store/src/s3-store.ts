@@ -129,14 +129,23 @@ class S3Store implements ObjectStore {
 
   async *list(prefix: string): AsyncIterable<ObjectInfo> {
     checkPrefix(prefix);
-    const stream = this.client.listObjectsV2(this.bucket, prefix, true);
-    try {
-      for await (const item of stream as AsyncIterable<BucketItem>) {
-        if (item.name === undefined) continue;
-        yield { key: item.name, bytes: item.size, lastModified: item.lastModified };
+    let last = '';
+    for (let attempt = 1; ; attempt += 1) {
+      // After a failure it goes on behind what was told already.
+      const stream = this.client.listObjectsV2(this.bucket, prefix, true, last);
+      try {
+        for await (const item of stream as AsyncIterable<BucketItem>) {
+          if (item.name === undefined) continue;
+          yield { key: item.name, bytes: item.size, lastModified: item.lastModified };
+          last = item.name;
+          attempt = 1;
+        }
+        return;
+      } catch (error) {
+        const failure = s3Failure(error, prefix);
+        if (failure.code !== 'UNAVAILABLE' || attempt === ATTEMPTS) throw failure;
+        await pause(attempt);
       }
-    } catch (error) {
-      throw s3Failure(error, prefix);
     }
   }
 
@@ -201,7 +210,7 @@ class S3Store implements ObjectStore {
         }
         const again = error instanceof MedformerError && ['UNAVAILABLE', 'ABORTED'].includes(error.code);
         if (!again || attempt === ATTEMPTS) throw error;
-        await sleep(FIRST_RETRY_MS * 2 ** (attempt - 1) * (0.5 + Math.random()));
+        await pause(attempt);
       }
     }
   }
@@ -220,6 +229,11 @@ class S3Store implements ObjectStore {
       timeout.abort();
     }
   }
+}
+
+/** Longer after each attempt, and not of one length for all who failed at once. */
+function pause(attempt: number): Promise<void> {
+  return sleep(FIRST_RETRY_MS * 2 ** (attempt - 1) * (0.5 + Math.random()));
 }
 
 /** The client library wants a class of its own and calls but this. */

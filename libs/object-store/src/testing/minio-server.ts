@@ -30,3 +30,9 @@ export function startMinio(options: MinioOptions = {}): Promise<S3Server> {
     caFile: tls?.caFile,
   });
 }
+
+/** Gives the server a named policy (MinIO's admin API), for identities to be held to. */
+export async function addPolicy({ owner }: S3Server, name: string, policy: string): Promise<void> {
+  const path = { bucketName: 'minio', objectName: 'admin/v3/add-canned-policy', query: `name=${name}` };
+  await owner.makeRequestAsyncOmit({ method: 'PUT', ...path }, policy, [200], 'us-east-1');
+}
