@@ -2,10 +2,12 @@
 dicom.json: what pydicom with pylibjpeg, pyjpegls and GDCM decodes of them and of pydicom's own test files.
 
     python -m venv /tmp/golden && /tmp/golden/bin/pip install numpy==2.4.6 pydicom==3.0.2 pylibjpeg==2.1.0 \
-      pylibjpeg-libjpeg==2.5.0 pylibjpeg-openjpeg==2.6.0 pylibjpeg-rle==2.2.0 pyjpegls==1.5.1 python-gdcm==3.2.6 pillow==13.0.0
+      pylibjpeg-libjpeg==2.5.0 pylibjpeg-openjpeg==2.6.0 pylibjpeg-rle==2.2.0 pyjpegls==1.5.1 python-gdcm==3.2.6 pillow==13.0.0 \
+      imagecodecs==2026.3.6
     /tmp/golden/bin/python tools/golden/dicom.py        # from the repository's root, after make build
 
-HTJ2K has no encoder in Python: OpenJPH of the project's own codec package encodes, OpenJPEG decodes what is expected.
+HTJ2K has no encoder in Python: OpenJPH of the project's own codec package encodes, OpenJPEG decodes what is expected; of
+colours OpenHTJ2K too (imagecodecs), and both must agree.
 """
 
 import base64
@@ -17,7 +19,9 @@ import subprocess
 import warnings
 
 import gdcm
+import imagecodecs
 import numpy as np
+import openjpeg
 import PIL.Image
 import pydicom
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
@@ -312,7 +316,26 @@ def jpeg_lossless(kind, data, pixels):
 
 
 def htj2k(kind, data, pixels, stored):
-    given = {"width": pixels.shape[1], "height": pixels.shape[0], "bitsPerSample": stored, "componentCount": 1, "isSigned": pixels.dtype.kind == "i", "isUsingColorTransform": False}
+    variant(f"htj2k-lossless-{kind}.dcm", encapsulated(data, U.HTJ2KLossless, [htj2k_frame(pixels, stored)]), pixels)
+
+
+def htj2k_colours():
+    """With the colour transforms of DICOM's YBR_RCT and YBR_ICT, which the decoder undoes."""
+    rgb = colour()
+    for tag, syntax, photometric, lossless in [("lossless", U.HTJ2KLossless, "YBR_RCT", True), ("lossy", U.HTJ2K, "YBR_ICT", False)]:
+        frame = htj2k_frame(rgb, 8, lossless)
+        expected = imagecodecs.htj2k_decode(frame)
+        other = openjpeg.decode(frame)
+        assert np.abs(expected.astype(int) - other).max() <= (0 if lossless else 1)
+        assert np.array_equal(expected, rgb) or not lossless
+        data = base(rgb, photometric, 8)
+        write(f"htj2k-{tag}-rgb.dcm", encapsulated(data, syntax, [frame]))
+        described(f"dicom/htj2k-{tag}-rgb.dcm", expected, 1, 0 if lossless else 1)
+
+
+def htj2k_frame(pixels, stored, lossless=True):
+    samples = 3 if pixels.ndim == 3 else 1
+    given = {"width": pixels.shape[1], "height": pixels.shape[0], "bitsPerSample": stored, "componentCount": samples, "isSigned": pixels.dtype.kind == "i", "isUsingColorTransform": samples == 3}
     program = """
         import { createRequire } from 'node:module';
         const require = createRequire(process.cwd() + '/libs/imaging/package.json');
@@ -320,13 +343,13 @@ def htj2k(kind, data, pixels, stored):
         const module = await require('@cornerstonejs/codec-openjph/wasmjs')({ print() {}, printErr() {} });
         const encoder = new module.HTJ2KEncoder();
         encoder.getDecodedBuffer(given.frame).set(Buffer.from(given.pixels, 'base64'));
-        encoder.setQuality(true, 0);
+        encoder.setQuality(given.lossless, given.step);
         encoder.encode();
         process.stdout.write(Buffer.from(encoder.getEncodedBuffer()));
     """
-    argument = json.dumps({"frame": given, "pixels": base64.b64encode(pixels.tobytes()).decode()})
-    frame = subprocess.run(["node", "--input-type=module", "-e", program, argument], cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
-    variant(f"htj2k-lossless-{kind}.dcm", encapsulated(data, U.HTJ2KLossless, [frame]), pixels)
+    coded = {"lossless": lossless, "step": 0 if lossless else 0.002}
+    argument = json.dumps({"frame": given, "pixels": base64.b64encode(pixels.tobytes()).decode(), **coded})
+    return subprocess.run(["node", "--input-type=module", "-e", program, argument], cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
 
 
 def frames():
@@ -394,8 +417,9 @@ def main():
     colours()
     compressed()
     frames()
+    htj2k_colours()
     bundled()
-    versions = {name: __import__("importlib.metadata").metadata.version(name) for name in ["numpy", "pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls", "python-gdcm"]}
+    versions = {name: __import__("importlib.metadata").metadata.version(name) for name in ["numpy", "pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls", "python-gdcm", "imagecodecs"]}
     text = json.dumps({"generator": "tools/golden/dicom.py", "versions": versions, "dicom": golden}, indent=None)
     (OUT / "dicom.json").write_text(text.replace('{"file"', '\n{"file"') + "\n")
     print(len(golden), "files")
