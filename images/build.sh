@@ -4,7 +4,8 @@
 #   images/build.sh [cpu|gpu]        needs buildah, curl, dpkg-deb; a built checkout (`make build native`)
 #
 # BASE_IMAGE=REFERENCE@DIGEST takes another base; DEBIAN_MIRROR another archive; SOURCE_DATE_EPOCH dates the files and the
-# image (default 0). The tag is a hash of what goes in, so the same content has the same tag and digest.
+# image (default 0). The tag is a hash of what goes in, so the same content has the same tag and digest; AGAIN=1 builds all
+# of it a second time, without a cache, and fails where the image differs.
 set -euo pipefail
 
 variant=${1:-cpu}
@@ -29,9 +30,18 @@ content_hash() {
 commit() { # FILE CONTEXT NAME ARGUMENTS...
   local file=$1 context=$2 name=$3
   shift 3
-  buildah inspect --type image "$name" >/dev/null 2>&1 ||
-    buildah bud --quiet --layers --pull-never --isolation chroot --timestamp "$SOURCE_DATE_EPOCH" \
+  [[ -z $again ]] && buildah inspect --type image "$name" >/dev/null 2>&1 ||
+    buildah bud --quiet --layers $again --pull-never --isolation chroot --timestamp "$SOURCE_DATE_EPOCH" \
       --file "$file" --tag "$name" "$@" "$context" >/dev/null
+}
+# What makes an image's digest: its configuration, with the digest of every layer.
+id_of() { buildah inspect --type image --format '{{.FromImageID}}' "$1"; }
+verify() { # IMAGE
+  local container
+  container=$(buildah from --pull-never "$1")
+  buildah run --isolation chroot "$container" -- node --input-type=module --eval "$(cat "$here/verify.mjs")" 2>/dev/null ||
+    { buildah rm "$container" >/dev/null; echo "images/build.sh: $1 does not work; see images/verify.mjs" >&2; exit 1; }
+  buildah rm "$container" >/dev/null
 }
 
 base_context() {
@@ -74,7 +84,9 @@ app_context() {
   (cd "$context/packages" && "$pnpm" install --silent --prod --frozen-lockfile --prefer-offline --ignore-scripts \
     --package-import-method=copy --filter '@medformer/standalone...' --filter '@medformer/cli...')
   "$pnpm" sbom --sbom-format cyclonedx --prod --lockfile-only --filter '@medformer/standalone...' --filter '@medformer/cli...' \
-    --out "$cache/sbom-$variant.cdx.json" >/dev/null
+    --out "$cache/sbom-npm.cdx.json" >/dev/null
+  node "$here/sbom.mjs" "$cache/sbom-npm.cdx.json" "$context/packages" "$variant" "$node_package" "$node_integrity" \
+    $([[ -n ${BASE_IMAGE:-} ]] || echo "$cache/base/rootfs/var/lib/dpkg/status.d") >"$cache/sbom-$variant.cdx.json"
   (
     cd "$context/packages"
     rm -rf node_modules/.modules.yaml node_modules/.pnpm-workspace-state*.json patches pnpm-lock.yaml pnpm-workspace.yaml e2e
@@ -97,10 +109,9 @@ app_context() {
 }
 
 tensorflow_of() {
-  MEDFORMER_TF_VARIANT=$variant node "$root/tools/native/install.mjs"
   local home library
+  home=$(MEDFORMER_TF_VARIANT=$variant node "$root/tools/native/install.mjs" --no-select | tail -n 1)
   library=$(cd "$root/.cache/libtensorflow" && echo "$PWD"/*-"$variant")
-  home=$(MEDFORMER_TF_VARIANT=$variant readlink -f "$root/.cache/tfjs-binding/current")
   cp -r "$home/lib" "$1/lib"
   mkdir -p "$1/deps/lib"
   cp --reflink=auto "$library"/lib/*.so.2 "$1/deps/lib"
@@ -108,20 +119,36 @@ tensorflow_of() {
   [[ ! -d $library/nvidia ]] || cp -r "$library/nvidia" "$1/deps/nvidia"
 }
 
-base=${BASE_IMAGE:-}
-if [[ -z $base ]]; then
-  base_context
-  base=localhost/medformer/base:$(content_hash "$cache/base" "$here/base.Containerfile")
-  commit "$here/base.Containerfile" "$cache/base" "$base"
+build() {
+  base=${BASE_IMAGE:-}
+  if [[ -z $base ]]; then
+    base_context
+    base=localhost/medformer/base:$(content_hash "$cache/base" "$here/base.Containerfile")
+    commit "$here/base.Containerfile" "$cache/base" "$base"
+  fi
+  app_context
+  local suffix
+  suffix=$([[ $variant == cpu ]] || echo "-$variant")
+  image=localhost/medformer/medformer:$(content_hash "$cache/app-$variant" <(cat "$here/Containerfile"; echo "$base"))$suffix
+  commit "$here/Containerfile" "$cache/app-$variant" "$image" --build-arg BASE="$base" --build-arg TF_VARIANT="$variant" \
+    --label org.opencontainers.image.title=medformer --label org.opencontainers.image.licenses=Apache-2.0 \
+    --label org.opencontainers.image.version="$(node -p 'require(process.argv[1]).version' "$root/package.json")" \
+    --label org.opencontainers.image.base.name="$base"
+  rm -rf "$cache/app-$variant" "$cache/base"
+}
+
+again=
+build
+if [[ -n ${AGAIN:-} ]]; then
+  first=("$base" "$(id_of "$base")" "$image" "$(id_of "$image")" "$(sha256sum <"$cache/sbom-$variant.cdx.json")")
+  again=--no-cache
+  build
+  second=("$base" "$(id_of "$base")" "$image" "$(id_of "$image")" "$(sha256sum <"$cache/sbom-$variant.cdx.json")")
+  [[ ${first[*]} == "${second[*]}" ]] ||
+    { printf 'images/build.sh: built twice, it is not the same:\n  %s\n  %s\n' "${first[*]}" "${second[*]}" >&2; exit 1; }
+  echo "built twice, the same: ${second[1]:0:12}, ${second[3]:0:12}"
 fi
-app_context
-suffix=$([[ $variant == cpu ]] || echo "-$variant")
-image=localhost/medformer/medformer:$(content_hash "$cache/app-$variant" <(cat "$here/Containerfile"; echo "$base"))$suffix
-commit "$here/Containerfile" "$cache/app-$variant" "$image" --build-arg BASE="$base" --build-arg TF_VARIANT="$variant" \
-  --label org.opencontainers.image.title=medformer --label org.opencontainers.image.licenses=Apache-2.0 \
-  --label org.opencontainers.image.version="$(node -p 'require(process.argv[1]).version' "$root/package.json")" \
-  --label org.opencontainers.image.base.name="$base"
-rm -rf "$cache/app-$variant" "$cache/base"
+verify "$image"
 echo "$base" >"$cache/base-image"
 echo "$image" >"$cache/image-$variant"
 buildah images --format '{{.Name}}:{{.Tag}} {{.Size}} {{.ID}}' "$image"

@@ -3,7 +3,9 @@
  * Native TensorFlow for this checkout: fetches the pinned library, builds tfjs-node's binding against it, tests it.
  * Does nothing, in well under a second, when all of that is done.
  *
- *   node tools/native/install.mjs
+ *   node tools/native/install.mjs [--no-select]
+ *
+ * With --no-select the checkout goes on with the binding it has; the last line says where this one is.
  *
  * Environment: MEDFORMER_CACHE (default <repository>/.cache), LIBTENSORFLOW_DIR (a library of your own),
  * MEDFORMER_TF_VARIANT=cpu|gpu, PYTHON; pip's own variables (PIP_INDEX_URL and so on) are honoured.
@@ -40,7 +42,8 @@ async function install() {
     const { version, gpu } = JSON.parse(found);
     log(`TensorFlow ${version} on the ${gpu ? 'GPU' : 'CPU'} passed its self-test`);
   }
-  await selectBinding(binding, cache);
+  if (process.argv.includes('--no-select')) console.log(binding.home);
+  else await selectBinding(binding, cache);
 }
 
 /** In a process of its own: a wrong library must not take the installer down with it. */
