@@ -434,9 +434,9 @@ describe('stored reports', () => {
       code: status.INVALID_ARGUMENT,
       details: 'request: fusions.panels.0.names: expected 2, one per picture, found 1',
     });
-    await expect(renderPage(hash, { fusions: { qualities: [hash] } })).rejects.toMatchObject({
+    await expect(renderPage(hash, { fusions: { qualities: ['f'.repeat(64)] } })).rejects.toMatchObject({
       code: status.NOT_FOUND,
-      details: `fusion quality ${hash}: not in the store`,
+      details: `fusion quality ${'f'.repeat(64)}: not in the store`,
     });
   });
 });

@@ -58,7 +58,7 @@ export class LiveEvaluation {
   }
 
   succeed(report: string): void {
-    this.change({ state: 'succeeded', report });
+    this.change({ state: 'succeeded', report, progress: undefined });
     this.settle.resolve(report);
   }
 
