@@ -57,7 +57,7 @@ describe('the policies of the object store', { timeout: 600_000 }, () => {
     for (const stage of STAGES) {
       const policy = await readFile(join(ROOT, `docs/object-store/${stage}.json`), 'utf8');
       await addPolicy(minio, stage, policy.replaceAll('BUCKET', minio.options.bucket));
-      await writeFile(at(`${stage}.token`), await provider.token({ policy: stage }));
+      await writeFile(at(`${stage}.token`), await provider.token(stage, { policy: stage }));
     }
     services = await startSeparately(at('data'), (stage) => {
       const { store, webIdentityTokenFile, caFile } = storeOf(stage);

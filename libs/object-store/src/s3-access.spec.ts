@@ -166,7 +166,7 @@ describe('credentials of an S3 store', () => {
 
   it('for an identity token come of the token service, for what the token may do', async () => {
     const webIdentityTokenFile = at('token');
-    await writeFiles({ [webIdentityTokenFile]: await provider.token({ policy: 'readonly' }) });
+    await writeFiles({ [webIdentityTokenFile]: await provider.token('medformer', { policy: 'readonly' }) });
     await openS3Store({ ...place, ...keys }).put('identity/x', Buffer.from('x'));
     const store = openS3Store({ ...place, webIdentityTokenFile });
     expect((await store.get('identity/x')).toString()).toBe('x');
@@ -174,7 +174,7 @@ describe('credentials of an S3 store', () => {
       code: 'PERMISSION_DENIED',
       message: expect.stringContaining('identity/y'),
     });
-    await writeFiles({ [webIdentityTokenFile]: await provider.token({ policy: 'readwrite' }) });
+    await writeFiles({ [webIdentityTokenFile]: await provider.token('medformer', { policy: 'readwrite' }) });
     await expect
       .poll(() => store.put('identity/y', Buffer.from('y')).catch(() => 'refused'), { timeout: 20_000 })
       .toBe('created');
@@ -188,7 +188,7 @@ describe('credentials of an S3 store', () => {
   });
 
   it('for a token that has ended are refused, and no error holds a secret', async () => {
-    const token = await provider.token({ policy: 'readwrite' }, -10);
+    const token = await provider.token('medformer', { policy: 'readwrite' }, -10);
     await writeFiles({ [at('ended')]: token });
     const refusals = await Promise.all([
       failureOf(openS3Store({ ...place, webIdentityTokenFile: at('ended') }).get('x')),

@@ -6,8 +6,8 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 /** An OpenID Connect provider on the loopback: discovery document, keys and tokens, as much as an S3 server asks of one. */
 export interface IdentityProvider {
   readonly configUrl: string;
-  /** A token for this audience with these claims. */
-  token(claims: Record<string, unknown>, seconds?: number): Promise<string>;
+  /** A token of this subject with these claims. MinIO has one policy a subject: that of its latest token. */
+  token(subject: string, claims: Record<string, unknown>, seconds?: number): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -35,12 +35,12 @@ export async function startIdentityProvider(audience: string): Promise<IdentityP
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
     configUrl: `${issuer}/.well-known/openid-configuration`,
-    token: (claims, seconds = 3600) =>
+    token: (subject, claims, seconds = 3600) =>
       new SignJWT(claims)
         .setProtectedHeader({ alg: 'RS256', kid: 'test' })
         .setIssuer(issuer)
         .setAudience(audience)
-        .setSubject('system:serviceaccount:medformer:test')
+        .setSubject(subject)
         .setIssuedAt()
         .setExpirationTime(Math.floor(Date.now() / 1000) + seconds)
         .sign(privateKey),
