@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -234,18 +235,30 @@ describe('when the parent is killed', () => {
     ['a child at work stops', ['work', null]],
     ['a child whose thread is blocked for a minute is killed', ['block', { ms: 60_000 }]],
   ])('%s', async (_title, call) => {
-    const script = fileURLToPath(new URL('../spec/parent.mjs', import.meta.url));
-    const parent = spawn(process.execPath, [script, JSON.stringify(call)], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    const pid = await new Promise<number>((resolve) => {
-      createInterface(parent.stdout).once('line', (line) => resolve(Number(line)));
-    });
+    const { parent, pid } = await startParent([process.execPath], call);
     expect(isRunning(pid)).toBe(true);
     parent.kill('SIGKILL');
     await waitUntil(() => !isRunning(pid));
   });
 });
+
+it('leaves a priority lower than its own as it was: raising it takes a right that containers lack', async () => {
+  const { parent, pid } = await startParent(['nice', '-n', '10', process.execPath], ['work', null]);
+  expect(getPriority(pid)).toBe(10);
+  parent.kill('SIGKILL');
+});
+
+/** The process of spec/parent.mjs and the pid of its compute process, which is at work. */
+async function startParent([program, ...args]: string[], call: unknown) {
+  const script = fileURLToPath(new URL('../spec/parent.mjs', import.meta.url));
+  const parent = spawn(program!, [...args, script, JSON.stringify(call)], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const pid = await new Promise<number>((resolve) => {
+    createInterface(parent.stdout).once('line', (line) => resolve(Number(line)));
+  });
+  return { parent, pid };
+}
 
 /** A killed process whose new parent has not yet reaped it does not count as running. */
 function isRunning(pid: number): boolean {

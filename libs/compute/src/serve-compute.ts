@@ -1,4 +1,4 @@
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { MedformerError, toMedformerError } from '@medformer/schema';
 import type { ComputeCalls, ProgressOf } from './calls.js';
@@ -71,7 +71,9 @@ export function serveCompute<Calls extends ComputeCalls>(
   process.on('SIGINT', () => undefined);
 
   // Transport and health of the parent come first on a machine with few cores.
-  setPriority(Number(process.env.MEDFORMER_COMPUTE_NICENESS ?? 5));
+  const niceness = Number(process.env.MEDFORMER_COMPUTE_NICENESS ?? 5);
+  // Where something outside has set a lower priority yet, raising it may be forbidden.
+  if (niceness > getPriority()) setPriority(niceness);
   watchParent(graceMs);
   answer({ type: 'ready' });
   reportVitals(answer, options.tensors);
