@@ -88,8 +88,8 @@ clean-data: ## Remove what make demo and make up made (.medformer)
 test: check test-tools ## Everything: install, build, lint, types, boundaries, protos, tests; ends with the counts
 	@rm -rf test-results
 	failed=0
-	vitest run --exclude 'e2e/**' --reporter=default --reporter=json --outputFile.json=test-results/packages.json || failed=1
-	vitest run e2e --no-file-parallelism --reporter=default --reporter=json --outputFile.json=test-results/e2e.json || failed=1
+	vitest run --project pure --project packages --reporter=default --reporter=json --outputFile.json=test-results/packages.json || failed=1
+	vitest run --project e2e --project timed --reporter=default --reporter=json --outputFile.json=test-results/e2e.json || failed=1
 	node tools/summarise-tests.mjs test-results/packages.json test-results/e2e.json
 	exit $$failed
 
