@@ -38,7 +38,6 @@ describe.runIf(inNodeNamespaces)('a release on a real node', () => {
     await writeFile(file('long.yaml'), JSON.stringify(LONG));
   });
   afterAll(async () => {
-    await release?.removePods();
     await node?.stop();
   });
 

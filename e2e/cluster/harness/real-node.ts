@@ -100,8 +100,12 @@ export class RealNode {
     });
   }
 
-  /** Its containers end with the namespaces' cgroup; delete the pods first to have them end in order. */
+  /** Ends the cluster too. Pods go first, while there is a kubelet to unmount what is theirs. */
   async stop(options: { keepFolder?: boolean } = {}): Promise<void> {
+    const kinds = 'daemonsets,deployments,statefulsets,jobs,pods';
+    await this.cluster
+      .kubectl(['delete', kinds, '--all', '--all-namespaces', '--timeout=120s'])
+      .catch(() => undefined);
     for (const started of this.processes.splice(0).reverse()) {
       started.kill('SIGTERM');
       const killed = setTimeout(() => started.kill('SIGKILL'), 10_000);

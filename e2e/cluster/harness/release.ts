@@ -134,11 +134,6 @@ export class Release {
     return secrets.filter(({ metadata }) => !TLS_SECRETS.includes(metadata.name));
   }
 
-  async removePods(): Promise<void> {
-    const kinds = 'jobs,deployments,statefulsets,pods';
-    await this.node.cluster.kubectl(['delete', kinds, '--all', ...IN, '--timeout=120s']);
-  }
-
   /** Encodes images by all encoders in turn until it is stopped. */
   traffic(): EncodeTraffic {
     return new EncodeTraffic(`dns:///${FULL_NAME}-encoder-headless.${DOMAIN}:50050`, this.certificates);
