@@ -10,7 +10,7 @@ import {
 import { MedformerError } from '@medformer/schema';
 import type { Context } from './context.js';
 import { putFile } from './put-file.js';
-import { megabytes } from './terminal.js';
+import { megabytes, seconds } from './terminal.js';
 
 /** The wire contract's limit of one chunk. */
 const CHUNK_BYTES = 1024 * 1024;
@@ -38,6 +38,7 @@ export async function upload({ connection, terminal, signal }: Context, path: st
     0,
   );
   const progress = terminal.progress('upload');
+  const detail = byteRate();
   let sent = 0;
   let direct = true;
   const queue = missing.values();
@@ -47,7 +48,7 @@ export async function upload({ connection, terminal, signal }: Context, path: st
       if (file === undefined) continue;
       const onSent = (bytes: number) => {
         sent += bytes;
-        progress.update(sent, total, `bytes (${megabytes(total)})`);
+        progress.update(sent, total, detail(sent, total));
       };
       if (direct && lack.putUrl !== '') {
         const put = await putFile(file, lack.putUrl, signal);
@@ -109,6 +110,7 @@ async function hashFiles(
 ): Promise<LocalFile[]> {
   const total = files.reduce((sum, file) => sum + file.size, 0);
   const progress = terminal.progress('hash');
+  const detail = byteRate();
   const hashed: LocalFile[] = [];
   let read = 0;
   try {
@@ -119,7 +121,7 @@ async function hashFiles(
         hash.update(chunk as Buffer);
         bytes += BigInt((chunk as Buffer).length);
         read += (chunk as Buffer).length;
-        progress.update(read, total, `bytes (${megabytes(total)})`);
+        progress.update(read, total, detail(read, total));
       }
       hashed.push({ path: file.path, absolute: file.absolute, sizeBytes: bytes, sha256: hash.digest('hex') });
     }
@@ -127,6 +129,15 @@ async function hashFiles(
     progress.stop();
   }
   return hashed;
+}
+
+/** `bytes · 81.2 MB/s · ETA 12 s`, from now on. */
+function byteRate(): (done: number, total: number) => string {
+  const began = performance.now();
+  return (done, total) => {
+    const perSecond = done / ((performance.now() - began) / 1000);
+    return `bytes · ${megabytes(perSecond)}/s · ETA ${seconds((total - done) / perSecond)}`;
+  };
 }
 
 async function statOf(path: string) {

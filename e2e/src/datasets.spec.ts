@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { blobKey, type ObjectStore, openS3Store } from '@medformer/object-store';
-import { type MinioServer, startMinio } from '@medformer/object-store/testing';
+import { type S3Server, startMinio } from '@medformer/object-store/testing';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type OpenPage, openPage, pictureWidths } from './harness/browser.js';
@@ -17,7 +17,7 @@ const HOSTILE = '<img src=x onerror=document.title=1>';
 describe('data sets in a bucket', { timeout: 300_000 }, () => {
   let folder: string;
   let scans: string;
-  let minio: MinioServer;
+  let minio: S3Server;
   let store: ObjectStore;
   let services: Services;
   let env: Record<string, string>;

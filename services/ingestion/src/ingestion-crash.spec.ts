@@ -1,11 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { collectGarbage, type ObjectStore, openS3Store } from '@medformer/object-store';
 import { type S3Server, startMinio } from '@medformer/object-store/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Fault, type FaultProxy, startFaultProxy } from './spec/fault-proxy.js';
+import { FAULTS, type FaultProxy, startFaultProxy } from './spec/fault-proxy.js';
 import { type Files, noise, npz } from './spec/files.js';
 import { type Service, startService } from './spec/service.js';
 
@@ -17,6 +17,7 @@ let root: string;
 let minio: S3Server;
 let proxy: FaultProxy;
 let store: ObjectStore;
+let service: Service;
 let unbroken: Record<string, string>;
 let requests: string[];
 beforeAll(async () => {
@@ -24,22 +25,21 @@ beforeAll(async () => {
   minio = await startMinio();
   proxy = await startFaultProxy(minio.options.endpoint);
   store = openS3Store(minio.options);
-  const service = await start('unbroken');
+  service = await start('unbroken');
   proxy.requests.length = 0;
   await service.ingest('crash', FILES);
   requests = [...proxy.requests];
-  await service.stop();
   unbroken = await everything();
 }, 120_000);
 afterAll(async () => {
+  await service?.stop();
   await proxy.stop();
   await minio.stop();
   await rm(root, { recursive: true, force: true });
 });
 beforeEach(async () => {
-  proxy.before = () => undefined;
-  proxy.after = () => undefined;
-  for (const key of Object.keys(await everything())) await store.delete(key);
+  healProxy();
+  await clear();
 });
 
 const start = (data: string) =>
@@ -51,28 +51,71 @@ const start = (data: string) =>
 
 async function everything(): Promise<Record<string, string>> {
   const objects: Record<string, string> = {};
-  for await (const { key } of store.list('')) objects[key] = (await store.get(key)).toString('base64');
+  // The store's own question about its server stays.
+  for await (const { key } of store.list(''))
+    if (!key.startsWith('probes/')) objects[key] = (await store.get(key)).toString('base64');
   return objects;
 }
 
 const manifests = (objects: Record<string, string>) =>
   Object.keys(objects).filter((key) => key.startsWith('datasets/'));
-const writes = () => requests.filter((line) => line.startsWith('PUT')).length;
+/** A process's first question about its server is none. */
+const isWrite = (line: string) => line.startsWith('PUT') && !line.includes('/probes/');
+const writes = () => requests.filter(isWrite).length;
 
-/** SIGKILL for the process that ingests, once, as its n-th PUT comes by or was answered. */
-function killAtWrite(service: Service, write: number, moment: 'before' | 'after'): void {
+/** `CRASH_SWEEP=all`, as tools/crash-ingest.mjs sets it: everything that can go wrong at every single request. */
+const SWEEP = process.env.CRASH_SWEEP === 'all';
+
+type Victim = 'ingesting process' | 'service';
+
+/** SIGKILL, once, as the n-th request that counts comes by or was answered. */
+function killAt(
+  service: Service,
+  victim: Victim,
+  { nth, moment, counts }: { nth: number; moment: 'before' | 'after'; counts: (line: string) => boolean },
+): { killed: number | undefined } {
+  const outcome: { killed: number | undefined } = { killed: undefined };
   let seen = -1;
-  const at = (method: string) => {
-    if (method !== 'PUT') return false;
+  const at = (index: number) => {
+    if (!counts(proxy.requests[index]!) || outcome.killed !== undefined) return false;
     seen += 1;
-    if (seen !== write) return false;
+    if (seen !== nth) return false;
     const { pid } = service.process;
     const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').match(/\d+/g) ?? [];
-    process.kill(Number(child), 'SIGKILL');
+    outcome.killed = Number(child);
+    process.kill(victim === 'service' ? pid! : Number(child), 'SIGKILL');
     return true;
   };
-  if (moment === 'after') proxy.after = (_, method) => void at(method);
-  else proxy.before = (_, method) => (at(method) ? 'drop' : undefined);
+  if (moment === 'after') proxy.after = (index) => void at(index);
+  // What a killed process had sent is lost with it; what a child of a killed service sent arrives.
+  else proxy.before = (index) => (at(index) && victim !== 'service' ? 'drop' : undefined);
+  return outcome;
+}
+
+function healProxy(): void {
+  proxy.before = () => undefined;
+  proxy.after = () => undefined;
+}
+
+/** The orphan of a killed service is gone, whatever it was doing. */
+async function gone(pid: number): Promise<void> {
+  while (existsSync(`/proc/${pid}`)) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+async function clear(): Promise<void> {
+  for (const key of Object.keys(await everything())) await store.delete(key);
+}
+
+/** No manifest, or the whole of the unbroken one; no orphan that the collector does not reach; then the unbroken one. */
+async function expectOldOrNew(service: Service): Promise<'old' | 'new'> {
+  const found = manifests(await everything());
+  const state = found.length === 0 ? 'old' : 'new';
+  if (state === 'new') expect(await everything()).toEqual(unbroken);
+  await collectGarbage(store, { olderThanMs: -60_000 });
+  expect(await everything()).toEqual(state === 'new' ? unbroken : {});
+  await service.ingest('crash', FILES);
+  expect(await everything()).toEqual(unbroken);
+  return state;
 }
 
 describe('an ingest into S3', () => {
@@ -82,45 +125,97 @@ describe('an ingest into S3', () => {
     expect(manifests(unbroken)).toHaveLength(1);
   });
 
-  it('whose process is killed right before or after any write leaves no dataset or the whole one, and is the unbroken one when repeated', async () => {
-    const service = await start('killed');
-    for (let write = 0; write < writes(); write += 1) {
+  it('whose process is killed right before or after a write leaves no dataset or the whole one, and is the unbroken one when repeated', async () => {
+    const last = writes() - 1;
+    for (const nth of SWEEP ? Array.from({ length: last + 1 }, (_, at) => at) : [1, last]) {
       for (const moment of ['before', 'after'] as const) {
-        killAtWrite(service, write, moment);
+        killAt(service, 'ingesting process', { nth, moment, counts: isWrite });
         await expect(service.ingest('crash', FILES)).rejects.toThrow();
-        proxy.before = () => undefined;
-        proxy.after = () => undefined;
-        const committed = write === writes() - 1 && moment === 'after';
-        expect(manifests(await everything())).toEqual(committed ? manifests(unbroken) : []);
-        await collectGarbage(store, { olderThanMs: -60_000 });
-        expect(await everything()).toEqual(committed ? unbroken : {});
-        await service.ingest('crash', FILES);
-        expect(await everything()).toEqual(unbroken);
-        for (const key of Object.keys(unbroken)) await store.delete(key);
+        healProxy();
+        const committed = nth === last && moment === 'after';
+        expect(await expectOldOrNew(service)).toBe(committed ? 'new' : 'old');
+        await clear();
       }
     }
-    await service.stop();
   }, 300_000);
 
-  it.each<Fault>(['drop', 'lose-answer', 'truncate', 'error-500', 'error-503', 'delay'])(
+  it('whose service is killed leaves an orphan that commits nothing but the manifest it had sent', async () => {
+    const last = writes() - 1;
+    for (const [nth, state] of [
+      [0, 'old'],
+      [last, 'new'],
+    ] as const) {
+      const killed = await start('orphan');
+      const outcome = killAt(killed, 'service', { nth, moment: 'before', counts: isWrite });
+      await expect(killed.ingest('crash', FILES)).rejects.toThrow();
+      await gone(outcome.killed!);
+      healProxy();
+      const next = await start('orphan');
+      expect(await expectOldOrNew(next)).toBe(state);
+      await clear();
+      await next.stop();
+    }
+  }, 300_000);
+
+  it.each(FAULTS)(
     'gives the unbroken dataset although every third request meets %s',
     async (fault) => {
-      const service = await start('faults');
       const begin = proxy.requests.length;
       proxy.before = (index) => ((index - begin) % 3 === 1 ? fault : undefined);
       await service.ingest('crash', FILES);
-      proxy.before = () => undefined;
+      expect((await service.verify('crash')).verification.faults).toEqual([]);
+      healProxy();
       expect(await everything()).toEqual(unbroken);
-      await service.stop();
     },
     120_000,
   );
 
   it('gives one dataset to two processes that ingest the same at once', async () => {
-    const services = await Promise.all([start('one'), start('two')]);
-    const [one, two] = await Promise.all(services.map((service) => service.ingest('crash', FILES)));
+    const other = await start('other');
+    const [one, two] = await Promise.all([service, other].map((each) => each.ingest('crash', FILES)));
     expect(one!.dataset!.manifest).toBe(two!.dataset!.manifest);
     expect(await everything()).toEqual(unbroken);
-    await Promise.all(services.map((service) => service.stop()));
+    await other.stop();
   }, 120_000);
+});
+
+describe.runIf(SWEEP)('the sweep over every request of an ingest', { timeout: 3_600_000 }, () => {
+  const tell = (what: string, counts: Record<string, number>) =>
+    process.stdout.write(`sweep: ${what}: ${JSON.stringify(counts)}\n`);
+
+  it.each(FAULTS)('ends with the unbroken dataset whichever single request meets %s', async (fault) => {
+    const ended = { 'at once': 0, 'when repeated': 0 };
+    for (let nth = 0; nth < requests.length; nth += 1) {
+      const begin = proxy.requests.length;
+      proxy.before = (index) => (index - begin === nth ? fault : undefined);
+      const first = await service.ingest('crash', FILES).catch(() => undefined);
+      healProxy();
+      ended[first ? 'at once' : 'when repeated'] += 1;
+      if (first) expect(await everything()).toEqual(unbroken);
+      else await expectOldOrNew(service);
+      await clear();
+    }
+    tell(`${requests.length} requests, ${fault}`, ended);
+  });
+
+  it.each<[Victim, 'before' | 'after']>([
+    ['ingesting process', 'before'],
+    ['ingesting process', 'after'],
+    ['service', 'before'],
+    ['service', 'after'],
+  ])('finds the old or the new dataset when the %s is killed %s any request', async (victim, moment) => {
+    const states = { old: 0, new: 0 };
+    let running = victim === 'service' ? await start('sweep') : service;
+    for (let nth = 0; nth < requests.length; nth += 1) {
+      const outcome = killAt(running, victim, { nth, moment, counts: () => true });
+      await running.ingest('crash', FILES).catch(() => undefined);
+      if (outcome.killed) await gone(outcome.killed);
+      healProxy();
+      if (victim === 'service') running = await start('sweep');
+      states[await expectOldOrNew(running)] += 1;
+      await clear();
+    }
+    tell(`${requests.length} kills of the ${victim} ${moment} a request`, states);
+    if (running !== service) await running.stop();
+  });
 });

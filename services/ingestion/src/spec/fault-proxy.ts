@@ -1,17 +1,35 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What goes wrong with one request: `drop` before the server sees it, `lose-answer` after it did. */
-export type Fault = 'drop' | 'lose-answer' | 'truncate' | 'error-500' | 'error-503' | 'delay';
+/**
+ * What goes wrong with one request: `drop` before the server sees it, `lose-answer` after it did; `trickle` takes and gives
+ * its bytes in small pieces with pauses.
+ */
+export const FAULTS = [
+  'drop',
+  'lose-answer',
+  'truncate',
+  'error-500',
+  'error-503',
+  'delay',
+  'trickle',
+] as const;
+export type Fault = (typeof FAULTS)[number];
+
+/** At most so many pieces of a body trickle, so that a large one does not take for ever. */
+const PIECES = 40;
+const PAUSE_MS = 10;
 
 export interface FaultProxy {
   url: string;
   /** Method and path of each request so far. */
   requests: string[];
   /** Asked at each request, by its index; also the place to kill what sends them. */
-  before: (index: number, method: string) => Fault | undefined;
-  after: (index: number, method: string) => void;
+  before: (index: number) => Fault | undefined;
+  after: (index: number) => void;
   stop(): Promise<void>;
 }
 
@@ -34,7 +52,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
   async function forward(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const { method = '', url = '', headers } = incoming;
     const index = proxy.requests.push(`${method} ${url}`) - 1;
-    const fault = proxy.before(index, method);
+    const fault = proxy.before(index);
     // The socket: a request that has come in whole is not aborted by destroying it.
     const hangUp = () => void incoming.socket.destroy();
     if (fault === 'drop') return hangUp();
@@ -44,23 +62,38 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
       outgoing.writeHead(fault === 'error-500' ? 500 : 503, { 'content-type': 'application/xml' });
       return void outgoing.end(method === 'HEAD' ? '' : `<Error><Code>${code}</Code></Error>`);
     }
-    if (fault === 'delay') await new Promise((resolve) => setTimeout(resolve, 300));
+    if (fault === 'delay') await sleep(300);
     const onward = request(`${target}${url}`, { method, headers, setHost: false });
     onward.on('error', hangUp);
     incoming.on('error', () => onward.destroy());
-    incoming.pipe(onward);
     onward.on('response', async (answer) => {
-      const chunks: Buffer[] = [];
-      for await (const chunk of answer) chunks.push(chunk as Buffer);
-      proxy.after(index, method);
+      const body = await bodyOf(answer);
+      proxy.after(index);
       if (fault === 'lose-answer') return hangUp();
-      const body = Buffer.concat(chunks);
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+      if (fault === 'trickle') return trickle(body, outgoing);
       if (fault !== 'truncate') return void outgoing.end(body);
       outgoing.flushHeaders();
       outgoing.write(body.subarray(0, body.length >> 1));
       setTimeout(hangUp, 10);
     });
+    if (fault === 'trickle') await trickle(await bodyOf(incoming), onward);
+    else incoming.pipe(onward);
   }
   return proxy;
+}
+
+async function bodyOf(message: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of message) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+async function trickle(body: Buffer, to: Writable): Promise<void> {
+  const length = Math.max(1, Math.ceil(body.length / PIECES));
+  for (let begin = 0; begin < body.length; begin += length) {
+    to.write(body.subarray(begin, begin + length));
+    await sleep(PAUSE_MS);
+  }
+  to.end();
 }
