@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import {
   AuditLog,
+  auditedFile,
   cleanLabels,
   deidentifyFile,
   deidentifyNiftiPair,
@@ -113,14 +114,14 @@ async function copyOne({ source, target, path, all, profile, log }: Copying): Pr
     const { hdr, img, outcome } = deidentifyNiftiPair(bytes, voxels, path, profile);
     await writeNew(join(target, hdr.path), hdr.bytes);
     await writeNew(join(target, img.path), img.bytes);
-    log.add(bytes, hdr.bytes, outcome);
-    log.add(voxels, img.bytes, outcome);
+    log.add(auditedFile(profile.key, bytes, { bytes: hdr.bytes, outcome }));
+    log.add(auditedFile(profile.key, voxels, { bytes: img.bytes, outcome }));
     return hdr.path;
   }
   if (isMediaDirectory(bytes)) return undefined;
   const clean = deidentifyFile(bytes, path, profile);
   await writeNew(join(target, clean.path), clean.bytes, path);
-  log.add(bytes, clean.bytes, clean.outcome);
+  log.add(auditedFile(profile.key, bytes, clean));
   return clean.path;
 }
 
