@@ -100,7 +100,7 @@ export const baseConfig = configOf({});
 export type BaseConfig = z.output<typeof baseConfig>;
 
 /** The object store's URL: as configured, or a folder under `data`. */
-export function storeUrl(config: Pick<BaseConfig, 'data' | 'store'>): string {
+function storeUrl(config: Pick<BaseConfig, 'data' | 'store'>): string {
   return config.store ?? pathToFileURL(resolve(config.data, 'store')).href;
 }
 

@@ -1,4 +1,4 @@
-export { type BaseConfig, baseConfig, objectStoreConfig, storeShape, storeUrl } from './base-config.js';
+export { type BaseConfig, baseConfig, objectStoreConfig, storeShape } from './base-config.js';
 export type { CallContext } from './call-context.js';
 export { loadConfig, printConfig, secret } from './config-source.js';
 export { configSchemaOf, serveMain } from './main.js';
