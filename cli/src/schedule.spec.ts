@@ -76,7 +76,7 @@ describe('a schedule', () => {
     const begin = async () => {
       begun += 1;
     };
-    const works = [
+    const works: Promise<unknown>[] = [
       schedule.attempt('A', () => schedule.work(failing('UNAVAILABLE', 'localhost:1 does not answer'))),
       schedule.attempt('B', () => schedule.work(begin, 1)),
       schedule.attempt('C', () => schedule.work(() => setTimeout(1_000_000), 2)),
@@ -102,7 +102,7 @@ describe('a schedule', () => {
     const begin = async () => {
       begun += 1;
     };
-    const works = [
+    const works: Promise<unknown>[] = [
       schedule.attempt('A', () => schedule.work(stopping(30))),
       schedule.attempt('B', () => schedule.work(stopping(1))),
       schedule.attempt('C', () => schedule.work(begin)),
