@@ -11,13 +11,13 @@ export type { DatasetDescription, DatasetImage, Pixels } from './dataset-image.j
 export * from './deidentification-store.js';
 export { type DescribeOptions, describeDatasets } from './describe-datasets.js';
 export { type DatasetDifference, diffDatasets } from './diff-datasets.js';
+export { type DrawnImage, type DrawOptions, drawImages } from './draw-images.js';
 export {
   findFusionQuality,
   getFusionQuality,
   putFusionQuality,
   type StoredFusionQuality,
 } from './fusion-quality-store.js';
-export { type DrawnImage, type DrawOptions, drawImages } from './draw-images.js';
 export { findLeakage, judgeLeakage, knownLeakage } from './leakage.js';
 export { type ImageGroup, type LoadedImages, type LoadOptions, loadImages } from './load-images.js';
 export { decodeShard, type ShardImage } from './shard.js';
