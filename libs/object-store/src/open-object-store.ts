@@ -10,6 +10,9 @@ export interface ObjectStoreConfig extends S3AccessOptions {
   url: string;
 }
 
+/** Amazon S3, "General purpose bucket naming rules"; clients refuse others only with the first request. */
+const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
+
 /**
  * A store whose operations `onStoreOperation` tells.
  * @throws MedformerError INVALID_ARGUMENT naming what the URL lacks.
@@ -21,6 +24,8 @@ export async function openObjectStore(config: ObjectStoreConfig): Promise<Object
   const endpoint = url.searchParams.get('endpoint');
   if (!endpoint || !URL.canParse(endpoint))
     throw refuse(config.url, 'endpoint=http(s)://host:port in its query');
+  if (!BUCKET.test(url.hostname))
+    throw refuse(config.url, 'a bucket of 3 to 63 lower-case letters, digits, dots and hyphens');
   if (url.pathname !== '' && url.pathname !== '/') throw refuse(config.url, 'no path after the bucket');
   const region = url.searchParams.get('region');
   const { url: _, ...access } = config;
