@@ -90,8 +90,16 @@ describe('a stage', () => {
       readinessProbe: { httpGet: { path: '/readyz', port: 'metrics' } },
       livenessProbe: { httpGet: { path: '/healthz', port: 'metrics' } },
     });
-    expect(pod.terminationGracePeriodSeconds).toBe(91 + 15);
-    expect(podOf(find(manifests, 'Deployment', 'trainer')).terminationGracePeriodSeconds).toBe(20 + 60);
+    expect(pod.terminationGracePeriodSeconds).toBe(10 + 91 + 15);
+    expect(podOf(find(manifests, 'Deployment', 'trainer')).terminationGracePeriodSeconds).toBe(10 + 20 + 60);
+  });
+
+  it('takes calls until the name servers have let go of it, before it is told to stop', async () => {
+    const lifecycleOf = async (values: object) =>
+      podOf(find(await over({ encoder: values }), 'Deployment', 'encoder')).containers[0].lifecycle;
+    expect(await lifecycleOf({ stopDelaySeconds: 35 })).toEqual({ preStop: { sleep: { seconds: 35 } } });
+    // Kubernetes 1.31 to 1.33 refuse a sleep of nothing.
+    expect(await lifecycleOf({ stopDelaySeconds: 0 })).toBeUndefined();
   });
 
   it('is configured by a file, and rolls out anew when the file changes', async () => {

@@ -47,6 +47,11 @@ spec:
             - {name: grpc, containerPort: {{ .values.ports.grpc }}}
             - {name: metrics, containerPort: {{ .values.ports.metrics }}}
           {{- include "library.probes" . | nindent 10 }}
+          {{- with .values.stopDelaySeconds }}
+          lifecycle:
+            preStop:
+              sleep: {seconds: {{ . }}}
+          {{- end }}
           {{- include "library.resources" . | nindent 10 }}
           volumeMounts:
             - {name: config, mountPath: /etc/medformer/config.yaml, subPath: config.yaml, readOnly: true}
@@ -68,8 +73,8 @@ spec:
 {{- with .extra }}{{ include . $ }}{{ end }}
 {{- end }}
 
-{{/* Longer than the drain, so that the kubelet never cuts off a call that the service still finishes. */}}
+{{/* Longer than the delay and the drain, so that the kubelet never cuts off a call that the service still finishes. */}}
 {{- define "library.gracePeriod" -}}
 {{- $drainMs := (include "library.settings" . | fromYaml).drainTimeoutMs }}
-{{- add (ceil (divf $drainMs 1000)) .values.afterDrainSeconds }}
+{{- add .values.stopDelaySeconds (ceil (divf $drainMs 1000)) .values.afterDrainSeconds }}
 {{- end }}

@@ -5,7 +5,10 @@ import { credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { EncodeRequest, type EncodeResponse, EncoderServiceClient } from '@medformer/gen/encoder';
 import { CHART } from '../../src/harness/chart.js';
 
-/** What gRPC's service config says for a client of the headless Service: pods take turns, an unavailable one is tried again. */
+/**
+ * What gRPC's service config says for a client of the headless Service: pods take turns, an unavailable one is tried again. Names
+ * are asked for again sooner than after gRPC's 30 s, and a call waits while no pod is connected (docs/kubernetes.md).
+ */
 const SERVICE_CONFIG = {
   loadBalancingConfig: [{ round_robin: {} }],
   methodConfig: [
@@ -37,6 +40,7 @@ export class EncodeTraffic {
     const [ca, key, cert] = [tls.ca, tls.key, tls.cert].map((file) => readFileSync(file));
     this.client = new EncoderServiceClient(address, credentials.createSsl(ca, key, cert), {
       'grpc.service_config': JSON.stringify(SERVICE_CONFIG),
+      'grpc.dns_min_time_between_resolutions_ms': 1000,
     });
     this.work = this.go();
   }
@@ -67,7 +71,7 @@ export class EncodeTraffic {
 
   private encode(request: EncodeRequest): Promise<EncodeResponse> {
     return new Promise((resolve, reject) =>
-      this.client.encode(request, new Metadata(), { deadline: Date.now() + 60_000 }, (error, response) =>
+      this.client.encode(request, new Metadata({ waitForReady: true }), { deadline: Date.now() + 60_000 }, (error, response) =>
         error ? reject(error) : resolve(response),
       ),
     );
