@@ -71,8 +71,11 @@ export class EncodeTraffic {
 
   private encode(request: EncodeRequest): Promise<EncodeResponse> {
     return new Promise((resolve, reject) =>
-      this.client.encode(request, new Metadata({ waitForReady: true }), { deadline: Date.now() + 60_000 }, (error, response) =>
-        error ? reject(error) : resolve(response),
+      this.client.encode(
+        request,
+        new Metadata({ waitForReady: true }),
+        { deadline: Date.now() + 60_000 },
+        (error, response) => (error ? reject(error) : resolve(response)),
       ),
     );
   }
