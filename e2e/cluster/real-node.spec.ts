@@ -123,7 +123,9 @@ describe.runIf(inNodeNamespaces)('a release on a real node', () => {
       const { exitCode, stdout } = await ingesting;
       await release.ready('ingestion', 'object-store');
       if (exitCode === 0 && after === kills) {
-        expect(JSON.parse(stdout).manifest).toBe(undisturbed.dataset);
+        const { record } = await medformerJson(release.env, 'datasets', 'show', 'many');
+        expect(record).toEqual(undisturbed.record);
+        expect(JSON.parse(stdout).manifest).toBe(undisturbed.manifest);
         break;
       }
       interrupted += exitCode === 0 ? 0 : 1;
@@ -204,14 +206,18 @@ describe.runIf(inNodeNamespaces)('a release on a real node', () => {
     expect(names(left.flat())).toEqual(['kube-root-ca.crt', 'release-medformer-pseudonym-key']);
   });
 
-  /** The same files and spec by one process on a folder. */
+  /** The same files, spec and pseudonyms by one process on a folder. */
   async function withoutKills() {
     process.env.MEDFORMER_CODE_VERSION = CODE_VERSION;
-    const { env, stop } = await startStandalone(file('undisturbed'), { 'trainer-threads': '1' });
+    const { env, stop } = await startStandalone(file('undisturbed'), {
+      'trainer-threads': '1',
+      'pseudonym-key': await release.pseudonymKey(),
+    });
     const { manifest } = await medformerJson(env, ...ingest('many'));
+    const { record } = await medformerJson(env, 'datasets', 'show', 'many');
     const { run, checkpoint } = await medformerJson(env, 'train', file('long.yaml'));
     await stop();
-    return { dataset: manifest, run, checkpoint };
+    return { manifest, record, run, checkpoint };
   }
 
   /** A pod of the component: its container past the kubelet, or the whole pod as with its node. False where there is none. */

@@ -134,6 +134,16 @@ export class Release {
     return secrets.filter(({ metadata }) => !TLS_SECRETS.includes(metadata.name));
   }
 
+  /** What the release drew for itself. */
+  async pseudonymKey(): Promise<string> {
+    const secrets = await this.list(
+      'secrets',
+      '--field-selector',
+      `metadata.name=${FULL_NAME}-pseudonym-key`,
+    );
+    return Buffer.from(secrets[0]?.data.pseudonymKey, 'base64').toString();
+  }
+
   /** Encodes images by all encoders in turn until it is stopped. */
   traffic(): EncodeTraffic {
     return new EncodeTraffic(`dns:///${FULL_NAME}-encoder-headless.${DOMAIN}:50050`, this.certificates);
