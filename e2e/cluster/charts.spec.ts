@@ -155,13 +155,13 @@ describe('a release for a GPU cluster', () => {
     await cluster.kubectl(['delete', 'job', 'second', ...IN]);
   });
 
-  it("lets a job's pods alone reach its collective port, for as long as the job is there", async () => {
+  it("lets a job's pods reach no other job's collective port, for as long as the job is there", async () => {
     await makeJob('distributed', 2);
     const policy = (await cluster.list('networkpolicies', IN)).find(
       ({ metadata }) => metadata.name === 'distributed',
     );
     const selected = policy!.spec.podSelector.matchLabels;
-    expect(policy!.spec.ingress[0].from).toEqual([{ podSelector: { matchLabels: selected } }]);
+    expect(policy!.spec.egress[0].to).toEqual([{ podSelector: { matchLabels: selected } }]);
     const pods = await until('both pods', async () => {
       const labels = Object.entries(selected).map(([label, value]) => `${label}=${value}`);
       const found = await cluster.list('pods', [...IN, '--selector', labels.join(',')]);

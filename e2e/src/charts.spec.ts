@@ -574,9 +574,14 @@ describe('training in jobs', () => {
     const { 'batch.kubernetes.io/job-name': name, ...labels } = policy.spec.podSelector.matchLabels;
     expect(name).toBe('');
     expect(job.spec.template.metadata.labels).toMatchObject(labels);
-    expect(policy.spec.ingress).toEqual([
-      { from: [{ podSelector: policy.spec.podSelector }], ports: [{ port: 'collective' }] },
+    expect(policy.spec.policyTypes).toEqual(['Egress']);
+    expect(policy.spec.egress).toEqual([
+      { to: [{ podSelector: policy.spec.podSelector }], ports: [{ port: 'collective' }] },
     ]);
+    const { spec } = find(manifests, 'NetworkPolicy', 'trainer-job-collective');
+    const trainers = { podSelector: { matchLabels: labels } };
+    expect(spec).toMatchObject({ ...trainers, policyTypes: ['Ingress'] });
+    expect(spec.ingress).toEqual([{ from: [trainers], ports: [{ port: 'collective' }] }]);
     const between = ofKind(manifests, 'NetworkPolicy').filter(({ metadata }) =>
       /trainer-job-(from|to)-trainer-job$/.test(metadata.name),
     );

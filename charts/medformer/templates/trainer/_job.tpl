@@ -87,7 +87,7 @@ spec:
         {{- include "library.objectStoreVolumes" . | indent 8 }}
 {{- end }}
 
-{{/* TensorFlow's collective port knows no callers: only pods of the same job may reach it. */}}
+{{/* One a job: of all training pods, its own reach each other's collective port and no other's. */}}
 {{- define "medformer.trainingJobPolicy" -}}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -100,10 +100,7 @@ spec:
     matchLabels: &job
       {{- include "library.selectorLabels" . | nindent 6 }}
       batch.kubernetes.io/job-name: ""
-  policyTypes: [Ingress, Egress]
-  ingress:
-    - from: [{podSelector: {matchLabels: *job}}]
-      ports: [{port: collective}]
+  policyTypes: [Egress]
   egress:
     - to: [{podSelector: {matchLabels: *job}}]
       ports: [{port: collective}]
