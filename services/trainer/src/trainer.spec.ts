@@ -25,6 +25,8 @@ import { trainer } from './index.js';
 
 /** Long enough to be caught in the middle. */
 const LONG = 120;
+/** For runs that are stopped, however late the machine gets to it. */
+const ENDLESS = 100_000;
 
 let folder: string;
 let store: ObjectStore;
@@ -133,9 +135,9 @@ describe('a run', () => {
   }, 600_000);
 
   it('waits for the one before it, and can be cancelled while it waits', async () => {
-    const { run } = await start({ seed: 5, steps: LONG });
+    const { run } = await start({ seed: 5, steps: ENDLESS });
     await reaches(run, 1);
-    const second = await start({ seed: 6, steps: LONG });
+    const second = await start({ seed: 6, steps: ENDLESS });
 
     expect(await capacity()).toEqual({ runsAtOnce: 1 });
     expect(second.state).toBe(RunState.RUN_STATE_QUEUED);
@@ -150,7 +152,7 @@ describe('a run', () => {
   });
 
   it('suspended waits with a checkpoint, lets the next one train, and goes on when it is resumed', async () => {
-    const { run } = await start({ seed: 13, steps: LONG, checkpointEvery: 1000 });
+    const { run } = await start({ seed: 13, steps: ENDLESS, checkpointEvery: 1000 });
     await reaches(run, 3);
     const logs = readLogs(run);
     await suspend(run);
@@ -179,7 +181,7 @@ describe('a run', () => {
   });
 
   it('ends with a checkpoint when its service stops, tells its watchers, and is found interrupted', async () => {
-    const { run } = await start({ seed: 8, steps: LONG, checkpointEvery: 1000 });
+    const { run } = await start({ seed: 8, steps: ENDLESS, checkpointEvery: 1000 });
     const watched = watch(run);
     await reaches(run, 3);
     await serve('store');
@@ -299,7 +301,7 @@ describe('a run', () => {
   });
 
   it('has no result before its first checkpoint', async () => {
-    const { run } = await start({ seed: 10, steps: LONG, checkpointEvery: 1000 });
+    const { run } = await start({ seed: 10, steps: ENDLESS, checkpointEvery: 1000 });
 
     expect((await get(run)).result).toBeUndefined();
     await cancel(run);
