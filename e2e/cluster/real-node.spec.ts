@@ -199,11 +199,20 @@ describe.runIf(inNodeNamespaces)('a release on a real node', () => {
     await medformerJson(release.env, 'runs', 'cancel', run);
   });
 
-  it('leaves nothing but the pseudonyms’ key when it is uninstalled', async () => {
+  it('leaves nothing but the pseudonyms’ key and ended jobs when it is uninstalled', async () => {
     await release.uninstall();
-    const kinds = ['deployments', 'statefulsets', 'services', 'configmaps', 'networkpolicies'];
+    const jobs = names(await release.list('jobs'));
+    const kinds = ['deployments', 'statefulsets', 'services', 'configmaps'];
     const left = await Promise.all([...kinds.map((kind) => release.list(kind)), release.ownSecrets()]);
     expect(names(left.flat())).toEqual(['kube-root-ca.crt', 'release-medformer-pseudonym-key']);
+    for (const { metadata } of await release.list('networkpolicies'))
+      expect(jobs).toContain(metadata.ownerReferences[0].name);
+
+    // As their time to live does.
+    await release.deleteJobs();
+    await until('the jobs’ policies to go with them', async () =>
+      (await release.list('networkpolicies')).length ? undefined : true,
+    );
   });
 
   /** The same files, spec and pseudonyms by one process on a folder. */

@@ -107,6 +107,10 @@ export class Release {
     return (await this.endedJobNow(run)) !== undefined;
   }
 
+  async deleteJobs(): Promise<void> {
+    await this.node.cluster.kubectl(['delete', 'jobs', '--all', ...IN, '--timeout=120s']);
+  }
+
   /** Resolves when all pods that the components should have are ready. */
   async ready(...components: string[]): Promise<void> {
     for (const component of components) {
