@@ -111,12 +111,14 @@ describe.runIf(inNodeNamespaces)('a release on a real node', () => {
 
   it('makes the undisturbed dataset and checkpoint although pods are killed at random', async () => {
     const undisturbed = await withoutKills();
-    let [kills, interrupted] = [0, 0];
+    let [kills, whileIngesting, interrupted] = [0, 0, 0];
     for (;;) {
       const ingesting = medformerProcess(release.env, '--json', ...ingest('many'));
       const after = kills;
       if (kills < 3) {
-        await someTime(5000);
+        await sleep(500);
+        await someTime(1500);
+        whileIngesting += ingesting.exitCode === null ? 1 : 0;
         await kill(['ingestion', 'object-store'][kills % 2]!, kills !== 0);
         kills += 1;
       }
@@ -142,7 +144,10 @@ describe.runIf(inNodeNamespaces)('a release on a real node', () => {
     expect((await release.endedJob(run)).status.succeeded).toBe(1);
     await release.ready('trainer', 'object-store');
     const trained = await medformerJson(release.env, 'train', file('long.yaml'));
-    console.log(`ingest interrupted ${interrupted} times of ${kills} kills; training: killed ${killed}`);
+    console.log(
+      `${kills} kills, ${whileIngesting} of them while ingesting, ${interrupted} commands failed; training: killed ${killed}`,
+    );
+    expect(whileIngesting).toBeGreaterThan(0);
     expect(trained).toMatchObject({ run: undisturbed.run, checkpoint: undisturbed.checkpoint });
     expect(killed.length).toBeGreaterThan(1);
   }, 600_000);
