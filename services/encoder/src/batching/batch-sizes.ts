@@ -1,13 +1,20 @@
 /** A padded batch is computed whole: more than this share of it must be images. */
 const LEAST_FILLED = 0.75;
 
+/** From here on there is a size between two powers of two as well: padding a larger batch costs more. */
+const BETWEEN_FROM = 8;
+
 /**
- * Sizes a batch is computed at: the powers of two below `most`, and `most`. Few, because each costs a recorded function a
- * shape of image.
+ * Sizes a batch is computed at: the powers of two below `most`, one and a half times the larger of them, and `most`. Few,
+ * because each costs a recorded function a shape of image.
  */
 export function batchSizes(most: number): number[] {
   const sizes: number[] = [];
-  for (let size = 1; size < most; size *= 2) sizes.push(size);
+  for (let size = 1; size < most; size *= 2) {
+    sizes.push(size);
+    const between = 1.5 * size;
+    if (size >= BETWEEN_FROM && between < most) sizes.push(between);
+  }
   return [...sizes, most];
 }
 

@@ -232,8 +232,8 @@ it('an image that fails alone fails no other; a batch that fails fails all of it
 });
 
 it('is computed at few sizes, of which at most a quarter is padding', () => {
-  expect(batchSizes(32)).toEqual([1, 2, 4, 8, 16, 32]);
-  expect(batchSizes(24)).toEqual([1, 2, 4, 8, 16, 24]);
+  expect(batchSizes(32)).toEqual([1, 2, 4, 8, 12, 16, 24, 32]);
+  expect(batchSizes(24)).toEqual([1, 2, 4, 8, 12, 16, 24]);
   expect(batchSizes(1)).toEqual([1]);
   const sizes = batchSizes(32);
   expect([1, 3, 5, 6, 11, 12, 23, 24, 40].map((waiting) => fittingBatch(waiting, sizes))).toEqual([
@@ -241,10 +241,10 @@ it('is computed at few sizes, of which at most a quarter is padding', () => {
     { images: 3, size: 4 },
     { images: 4, size: 4 },
     { images: 6, size: 8 },
-    { images: 8, size: 8 },
-    { images: 12, size: 16 },
-    { images: 16, size: 16 },
-    { images: 24, size: 32 },
+    { images: 11, size: 12 },
+    { images: 12, size: 12 },
+    { images: 23, size: 24 },
+    { images: 24, size: 24 },
     { images: 32, size: 32 },
   ]);
 });
