@@ -1,4 +1,5 @@
 export { type BaseConfig, baseConfig, objectStoreConfig, storeShape } from './base-config.js';
+export { byteChunks, CHUNK_BYTES } from './byte-chunks.js';
 export type { CallContext } from './call-context.js';
 export { loadConfig, printConfig, secret } from './config-source.js';
 export { configSchemaOf, serveMain } from './main.js';

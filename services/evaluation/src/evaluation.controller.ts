@@ -42,7 +42,7 @@ import {
   type WatchEvaluationResponse,
 } from '@medformer/gen/evaluation';
 import type { ObjectStore } from '@medformer/object-store';
-import { type CallContext, OBJECT_STORE, RpcController } from '@medformer/rpc';
+import { byteChunks, type CallContext, OBJECT_STORE, RpcController } from '@medformer/rpc';
 import { badInput, DataReportSpec, parseRecord, type ScoreReport, type ScoreRow } from '@medformer/schema';
 import { Controller, Inject } from '@nestjs/common';
 import type { EvaluationCalls, EvaluationProgress } from './evaluation-calls.js';
@@ -56,7 +56,6 @@ import { getReport, listReports, type StoredReport } from './report-store.js';
 import type { PictureTensor, SampleTensors } from './sample-pictures.js';
 import { csvFiles, jsonFiles } from './table-files.js';
 
-const CHUNK_BYTES = 256 * 1024;
 /** Evaluations of a list whose caller names no number. */
 const LISTED = 100;
 
@@ -147,7 +146,7 @@ export class EvaluationController {
     const file = files[wanted];
     const bytes = await readReportFile(this.store, file);
     yield { part: { $case: 'file', value: { ...file, bytes: BigInt(file.bytes) } } };
-    for (const chunk of chunksOf(bytes)) yield { part: { $case: 'chunk', value: chunk } };
+    for (const chunk of byteChunks(bytes)) yield { part: { $case: 'chunk', value: chunk } };
   }
 
   async compareScores(
@@ -235,7 +234,7 @@ export class EvaluationController {
     const chosen = chosenRows(report, rows);
     for await (const { name, bytes } of await this.scoresFiles(report, format, chosen)) {
       yield { part: { $case: 'fileName', value: name } };
-      for (const chunk of chunksOf(bytes)) yield { part: { $case: 'chunk', value: chunk } };
+      for (const chunk of byteChunks(bytes)) yield { part: { $case: 'chunk', value: chunk } };
     }
   }
 
@@ -258,12 +257,7 @@ export class EvaluationController {
 }
 
 function* htmlChunks(html: string): Iterable<{ htmlChunk: Buffer }> {
-  for (const htmlChunk of chunksOf(Buffer.from(html))) yield { htmlChunk };
-}
-
-function* chunksOf(bytes: Uint8Array): Iterable<Buffer> {
-  for (let begin = 0; begin < bytes.length; begin += CHUNK_BYTES)
-    yield Buffer.from(bytes.subarray(begin, begin + CHUNK_BYTES));
+  for (const htmlChunk of byteChunks(Buffer.from(html))) yield { htmlChunk };
 }
 
 function decidedMessage({ hash, promotion }: StoredPromotion): DecidedPromotion {

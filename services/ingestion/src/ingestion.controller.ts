@@ -32,7 +32,7 @@ import {
   type VerifyDatasetResponse,
 } from '@medformer/gen/ingestion';
 import { type ObjectStore, REFRESH_AGE_MS } from '@medformer/object-store';
-import { type CallContext, OBJECT_STORE, RpcController } from '@medformer/rpc';
+import { byteChunks, type CallContext, OBJECT_STORE, RpcController } from '@medformer/rpc';
 import { badInput, MedformerError } from '@medformer/schema';
 import { Controller, Inject } from '@nestjs/common';
 import { DatasetCensus } from './dataset-census.js';
@@ -47,7 +47,6 @@ import { UploadSpool } from './upload-spool.js';
 const MAX_CHUNK_BYTES = 1024 * 1024;
 /** Ids of each list that a difference names unless asked for more. */
 const DIFF_LIMIT = 100;
-const PAGE_CHUNK_BYTES = 256 * 1024;
 const HOUR_MS = 60 * 60 * 1000;
 /** What is younger may be found there already by a writer, who then counts on it. */
 const LEAST_AGE_HOURS = (2 * REFRESH_AGE_MS) / HOUR_MS;
@@ -269,11 +268,7 @@ function toPageProgress({
 
 /** The next piece is made once the caller has taken the one before. */
 function* toPage({ html }: IngestionCalls['page']['output']): Iterable<RenderDatasetPageResponse> {
-  const bytes = Buffer.from(html);
-  for (let begin = 0; begin < bytes.length; begin += PAGE_CHUNK_BYTES) {
-    const value = bytes.subarray(begin, begin + PAGE_CHUNK_BYTES);
-    yield { event: { $case: 'htmlChunk', value } };
-  }
+  for (const value of byteChunks(Buffer.from(html))) yield { event: { $case: 'htmlChunk', value } };
 }
 
 function toVerified({ shards, images, bytes, ...verification }: IngestionCalls['verify']['output']) {

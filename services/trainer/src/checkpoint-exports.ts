@@ -6,6 +6,7 @@ import { listCheckpoints } from '@medformer/checkpoint';
 import { startComputeProcess } from '@medformer/compute';
 import type { ExportRequest } from '@medformer/export';
 import type { ObjectStore, ObjectStoreConfig } from '@medformer/object-store';
+import { CHUNK_BYTES } from '@medformer/rpc';
 import { MedformerError } from '@medformer/schema';
 import PQueue from 'p-queue';
 import type { ExportCalls, WrittenFile } from './export-calls.js';
@@ -14,8 +15,6 @@ export interface CheckpointExportsOptions {
   store: ObjectStoreConfig;
   threads?: number;
 }
-
-const CHUNK_BYTES = 256 * 1024;
 
 /** Exports, one at a time beside the training; each in a process of its own, which gives its memory back. */
 export class CheckpointExports {
