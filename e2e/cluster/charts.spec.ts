@@ -162,6 +162,7 @@ describe('a release for a GPU cluster', () => {
     );
     const selected = policy!.spec.podSelector.matchLabels;
     expect(policy!.spec.egress[0].to).toEqual([{ podSelector: { matchLabels: selected } }]);
+    expect(policy!.spec.ingress[0].from).toEqual([{ podSelector: { matchLabels: selected } }]);
     const pods = await until('both pods', async () => {
       const labels = Object.entries(selected).map(([label, value]) => `${label}=${value}`);
       const found = await cluster.list('pods', [...IN, '--selector', labels.join(',')]);

@@ -574,7 +574,10 @@ describe('training in jobs', () => {
     const { 'batch.kubernetes.io/job-name': name, ...labels } = policy.spec.podSelector.matchLabels;
     expect(name).toBe('');
     expect(job.spec.template.metadata.labels).toMatchObject(labels);
-    expect(policy.spec.policyTypes).toEqual(['Egress']);
+    expect(policy.spec.policyTypes).toEqual(['Ingress', 'Egress']);
+    expect(policy.spec.ingress).toEqual([
+      { from: [{ podSelector: policy.spec.podSelector }], ports: [{ port: 'collective' }] },
+    ]);
     expect(policy.spec.egress).toEqual([
       { to: [{ podSelector: policy.spec.podSelector }], ports: [{ port: 'collective' }] },
     ]);

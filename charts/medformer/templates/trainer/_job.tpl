@@ -87,7 +87,7 @@ spec:
         {{- include "library.objectStoreVolumes" . | indent 8 }}
 {{- end }}
 
-{{/* One a job: of all training pods, its own reach each other's collective port and no other's. */}}
+{{/* One a job: of all training pods, its own reach each other's collective port and no other's, also while the release is uninstalled. */}}
 {{- define "medformer.trainingJobPolicy" -}}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -100,7 +100,10 @@ spec:
     matchLabels: &job
       {{- include "library.selectorLabels" . | nindent 6 }}
       batch.kubernetes.io/job-name: ""
-  policyTypes: [Egress]
+  policyTypes: [Ingress, Egress]
+  ingress:
+    - from: [{podSelector: {matchLabels: *job}}]
+      ports: [{port: collective}]
   egress:
     - to: [{podSelector: {matchLabels: *job}}]
       ports: [{port: collective}]

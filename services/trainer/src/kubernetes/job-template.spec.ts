@@ -1,11 +1,14 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { dumpYaml } from '@kubernetes/client-node';
 import { sha256 } from '@medformer/schema';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { JobTemplate, jobNameOf } from './job-template.js';
 
 const JOB = `
+apiVersion: batch/v1
 kind: Job
 metadata:
   namespace: medformer
@@ -25,6 +28,7 @@ spec:
           resources: {limits: {nvidia.com/gpu: 1, memory: 1Gi}}
 `;
 const POLICY = `
+apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 spec:
   podSelector: {matchLabels: &job {batch.kubernetes.io/job-name: ""}}
@@ -88,7 +92,9 @@ describe('a job template', () => {
     const name = jobNameOf(run);
     const selected = { matchLabels: { 'batch.kubernetes.io/job-name': name } };
 
-    expect(read().policyOf(job)).toEqual({
+    // As the client sends it.
+    expect(parse(dumpYaml(read().policyOf(job)!))).toEqual({
+      apiVersion: 'networking.k8s.io/v1',
       kind: 'NetworkPolicy',
       metadata: {
         name: `${name}-01234567`,
