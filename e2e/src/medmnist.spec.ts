@@ -1,26 +1,14 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { medformer, medformerJson, medformerProcess } from './harness/medformer.js';
-import { ROOT, type Services, startStandalone } from './harness/services.js';
+import { makeSets, smallBenchmark } from './harness/medmnist.js';
+import { type Services, startStandalone } from './harness/services.js';
 import { reachesStep } from './harness/training.js';
 import { until } from './harness/until.js';
 
 const SETS = ['chestmnist', 'retinamnist', 'adrenalmnist3d'];
-const SMALL = [
-  'picks=2',
-  'seeds=[0]',
-  'common.model={width: 24, depth: 1, heads: 3, latents: 4, mlpRatio: 2, patch2d: 4, patch3d: 8, frequencies: 3}',
-  'common.batchSize=16',
-  'phases.st.steps=4',
-  'sets.chestmnist.phases.ssl.steps=2',
-  'phases.ssl-all.batchSize=8',
-  'phases.ssl-all.steps=2',
-  'phases.mt.accumulate=2',
-  'phases.mt.steps=60',
-].flatMap((setting) => ['--set', setting]);
 const TWO_AT_ONCE = { 'trainer-concurrency': '2', 'trainer-threads': '1' };
 /** Every run starts a process that builds its step anew. */
 const TIME = 900_000;
@@ -30,9 +18,7 @@ let services: Services;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'medformer-medmnist-'));
-  const sets = join(ROOT, 'tools/medmnist/phantom-sets.mjs');
-  const counts = ['--patients', '16', '--volume-patients', '8', '--sets', SETS.join()];
-  await execa(process.execPath, [sets, join(folder, 'root'), ...counts]);
+  await makeSets(folder, SETS);
   services = await startStandalone(join(folder, 'data'), TWO_AT_ONCE);
 }, 120_000);
 
@@ -41,16 +27,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-const benchmark = (...more: string[]) => [
-  'benchmark',
-  'medmnist',
-  '--root',
-  join(folder, 'root'),
-  '-o',
-  join(folder, 'out'),
-  ...SMALL,
-  ...more,
-];
+const benchmark = (...more: string[]) => smallBenchmark(folder, ...more);
 
 describe('medformer benchmark medmnist', () => {
   it('refuses files that have the name of a set but not its checksum', async () => {

@@ -24,7 +24,7 @@ export class Control {
 
   constructor(
     readonly process: ChildProcess,
-    port: number,
+    readonly port: number,
     readonly metricsPort: number,
   ) {
     this.client = new TrainerServiceClient(`127.0.0.1:${port}`, credentials.createInsecure());
