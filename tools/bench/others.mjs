@@ -21,7 +21,9 @@ function read(pids) {
     .split(' ')
     .map(Number);
   const busy = user + nice + system + irq + softIrq + steal;
-  return { all: busy + idle + wait, busy, own: pids.reduce((sum, pid) => sum + familyOf(pid).ticks, 0) };
+  const processes = statsOfAll();
+  const own = pids.reduce((sum, pid) => sum + familyOf(pid, processes).ticks, 0);
+  return { all: busy + idle + wait, busy, own };
 }
 
 /**
@@ -30,15 +32,14 @@ function read(pids) {
  * @returns {{ own: number, below: number }}
  */
 export function cpuOf(pid) {
-  const { own, ticks } = familyOf(pid);
+  const { own, ticks } = familyOf(pid, statsOfAll());
   return { own: own * TICK_MS, below: (ticks - own) * TICK_MS };
 }
 
 const TICK_MS = 10;
 
 /** A process counts for itself alone when it is the one that asks: what it started counts by itself. */
-function familyOf(pid) {
-  const all = statsOfAll();
+function familyOf(pid, all) {
   const below = (parent) =>
     [...all].filter(([, stat]) => stat.parent === parent).flatMap(([child]) => [child, ...below(child)]);
   const own = all.get(pid)?.ticks ?? 0;
