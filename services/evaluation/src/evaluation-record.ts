@@ -1,4 +1,4 @@
-import { findIndexed, type ObjectStore } from '@medformer/object-store';
+import type { ObjectStore } from '@medformer/object-store';
 import {
   ContentHash,
   contentAddress,
@@ -8,7 +8,6 @@ import {
   parseRecord,
 } from '@medformer/schema';
 import { z } from 'zod';
-import { REPORT_INDEX } from './report-store.js';
 
 const PREFIX = 'evaluations/';
 
@@ -80,14 +79,6 @@ export async function isAskedToCancel(store: ObjectStore, id: string): Promise<b
 
 export async function forgetCancel(store: ObjectStore, id: string): Promise<void> {
   await store.delete(keyOf(id, 'cancel'));
-}
-
-/** Address of the report that was written for it; this alone is its success. */
-export async function reportOf(
-  store: ObjectStore,
-  { spec, codeVersion }: Asked,
-): Promise<string | undefined> {
-  return findIndexed(store, REPORT_INDEX, { spec, codeVersion });
 }
 
 /** Newest first. */

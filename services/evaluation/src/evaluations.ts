@@ -21,11 +21,10 @@ import {
   listEvaluationIds,
   putAsked,
   putTold,
-  reportOf,
 } from './evaluation-record.js';
 import { EVALUATION_PROCESS, EVALUATION_SETTINGS, type EvaluationSettings } from './evaluation-settings.js';
 import { type EvaluationView, hasEnded, LiveEvaluation } from './live-evaluation.js';
-import { getReport, type StoredReport } from './report-store.js';
+import { findReport, getReport, type StoredReport } from './report-store.js';
 
 export type EvaluationPart = { event: EvaluationProgress } | { output: StoredReport };
 
@@ -253,7 +252,8 @@ export class Evaluations {
   }
 
   private async stored(id: string, asked: Asked): Promise<EvaluationView> {
-    const report = await reportOf(this.store, asked);
+    // A report alone is success.
+    const report = await findReport(this.store, asked);
     if (report !== undefined) return { id, asked, state: 'succeeded', report };
     const told = await getTold(this.store, id);
     if (!told) return { id, asked, state: 'interrupted' };

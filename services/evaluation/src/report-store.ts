@@ -3,7 +3,6 @@ import {
   ContentHash,
   canonicalJson,
   contentAddress,
-  type EvaluationSpec,
   MedformerError,
   parseRecord,
   ScoreReport,
@@ -11,7 +10,7 @@ import {
 } from '@medformer/schema';
 
 const REPORTS = 'reports/';
-export const REPORT_INDEX = 'report-index/';
+const INDEX = 'report-index/';
 
 export interface StoredReport {
   /** Content address of the record. */
@@ -25,7 +24,7 @@ export async function putReport(store: ObjectStore, report: ScoreReport): Promis
   const contentType = 'application/json';
   await store.put(reportKey(hash), Buffer.from(canonicalJson(report)), { ifAbsent: true, contentType });
   const { spec, codeVersion } = report;
-  await putIndexEntry(store, REPORT_INDEX, { spec, codeVersion }, hash);
+  await putIndexEntry(store, INDEX, { spec, codeVersion }, hash);
   return { hash, report };
 }
 
@@ -49,14 +48,12 @@ export async function getReport(store: ObjectStore, hash: string): Promise<Store
   return { hash, report: parseRecord(ScoreReport, JSON.parse(bytes.toString('utf8')), `report ${hash}`) };
 }
 
-/** The report that this code has already computed for an equal request. */
+/** Address of the report that this code has already computed for an equal request. */
 export async function findReport(
   store: ObjectStore,
-  spec: EvaluationSpec,
-  codeVersion: string,
-): Promise<StoredReport | undefined> {
-  const hash = await findIndexed(store, REPORT_INDEX, { spec, codeVersion });
-  return hash === undefined ? undefined : getReport(store, hash);
+  { spec, codeVersion }: Pick<ScoreReport, 'spec' | 'codeVersion'>,
+): Promise<string | undefined> {
+  return findIndexed(store, INDEX, { spec, codeVersion });
 }
 
 /** The newest reports, newest first; all without a limit. */
