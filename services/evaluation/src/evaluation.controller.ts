@@ -54,7 +54,7 @@ import { Promotions } from './promotions.js';
 import { findReportFiles, type ReportFormat, readReportFile } from './report-files.js';
 import { getReport, listReports, type StoredReport } from './report-store.js';
 import type { PictureTensor, SampleTensors } from './sample-pictures.js';
-import { csvFiles, jsonFiles } from './table-files.js';
+import { csvFile, jsonFile } from './table-files.js';
 
 /** Evaluations of a list whose caller names no number. */
 const LISTED = 100;
@@ -244,8 +244,8 @@ export class EvaluationController {
       const { manifest } = await resolveDataset(this.store, report.spec.dataset);
       return medmnistFiles(this.store, report, manifest, rows);
     }
-    if (format === ScoresFormat.SCORES_FORMAT_CSV) return csvFiles(report, rows);
-    if (format === ScoresFormat.SCORES_FORMAT_JSON) return jsonFiles(report);
+    if (format === ScoresFormat.SCORES_FORMAT_CSV) return [csvFile(report, rows)];
+    if (format === ScoresFormat.SCORES_FORMAT_JSON) return [jsonFile(report)];
     const expected = 'medmnist, safetensors, csv or json';
     throw badInput({
       file: 'request',

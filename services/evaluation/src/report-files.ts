@@ -1,9 +1,10 @@
 import { getBlob, type ObjectStore, putBlob } from '@medformer/object-store';
 import { ContentHash, canonicalJson, MedformerError, parseRecord } from '@medformer/schema';
 import { z } from 'zod';
+import type { ScoresFile } from './export-scores.js';
 import { pageOf } from './render.js';
 import { getReport, type StoredReport } from './report-store.js';
-import { csvFiles } from './table-files.js';
+import { csvFile, jsonFile } from './table-files.js';
 
 const PREFIX = 'report-files/';
 
@@ -34,12 +35,12 @@ export async function findReportFiles(store: ObjectStore, report: string): Promi
  * records of the checkpoints, which may be pruned later.
  */
 export async function putReportFiles(store: ObjectStore, stored: StoredReport): Promise<ReportFiles> {
-  const html = Buffer.from(await pageOf(store, stored));
-  const json = Buffer.from(canonicalJson(stored.report));
+  const { report } = stored;
+  const page = { name: 'report.html', bytes: Buffer.from(await pageOf(store, stored)) };
   const files: ReportFiles = {
-    html: await put(store, 'report.html', 'text/html; charset=utf-8', html),
-    json: await put(store, 'report.json', 'application/json', json),
-    csv: await put(store, 'scores.csv', 'text/csv; charset=utf-8', await scoresTable(stored)),
+    html: await put(store, page, 'text/html; charset=utf-8'),
+    json: await put(store, jsonFile(report), 'application/json'),
+    csv: await put(store, csvFile(report, [...report.rows.entries()]), 'text/csv; charset=utf-8'),
   };
   const list = Buffer.from(canonicalJson(files));
   await store.put(keyOf(stored.hash), list, { contentType: 'application/json' });
@@ -60,18 +61,8 @@ export async function readReportFile(store: ObjectStore, { name, sha256 }: Repor
   });
 }
 
-async function put(
-  store: ObjectStore,
-  name: string,
-  mediaType: string,
-  bytes: Uint8Array,
-): Promise<ReportFile> {
+async function put(store: ObjectStore, { name, bytes }: ScoresFile, mediaType: string): Promise<ReportFile> {
   return { name, mediaType, ...(await putBlob(store, bytes, { contentType: mediaType })) };
-}
-
-async function scoresTable({ report }: StoredReport): Promise<Uint8Array> {
-  for await (const { bytes } of csvFiles(report, [...report.rows.entries()])) return bytes;
-  return new Uint8Array();
 }
 
 const keyOf = (report: string) => `${PREFIX}${report}.json`;

@@ -2,8 +2,8 @@ import { canonicalJson, EvaluationMetric, type ScoreReport, type ScoreRow } from
 import type { ScoresFile } from './export-scores.js';
 
 /** The record itself, as it is addressed. */
-export async function* jsonFiles(report: ScoreReport): AsyncIterable<ScoresFile> {
-  yield { name: 'report.json', bytes: Buffer.from(canonicalJson(report)) };
+export function jsonFile(report: ScoreReport): ScoresFile {
+  return { name: 'report.json', bytes: Buffer.from(canonicalJson(report)) };
 }
 
 const COLUMNS = [
@@ -22,10 +22,10 @@ const COLUMNS = [
 ];
 
 /** `scores.csv`, RFC 4180: a line per row, metric and seed; interval ends are empty where the report has none. */
-export async function* csvFiles(
+export function csvFile(
   { datasetName, spec: { task, split, seeds } }: ScoreReport,
   rows: readonly [at: number, row: ScoreRow][],
-): AsyncIterable<ScoresFile> {
+): ScoresFile {
   const lines = rows.flatMap(([, row]) =>
     EvaluationMetric.options.flatMap((metric) => {
       const summary = row[metric];
@@ -38,7 +38,7 @@ export async function* csvFiles(
     }),
   );
   const text = [COLUMNS, ...lines].map((cells) => cells.map(cellOf).join(',')).join('\r\n');
-  yield { name: 'scores.csv', bytes: Buffer.from(`${text}\r\n`) };
+  return { name: 'scores.csv', bytes: Buffer.from(`${text}\r\n`) };
 }
 
 function cellOf(value: string | number): string {
