@@ -6,6 +6,7 @@ import * as https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -162,6 +163,24 @@ describe('credentials of an S3 store', () => {
     await expect
       .poll(() => store.put('credentials/x', Buffer.from('x')).catch(() => 'refused'), { timeout: 20_000 })
       .toBe('created');
+  });
+
+  it('in a folder are read again at once when a listing is refused', async () => {
+    const credentialsFolder = at('replaced');
+    await writeFiles({
+      [join(credentialsFolder, 'accessKey')]: keys.accessKey,
+      [join(credentialsFolder, 'secretKey')]: 'of-yesterday',
+    });
+    const store = openS3Store({ ...place, credentialsFolder });
+    const listed = async () => {
+      for await (const { key } of store.list('nothing/')) throw new Error(key);
+      return 'listed';
+    };
+    await expect(listed()).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+    await writeFiles({ [join(credentialsFolder, 'secretKey')]: keys.secretKey });
+    // Keys that are a moment old are not asked for again; by themselves these would last ten seconds.
+    await sleep(1100);
+    expect(await listed()).toBe('listed');
   });
 
   it('for an identity token come of the token service, for what the token may do', async () => {

@@ -130,7 +130,8 @@ class S3Store implements ObjectStore {
   async *list(prefix: string): AsyncIterable<ObjectInfo> {
     checkPrefix(prefix);
     let last = '';
-    for (let attempt = 1; ; attempt += 1) {
+    const attempts = new Attempts(this.credentials);
+    for (;;) {
       // After a failure it goes on behind what was told already.
       const stream = this.client.listObjectsV2(this.bucket, prefix, true, last);
       try {
@@ -138,13 +139,11 @@ class S3Store implements ObjectStore {
           if (item.name === undefined) continue;
           yield { key: item.name, bytes: item.size, lastModified: item.lastModified };
           last = item.name;
-          attempt = 1;
+          attempts.advanced();
         }
         return;
       } catch (error) {
-        const failure = s3Failure(error, prefix);
-        if (failure.code !== 'UNAVAILABLE' || attempt === ATTEMPTS) throw failure;
-        await pause(attempt);
+        await attempts.next(s3Failure(error, prefix));
       }
     }
   }
@@ -199,18 +198,12 @@ class S3Store implements ObjectStore {
   }
 
   private async request<Answer>(key: string, send: () => Promise<Answer>): Promise<Answer> {
-    let withOthers = false;
-    for (let attempt = 1; ; attempt += 1) {
+    const attempts = new Attempts(this.credentials);
+    for (;;) {
       try {
         return await this.attempt(key, send);
       } catch (error) {
-        if (!withOthers && isRefusal(error) && (await this.credentials.haveChanged())) {
-          withOthers = true;
-          continue;
-        }
-        const again = error instanceof MedformerError && ['UNAVAILABLE', 'ABORTED'].includes(error.code);
-        if (!again || attempt === ATTEMPTS) throw error;
-        await pause(attempt);
+        await attempts.next(s3Failure(error, key));
       }
     }
   }
@@ -231,9 +224,29 @@ class S3Store implements ObjectStore {
   }
 }
 
-/** Longer after each attempt, and not of one length for all who failed at once. */
-function pause(attempt: number): Promise<void> {
-  return sleep(FIRST_RETRY_MS * 2 ** (attempt - 1) * (0.5 + Math.random()));
+/** What failed in a row of one request or listing. */
+class Attempts {
+  private failed = 0;
+  private withOthers = false;
+
+  constructor(private readonly credentials: S3Credentials) {}
+
+  advanced(): void {
+    this.failed = 0;
+  }
+
+  /** Resolves when it is time for the next one. @throws the failure, when there shall be none. */
+  async next(failure: MedformerError): Promise<void> {
+    this.failed += 1;
+    const refused = failure.code === 'PERMISSION_DENIED';
+    if (refused && !this.withOthers && (await this.credentials.haveChanged())) {
+      this.withOthers = true;
+      return;
+    }
+    if (!['UNAVAILABLE', 'ABORTED'].includes(failure.code) || this.failed >= ATTEMPTS) throw failure;
+    // Longer after each, and not of one length for all who failed at once.
+    await sleep(FIRST_RETRY_MS * 2 ** (this.failed - 1) * (0.5 + Math.random()));
+  }
 }
 
 /** The client library wants a class of its own and calls but this. */
@@ -259,8 +272,4 @@ function encryptionHeaders({ encryption, kmsKey }: S3AccessOptions): Record<stri
     ...(encryption ? { 'x-amz-server-side-encryption': encryption } : {}),
     ...(kmsKey ? { 'x-amz-server-side-encryption-aws-kms-key-id': kmsKey } : {}),
   };
-}
-
-function isRefusal(error: unknown): boolean {
-  return error instanceof MedformerError && error.code === 'PERMISSION_DENIED';
 }
