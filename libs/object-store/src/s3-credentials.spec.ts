@@ -1,6 +1,13 @@
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { Agent } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { MedformerError } from '@medformer/schema';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { S3Credentials, type S3Session } from './s3-credentials.js';
+import { S3Credentials, type S3Session, s3Credentials } from './s3-credentials.js';
 
 afterEach(() => void vi.useRealTimers());
 
@@ -58,5 +65,28 @@ describe('S3Credentials', () => {
     vi.setSystemTime(2000);
     expect(await credentials.haveChanged()).toBe(true);
     expect((await credentials.get()).accessKey).toBe('2');
+  });
+});
+
+describe('a token service in clear beside a store with TLS', () => {
+  it('is asked all the same', async () => {
+    const keys = '<AccessKeyId>a</AccessKeyId><SecretAccessKey>s</SecretAccessKey>';
+    const server = createServer((_, answer) => {
+      answer.end(`${keys}<Expiration>${new Date(Date.now() + 60 * MINUTE).toISOString()}</Expiration>`);
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const folder = await mkdtemp(join(tmpdir(), 'medformer-token-'));
+    const webIdentityTokenFile = join(folder, 'token');
+    try {
+      await writeFile(webIdentityTokenFile, 'token');
+      const stsEndpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const config = { webIdentityTokenFile, stsEndpoint };
+      const credentials = s3Credentials(config, 'https://store.invalid', new Agent());
+      expect(await credentials.get()).toMatchObject({ accessKey: 'a', secretKey: 's' });
+    } finally {
+      server.closeAllConnections();
+      server.close();
+      await rm(folder, { recursive: true });
+    }
   });
 });

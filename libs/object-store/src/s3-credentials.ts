@@ -33,7 +33,7 @@ const RENEW_BEFORE_MS = 5 * 60_000;
 export function s3Credentials(config: S3CredentialsConfig, endpoint: string, agent: Agent): S3Credentials {
   const { accessKey, secretKey, credentialsFolder, webIdentityTokenFile, roleArn, stsEndpoint } = config;
   const named = [accessKey ?? secretKey, credentialsFolder, webIdentityTokenFile].filter(Boolean).length;
-  if (named !== 1 || (named === 1 && Boolean(accessKey) !== Boolean(secretKey))) {
+  if (named !== 1 || Boolean(accessKey) !== Boolean(secretKey)) {
     throw new MedformerError(
       'INVALID_ARGUMENT',
       'object store: expected an access key and a secret key, or a folder of credentials, or a web identity token file, ' +
@@ -42,16 +42,15 @@ export function s3Credentials(config: S3CredentialsConfig, endpoint: string, age
   }
   if (accessKey && secretKey) return new S3Credentials(async () => ({ accessKey, secretKey }), Infinity);
   if (credentialsFolder) return new S3Credentials(() => readFolder(credentialsFolder), FILES_MS);
-  return new S3Credentials(
-    () =>
-      assumeRoleWithWebIdentity({
-        endpoint: stsEndpoint ?? endpoint,
-        tokenFile: webIdentityTokenFile!,
-        roleArn,
-        agent,
-      }),
-    Infinity,
-  );
+  const service = stsEndpoint ?? endpoint;
+  const identity = {
+    endpoint: service,
+    tokenFile: webIdentityTokenFile!,
+    roleArn,
+    // An agent of TLS refuses `http:`, and the other way round.
+    agent: new URL(service).protocol === new URL(endpoint).protocol ? agent : undefined,
+  };
+  return new S3Credentials(() => assumeRoleWithWebIdentity(identity), Infinity);
 }
 
 /**

@@ -10,7 +10,8 @@ export interface WebIdentity {
   endpoint: string;
   tokenFile: string;
   roleArn?: string | undefined;
-  agent: http.Agent;
+  /** Node's own when absent. */
+  agent?: http.Agent | undefined;
 }
 
 const SESSION_NAME = 'medformer';
@@ -59,7 +60,11 @@ export async function assumeRoleWithWebIdentity(identity: WebIdentity): Promise<
   };
 }
 
-function post(url: URL, form: string, agent: http.Agent): Promise<{ status: number; body: string }> {
+function post(
+  url: URL,
+  form: string,
+  agent: http.Agent | undefined,
+): Promise<{ status: number; body: string }> {
   const { request } = url.protocol === 'https:' ? https : http;
   return new Promise((resolve, reject) => {
     const fail = (cause: Error) =>
