@@ -95,7 +95,7 @@ class FilesystemStore implements ObjectStore {
       const path = folder + entry.name;
       if (entry.isDirectory()) {
         const inside = `${path}/`;
-        if (inside.startsWith(prefix) || prefix.startsWith(inside)) yield* this.walk(inside, prefix);
+        if (inside.startsWith(prefix)) yield* this.walk(inside, prefix);
       } else if (path.startsWith(prefix)) {
         const found = await this.head(path);
         if (found) yield found;
