@@ -10,7 +10,7 @@ import {
   type StoredTensor,
 } from '@medformer/schema';
 import { z } from 'zod';
-import { type DatasetImage, elements, newPixels, type Pixels } from './dataset-image.js';
+import { type DatasetImage, elements, type Pixels } from './dataset-image.js';
 
 /** Room for the header's frame, one tensor entry, and the padding to 8 bytes. */
 const HEADER_BYTES = 256;
@@ -63,20 +63,17 @@ export class ShardBuilder {
 
   /** The shard's bytes. */
   encode(): Buffer {
-    const tensors = new Map<string, StoredTensor>();
-    const ends = new Map<string, number>();
+    const tensors = new Map<string, Omit<StoredTensor, 'data'> & { data: Pixels[] }>();
     for (const image of this.images) {
       const name = tensorName(image);
-      let tensor = tensors.get(name);
-      if (!tensor) {
-        const shape = [this.rows.get(name) ?? 0, ...image.shape];
-        const dtype = image.pixelType === 'uint16' ? 'U16' : 'U8';
-        tensor = { dtype, shape, data: newPixels(image.pixelType, elements(shape)) };
-        tensors.set(name, tensor);
+      const tensor = tensors.get(name);
+      if (tensor) {
+        tensor.data.push(image.pixels);
+        continue;
       }
-      const begin = ends.get(name) ?? 0;
-      tensor.data.set(image.pixels, begin);
-      ends.set(name, begin + image.pixels.length);
+      const shape = [this.rows.get(name) ?? 0, ...image.shape];
+      const dtype = image.pixelType === 'uint16' ? 'U16' : 'U8';
+      tensors.set(name, { dtype, shape, data: [image.pixels] });
     }
     return encodeSafetensors({ tensors, metadata: { [SHARD_RECORDS_KEY]: `[${this.records.join(',')}]` } });
   }

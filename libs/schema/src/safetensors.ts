@@ -15,6 +15,12 @@ export interface Safetensors {
   metadata: Record<string, string>;
 }
 
+/** What is written; a tensor's elements may come in pieces, one behind the other. */
+export interface WrittenSafetensors {
+  tensors: Map<string, Omit<StoredTensor, 'data'> & { data: StoredTensor['data'] | StoredTensor['data'][] }>;
+  metadata: Record<string, string>;
+}
+
 const BYTES: Record<SafetensorsType, number> = { F32: 4, I32: 4, U8: 1, U16: 2 };
 const MAX_HEADER_BYTES = 100 * 1024 * 1024;
 
@@ -23,27 +29,28 @@ const MAX_HEADER_BYTES = 100 * 1024 * 1024;
  * tensor bytes. Tensors stand in order of element size then name, and the header is padded to 8 bytes, so that equal content
  * gives equal bytes and every tensor is aligned to its element.
  */
-export function encodeSafetensors({ tensors, metadata }: Safetensors): Buffer {
+export function encodeSafetensors({ tensors, metadata }: WrittenSafetensors): Buffer {
   const names = [...tensors.keys()].sort((x, y) => {
     const bySize = BYTES[tensors.get(y)!.dtype] - BYTES[tensors.get(x)!.dtype];
     return bySize || (x < y ? -1 : 1);
   });
   const header: Record<string, unknown> = {};
   if (Object.keys(metadata).length > 0) header.__metadata__ = metadata;
+  const bodies: Uint8Array[] = [];
   let offset = 0;
   for (const name of names) {
     const { dtype, shape, data } = tensors.get(name)!;
-    header[name] = { dtype, shape, data_offsets: [offset, offset + data.byteLength] };
-    offset += data.byteLength;
+    const begin = offset;
+    for (const piece of Array.isArray(data) ? data : [data]) {
+      bodies.push(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength));
+      offset += piece.byteLength;
+    }
+    header[name] = { dtype, shape, data_offsets: [begin, offset] };
   }
   let json = Buffer.from(JSON.stringify(header));
   json = Buffer.concat([json, Buffer.alloc((8 - (json.length % 8)) % 8, ' ')]);
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(json.length));
-  const bodies = names.map((name) => {
-    const { data } = tensors.get(name)!;
-    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  });
   return Buffer.concat([length, json, ...bodies]);
 }
 
