@@ -2,6 +2,7 @@ import { gunzipSync } from 'node:zlib';
 import { badInput } from '@medformer/schema';
 import { niftiAffine, statesOrientation } from '../geometry/nifti-affine.js';
 import { toRas } from '../geometry/orient.js';
+import { machineWords } from '../machine-words.js';
 import { refuseNonFinite, type Voxels, type VoxelValues } from '../voxels.js';
 import { isGzip, type NiftiLayout, type Refuse, readNiftiLayout } from './nifti-header.js';
 
@@ -73,14 +74,7 @@ function voxelBytes(
   }
   const whole = compressed ? gunzip(bytes, end, refuse) : bytes;
   if (whole.length < end) throw refuse('voxels', `${end} bytes`, `${whole.length} bytes`);
-  const inside = whole.subarray(begin, end);
-  if (header.littleEndian && inside.byteOffset % type.word === 0) return inside;
-  const own = Buffer.from(Uint8Array.prototype.slice.call(inside).buffer);
-  if (header.littleEndian) return own;
-  if (type.word === 2) own.swap16();
-  if (type.word === 4) own.swap32();
-  if (type.word === 8) own.swap64();
-  return own;
+  return machineWords(whole.subarray(begin, end), type.word, !header.littleEndian);
 }
 
 function gunzip(bytes: Uint8Array, end: number, refuse: Refuse): Buffer {

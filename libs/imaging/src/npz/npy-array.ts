@@ -1,4 +1,5 @@
 import { badInput } from '@medformer/schema';
+import { machineWords } from '../machine-words.js';
 import type { VoxelValues } from '../voxels.js';
 import { MAX_NPY_HEADER_BYTES, type NpyHeader, npyHeaderBytes, parseNpyHeader } from './npy-header.js';
 import type { ZipEntry } from './zip-archive.js';
@@ -127,13 +128,8 @@ async function* headerThenData(entry: ZipEntry, file: string): AsyncIterable<Npy
 function decodeNpy(header: NpyHeader, data: Buffer, file: string, field: string): NpyArray {
   const { type, shape, elementBytes, bigEndian } = header;
   // The data may be a view of the file's own bytes.
-  const aligned = !bigEndian && data.byteOffset % elementBytes === 0;
-  const bytes = aligned ? data : Buffer.from(Uint8Array.prototype.slice.call(data).buffer);
-  if (bigEndian && elementBytes === 2) bytes.swap16();
-  if (bigEndian && elementBytes === 4) bytes.swap32();
-  if (bigEndian && elementBytes === 8) bytes.swap64();
-  const { buffer, byteOffset } = bytes;
-  const count = bytes.length / elementBytes;
+  const { buffer, byteOffset } = machineWords(data, elementBytes, bigEndian);
+  const count = data.length / elementBytes;
   const values = (() => {
     switch (type) {
       case 'u1':
