@@ -65,7 +65,7 @@ export async function findCandidates(
   const byPath = new Map(images.map((file) => [file.path, file]));
   const identified: Identified[] = [];
   const seen = new Map<string, string>();
-  for await (const { file, examined } of examineAhead(images, identifying)) {
+  for await (const { file, ...known } of examineAhead(images, identifying)) {
     if (isVoxelFile(file.path) && byPath.has(headerOf(file.path, byPath))) continue;
     try {
       const own = [file];
@@ -76,7 +76,7 @@ export async function findCandidates(
         const expected = 'every image once';
         throw badInput({ file: file.path, field: 'content', expected, found: `the bytes of ${twin}` });
       }
-      identified.push(await identify(own, examined, identifying));
+      identified.push(await identify(own, known, identifying));
       seen.set(file.sha256, file.path);
     } catch (error) {
       refuse(file.path, error);
@@ -85,21 +85,28 @@ export async function findCandidates(
   return inSeries(identified, refuse);
 }
 
+interface Known {
+  format: Promise<ImageFormat>;
+  /** Of a DICOM file that is not too large. */
+  examined: Promise<Examined> | undefined;
+}
+
 /** Files in their order; DICOM files are examined ahead by the threads that decode later. */
 async function* examineAhead(
   files: readonly LocatedFile[],
   { options: { deidentification } }: Identifying,
-): AsyncIterable<{ file: LocatedFile; examined: () => Promise<Examined> }> {
+): AsyncIterable<Known & { file: LocatedFile }> {
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
   const pool = openDecodePool(files.length, { bytes });
   const profile = deidentification && { deidentification: deidentification.profile };
   const examine = (file: LocatedFile) => pool.examine({ name: file.path, file, ...profile });
   const ahead = async (file: LocatedFile) => {
-    const format = file.bytes <= MAX_IMAGE_BYTES ? await formatOf(file).catch(() => undefined) : undefined;
-    const running = format === 'dicom' ? examine(file) : undefined;
-    // A fault comes up where the file has its turn.
-    await running?.catch(() => undefined);
-    return { file, examined: () => running ?? examine(file) };
+    // Faults come up where the file has its turn.
+    const format = formatOf(file);
+    const dicom = (await format.catch(() => undefined)) === 'dicom';
+    const examined = dicom && file.bytes <= MAX_IMAGE_BYTES ? examine(file) : undefined;
+    await examined?.catch(() => undefined);
+    return { file, format, examined };
   };
   try {
     yield* mapInOrder(files, pool.size + 1, ahead);
@@ -160,11 +167,7 @@ function voxelsOf({ path }: LocatedFile, byPath: Map<string, LocatedFile>): Loca
   throw badInput({ file: path, field: 'voxels', expected: `${stem}.img beside it`, found: 'none' });
 }
 
-async function identify(
-  files: LocatedFile[],
-  examined: () => Promise<Examined>,
-  identifying: Identifying,
-): Promise<Identified> {
+async function identify(files: LocatedFile[], known: Known, identifying: Identifying): Promise<Identified> {
   const { rows, bids, options } = identifying;
   const [file] = files as [LocatedFile];
   const row = rows && rowOf(file.path, rows);
@@ -176,8 +179,8 @@ async function identify(
     const expected = `at most ${MAX_IMAGE_BYTES} bytes`;
     throw badInput({ file: file.path, field: 'size', expected, found: `${bytes} bytes` });
   }
-  const format = await formatOf(file);
-  const dicom = format === 'dicom' ? await identityOf(examined, options) : undefined;
+  const format = await known.format;
+  const dicom = known.examined && (await identityOf(known.examined, options));
   const place: BidsPlace | undefined = bids ? bidsPlace(file.path) : undefined;
   const subject = subjectOf([row?.subject, dicom?.patientId, place?.subject], options);
   const source = files.length === 1 ? file.sha256 : sha256(files.map((one) => one.sha256).join('\n'));
@@ -230,10 +233,10 @@ async function firstBytes({ location }: LocatedFile, length: number): Promise<Bu
 }
 
 async function identityOf(
-  examined: () => Promise<Examined>,
+  examined: Promise<Examined>,
   { deidentification }: SourceOptions,
 ): Promise<DicomIdentity> {
-  const { identity, audited } = await examined();
+  const { identity, audited } = await examined;
   if (audited) deidentification?.record(audited);
   return identity;
 }
