@@ -61,7 +61,6 @@ interface InStore<References extends string> {
   references: Record<References, string>;
 }
 
-/** What the ingestion process answers. */
 export interface DatasetPageOptions {
   perKind: number;
   limit: number;
@@ -75,6 +74,7 @@ export interface DatasetPageProgress {
   total: number;
 }
 
+/** What the ingestion process answers. */
 export type IngestionCalls = {
   ingest: { input: IngestionInput; output: IngestionOutput; progress: IngestionEvent };
   diff: { input: InStore<'before' | 'after'>; output: DatasetDifference };
