@@ -24,7 +24,7 @@ export type EvaluationCalls = {
     output: { report: string };
     progress: EvaluationProgress;
   };
-  /** Makes or finds the files of a report. */
+  /** Makes the files of a report that has none yet. */
   reportFiles: {
     input: { store: ObjectStoreConfig; report: string };
     output: Record<ReportFormat, ReportFile>;

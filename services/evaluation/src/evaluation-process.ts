@@ -1,5 +1,4 @@
 import { serveCompute } from '@medformer/compute';
-import { openObjectStore } from '@medformer/object-store';
 import { tensorMemory } from '@medformer/tensorflow';
 import { compareScores } from './compare-scores.js';
 import { describe } from './describe.js';
@@ -16,7 +15,7 @@ serveCompute<EvaluationCalls>(
     evaluate,
     render,
     renderDataReport: renderDataReportPage,
-    reportFiles: async ({ store, report }) => makeReportFiles(await openObjectStore(store), report),
+    reportFiles: makeReportFiles,
   },
   { tensors: tensorMemory },
 );

@@ -1,6 +1,7 @@
-import { getBlob, type ObjectStore, putBlob } from '@medformer/object-store';
+import { getBlob, type ObjectStore, openObjectStore, putBlob } from '@medformer/object-store';
 import { ContentHash, canonicalJson, MedformerError, parseRecord } from '@medformer/schema';
 import { z } from 'zod';
+import type { EvaluationCalls } from './evaluation-calls.js';
 import type { ScoresFile } from './export-scores.js';
 import { pageOf } from './render.js';
 import { getReport, type StoredReport } from './report-store.js';
@@ -48,8 +49,12 @@ export async function putReportFiles(store: ObjectStore, stored: StoredReport): 
 }
 
 /** As the compute process answers it: the files of a report that has none yet. */
-export async function makeReportFiles(store: ObjectStore, report: string): Promise<ReportFiles> {
-  return (await findReportFiles(store, report)) ?? putReportFiles(store, await getReport(store, report));
+export async function makeReportFiles({
+  store: config,
+  report,
+}: EvaluationCalls['reportFiles']['input']): Promise<EvaluationCalls['reportFiles']['output']> {
+  const store = await openObjectStore(config);
+  return putReportFiles(store, await getReport(store, report));
 }
 
 /** @throws MedformerError DATA_LOSS for bytes that are gone or have another hash */
