@@ -2,7 +2,7 @@ import { EvaluationServiceService } from '@medformer/gen/evaluation';
 import { DataReport, MedformerError, parseRecord } from '@medformer/schema';
 import type { Context } from './context.js';
 import { facts, table } from './terminal.js';
-import { writePage } from './write-page.js';
+import { writeWhole } from './write-whole.js';
 
 /** Pairs that the terminal shows; the page and --json have all that are listed. */
 const SHOWN_PAIRS = 10;
@@ -49,7 +49,7 @@ export async function writeDataReportPage(
   const chunks = async function* () {
     for await (const { htmlChunk } of answers) yield htmlChunk;
   };
-  await writePage(file, chunks());
+  await writeWhole(file, chunks());
 }
 
 export function dataReportText({ record, leakage }: DescribedCohort): string {

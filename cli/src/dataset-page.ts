@@ -1,6 +1,6 @@
 import { IngestionServiceService, type RenderDatasetPageRequest } from '@medformer/gen/ingestion';
 import type { Context } from './context.js';
-import { writePage } from './write-page.js';
+import { writeWhole } from './write-whole.js';
 
 /** Writes a data set's page with live progress; the answer is how many images it shows. */
 export async function writeDatasetPage(
@@ -23,7 +23,7 @@ export async function writeDatasetPage(
     }
   };
   try {
-    await writePage(file, chunks());
+    await writeWhole(file, chunks());
   } finally {
     progress.stop();
   }

@@ -1,7 +1,7 @@
 import type { DrawViewsResponse } from '@medformer/gen/augmentation';
 import { EvaluationServiceService, type RenderReportRequest } from '@medformer/gen/evaluation';
 import type { Context } from './context.js';
-import { writePage } from './write-page.js';
+import { writeWhole } from './write-whole.js';
 
 /** Writes the report's HTML page whole or not at all. */
 export async function writeReportPage(
@@ -30,5 +30,5 @@ export async function writeReportPage(
     for await (const { htmlChunk } of connection.serverStream(EvaluationServiceService.renderReport, request))
       yield htmlChunk;
   };
-  await writePage(file, chunks());
+  await writeWhole(file, chunks());
 }

@@ -1,4 +1,3 @@
-import { open, rename, rm } from 'node:fs/promises';
 import {
   type CompareScoresResponse,
   EvaluationServiceService,
@@ -13,6 +12,7 @@ import type { Context, WithContext } from '../context.js';
 import { type EvaluationLine, evaluationLine, watchEvaluation } from '../evaluations.js';
 import { testLines } from '../scores.js';
 import { facts, short, table } from '../terminal.js';
+import { writeWhole } from '../write-whole.js';
 
 export function registerEvaluations(program: Command, bind: WithContext): void {
   const evaluations = program
@@ -148,22 +148,15 @@ async function writeReportFile(
   format: ReportFormat,
   output: string,
 ): Promise<{ mediaType: string; sha256: string }> {
-  const partial = `${output}.partial`;
-  const handle = await open(partial, 'w');
+  const parts = connection.serverStream(EvaluationServiceService.readReportFile, { report, format });
   let told = { mediaType: '', sha256: '' };
-  try {
-    const parts = connection.serverStream(EvaluationServiceService.readReportFile, { report, format });
+  const chunks = async function* () {
     for await (const { part } of parts) {
       if (part?.$case === 'file') told = { mediaType: part.value.mediaType, sha256: part.value.sha256 };
-      else if (part) await handle.write(part.value);
+      else if (part) yield part.value;
     }
-  } catch (thrown) {
-    await rm(partial, { force: true });
-    throw thrown;
-  } finally {
-    await handle.close();
-  }
-  await rename(partial, output);
+  };
+  await writeWhole(output, chunks());
   return told;
 }
 
@@ -188,7 +181,10 @@ function progressText({ progress }: EvaluationLine): string {
 function comparison({ rows, tests, images, subjects }: CompareScoresResponse): string {
   const percent = (fraction: number) => (100 * fraction).toFixed(1);
   const scores = rows.map(({ label, protocol, auc, accuracy }) => [
-    ...[label, protocol, percent(auc), percent(accuracy)],
+    label,
+    protocol,
+    percent(auc),
+    percent(accuracy),
   ]);
   const named = rows.map(({ label, protocol }) => ({ label, protocol: protocol as Protocol }));
   return [
