@@ -200,19 +200,26 @@ function sample() {
 
 /** The process and all that it started. */
 function family(pid) {
-  const tasks = readdirSync(`/proc/${pid}/task`);
-  const children = tasks.flatMap((task) => {
-    try {
-      return readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').match(/\d+/g) ?? [];
-    } catch {
-      return [];
-    }
-  });
+  const tasks = unlessGone(() => readdirSync(`/proc/${pid}/task`), []);
+  const children = tasks.flatMap(
+    (task) =>
+      unlessGone(() => readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8'), '').match(/\d+/g) ?? [],
+  );
   return [pid, ...children.flatMap(family)];
 }
 
+/** A thread or process may end between being named and being read. */
+function unlessGone(read, otherwise) {
+  try {
+    return read();
+  } catch (error) {
+    if (error.code === 'ENOENT' || error.code === 'ESRCH') return otherwise;
+    throw error;
+  }
+}
+
 function residentMb(pid) {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const status = unlessGone(() => readFileSync(`/proc/${pid}/status`, 'utf8'), '');
   return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1024;
 }
 
