@@ -102,6 +102,12 @@ export class Schedule {
   }
 }
 
+/** What all seeds gave, or undefined where one failed: means over fewer would not compare. */
+export function allOrNone<Result>(seeds: readonly (Result | undefined)[]): Result[] | undefined {
+  const there = seeds.filter((result) => result !== undefined);
+  return there.length === seeds.length ? there : undefined;
+}
+
 /** @param parallel as many as the trainer says it trains at once, where undefined */
 export async function openSchedule(context: Context, parallel: number | undefined): Promise<Schedule> {
   return new Schedule(context, parallel ?? (await runsAtOnce(context)));

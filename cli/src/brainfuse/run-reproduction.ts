@@ -4,7 +4,7 @@ import { trainGenerator } from '../commands/generator.js';
 import type { Context } from '../context.js';
 import { type MeasuredFusions, measureFusions } from '../fusion-quality.js';
 import { ingest } from '../ingest.js';
-import type { Schedule } from '../schedule.js';
+import { allOrNone, type Schedule } from '../schedule.js';
 import { evaluate } from '../scores.js';
 import { short } from '../terminal.js';
 import { CLAIMS, PROCEDURES, type Procedure } from './procedures.js';
@@ -42,8 +42,8 @@ export async function runReproduction(schedule: Schedule, plan: ReproductionPlan
     }),
   );
   const whole = trained.flatMap(({ procedure, seeds }) => {
-    const runs = seeds.filter((checkpoints) => checkpoints !== undefined);
-    return runs.length === seeds.length ? [{ procedure, runs }] : [];
+    const runs = allOrNone(seeds);
+    return runs ? [{ procedure, runs }] : [];
   });
   if (whole.length === 0) schedule.throwFailures();
   const position = (index: number) => whole.findIndex(({ procedure }) => procedure === PROCEDURES[index]);

@@ -6,7 +6,7 @@ import PQueue from 'p-queue';
 import { checkEvaluationSpec } from '../commands/evaluate.js';
 import type { Context } from '../context.js';
 import { ingest } from '../ingest.js';
-import type { Schedule } from '../schedule.js';
+import { allOrNone, type Schedule } from '../schedule.js';
 import { evaluate, type ScoredReport } from '../scores.js';
 import { exportScores } from '../scores-export.js';
 import type { Spec } from '../spec-file.js';
@@ -113,48 +113,42 @@ async function runSet(
   at: number,
 ): Promise<SetResult> {
   const { title } = set.reference;
-  const chains = plan.regimes.flatMap((regime) => plan.seeds.map((seed) => ({ regime, seed })));
   // Chain after chain, set after set, where they have to wait.
-  const first = at * chains.length;
-  const picks = await Promise.all(
-    chains.map(({ regime, seed }, chain) =>
-      schedule.attempt(`${title}: ${REGIME_LABELS[regime]}, seed ${seed}`, () =>
-        pickedOf(schedule, set, regime, seed, first + chain),
-      ),
-    ),
+  const chains = plan.regimes.length * plan.seeds.length;
+  const place = (row: number, column: number) => at * chains + row * plan.seeds.length + column;
+  const trained = await Promise.all(
+    plan.regimes.map(async (regime, row) => {
+      const picks = await Promise.all(
+        plan.seeds.map((seed, column) =>
+          schedule.attempt(`${title}: ${REGIME_LABELS[regime]}, seed ${seed}`, () =>
+            pickedOf(schedule, set, regime, seed, place(row, column)),
+          ),
+        ),
+      );
+      return { regime, picks: allOrNone(picks) };
+    }),
   );
-  const picksOf = (regime: RegimeName) =>
-    chains.flatMap((chain, index) => {
-      const pick = picks[index];
-      return chain.regime === regime && pick ? [pick] : [];
-    });
-  // Means over fewer seeds would not compare.
-  const regimes = plan.regimes.filter((regime) => picksOf(regime).length === plan.seeds.length);
+  const there = trained.flatMap(({ regime, picks }) => (picks ? [{ regime, picks }] : []));
   const picked = Object.fromEntries(
-    regimes.map((regime) => [
-      regime,
-      picksOf(regime).map(({ seed, step, validationAuc }) => ({ seed, step, validationAuc })),
-    ]),
+    there.map(({ regime, picks }) => [regime, picks.map(({ checkpoint: _, ...pick }) => pick)]),
   );
   const scored =
-    regimes.length === 0
+    there.length === 0
       ? undefined
       : await schedule.attempt(`${title}: test`, () => {
-          const spec = testSpec(plan, set, regimes, (regime) =>
-            picksOf(regime).map(({ checkpoint }) => checkpoint),
-          );
+          const spec = testSpec(plan, set, there);
           checkEvaluationSpec(spec, set.flag);
-          return schedule.work(() => evaluate(schedule.context, spec), first + chains.length - 1);
+          return schedule.work(() => evaluate(schedule.context, spec), (at + 1) * chains - 1);
         });
+  const regimes = scored ? there.map(({ regime }) => regime) : [];
   const steps = phasesOf(plan.regimes).includes('ssl') ? Number(set.spec('ssl', 0).steps) : undefined;
-  return { flag: set.flag, title, regimes: scored ? regimes : [], scored, picked, sslSteps: steps };
+  return { flag: set.flag, title, regimes, scored, picked, sslSteps: steps };
 }
 
 function testSpec(
   { size, seeds, intervals, regimes: [baseline] }: BenchmarkPlan,
   set: PlannedSet,
-  regimes: readonly RegimeName[],
-  checkpointsOf: (regime: RegimeName) => string[],
+  trained: readonly { regime: RegimeName; picks: Pick[] }[],
 ): Spec {
   return {
     title: `${set.reference.title}, ${size}`,
@@ -162,14 +156,14 @@ function testSpec(
     task: set.flag,
     seeds,
     dimensions: [set.dimensions],
-    entries: regimes.map((regime) => ({
+    entries: trained.map(({ regime, picks }) => ({
       label: REGIME_LABELS[regime],
       protocol: 'head',
-      checkpoints: checkpointsOf(regime),
+      checkpoints: picks.map(({ checkpoint }) => checkpoint),
     })),
     ...(intervals === undefined ? {} : { intervals }),
     // Every regime against the first, which is the baseline.
-    compare: regimes[0] === baseline ? regimes.slice(1).map((_, at) => [at + 1, 0]) : [],
+    compare: trained[0]?.regime === baseline ? trained.slice(1).map((_, at) => [at + 1, 0]) : [],
   };
 }
 

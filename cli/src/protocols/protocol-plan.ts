@@ -2,7 +2,7 @@ import { type LabelDraw, parseRecord, Slug } from '@medformer/schema';
 import { z } from 'zod';
 import { resolveCheckpoint } from '../checkpoints.js';
 import { checkRunSpec } from '../commands/train.js';
-import type { Schedule } from '../schedule.js';
+import { allOrNone, type Schedule } from '../schedule.js';
 import { readSpec, type Spec } from '../spec-file.js';
 
 /** How a source of weights is judged: frozen by a probe or kNN, or trained further on the labels. */
@@ -104,6 +104,5 @@ export async function fineTuned(
       });
     }),
   );
-  const there = checkpoints.filter((checkpoint) => checkpoint !== undefined);
-  return there.length === checkpoints.length ? there : undefined;
+  return allOrNone(checkpoints);
 }
