@@ -185,11 +185,11 @@ async function evaluateIn(
     ...(leakage ? { leakage } : {}),
     codeVersion,
   };
-  const hash = contentAddress(report);
+  const stored = { hash: contentAddress(report), report };
   // Before the report is found: who finds it finds its files.
-  await putReportFiles(store, { hash, report });
-  await putReport(store, report);
-  return { report: hash };
+  await putReportFiles(store, stored);
+  await putReport(store, stored);
+  return { report: stored.hash };
 }
 
 /** Probabilities of the scored images, `[images, classes]`. */

@@ -2,7 +2,6 @@ import { findIndexed, type ObjectStore, putIndexEntry } from '@medformer/object-
 import {
   ContentHash,
   canonicalJson,
-  contentAddress,
   MedformerError,
   parseRecord,
   ScoreReport,
@@ -19,13 +18,11 @@ export interface StoredReport {
 }
 
 /** Stores the report, then the index entry by which an equal request finds it again. */
-export async function putReport(store: ObjectStore, report: ScoreReport): Promise<StoredReport> {
-  const hash = contentAddress(report);
+export async function putReport(store: ObjectStore, { hash, report }: StoredReport): Promise<void> {
   const contentType = 'application/json';
   await store.put(reportKey(hash), Buffer.from(canonicalJson(report)), { ifAbsent: true, contentType });
   const { spec, codeVersion } = report;
   await putIndexEntry(store, INDEX, { spec, codeVersion }, hash);
-  return { hash, report };
 }
 
 /** @throws MedformerError NOT_FOUND; INVALID_ARGUMENT for no address; DATA_LOSS for bytes of another hash. */
