@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { createSecureContext, type SecureContext } from 'node:tls';
-import { MedformerError } from '@medformer/schema';
+import { MedformerError, sha256 } from '@medformer/schema';
 
 /** PEM files of the connection to an S3 store; all may change. */
 export interface S3TlsFiles {
@@ -44,7 +44,8 @@ const { createConnection } = https.Agent.prototype as unknown as { createConnect
 
 /** Each new connection gets what the files say then; while they cannot be read, what they said last. */
 class FilesAgent extends https.Agent {
-  private contents: (Buffer | undefined)[] = [];
+  /** Of the files that `context` was made of; not themselves, for whoever prints an agent. */
+  private digest = '';
   private context: SecureContext;
 
   constructor(private readonly files: S3TlsFiles) {
@@ -64,10 +65,9 @@ class FilesAgent extends https.Agent {
 
   private read(): SecureContext {
     const { caFile, clientCertFile, clientKeyFile } = this.files;
-    const contents = [caFile, clientCertFile, clientKeyFile].map((path) => path && readPem(path));
-    if (this.context && contents.every((bytes, index) => same(bytes, this.contents[index])))
-      return this.context;
-    const [ca, cert, key] = contents;
+    const [ca, cert, key] = [caFile, clientCertFile, clientKeyFile].map((path) => path && readPem(path));
+    const digest = sha256([ca, cert, key].join('\n'));
+    if (digest === this.digest) return this.context;
     let context: SecureContext;
     try {
       context = createSecureContext({
@@ -81,7 +81,7 @@ class FilesAgent extends https.Agent {
         cause,
       });
     }
-    this.contents = contents as Buffer[];
+    this.digest = digest;
     return context;
   }
 }
@@ -97,8 +97,4 @@ function readPem(path: string): Buffer {
   // OpenSSL takes a file without any certificate for an empty list, and then trusts the public authorities.
   if (bytes.includes('-----BEGIN ')) return bytes;
   throw new MedformerError('INVALID_ARGUMENT', `${path}: expected PEM`);
-}
-
-function same(one: Buffer | '' | undefined, other: Buffer | undefined): boolean {
-  return one === other || (Boolean(one) && Boolean(other) && (one as Buffer).equals(other!));
 }
