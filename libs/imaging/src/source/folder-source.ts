@@ -164,13 +164,12 @@ function assignSplits(
 ): { splits: ImageSource['splits']; ofSubject: Map<string, Split> } {
   const given = candidates.some(({ row }) => row?.split !== undefined);
   if (given) return { splits: { policy: 'given', seed: 0 }, ofSubject: givenSplits(candidates) };
-  const found = new Map<string, Set<string>>();
+  const classes = new Map<string, Set<string>>();
   for (const { subject, row } of candidates) {
-    const own = found.get(subject) ?? new Set();
+    const own = classes.get(subject) ?? new Set();
     for (const [task, name] of Object.entries(row?.classes ?? {})) own.add(`${task}=${name}`);
-    found.set(subject, own);
+    classes.set(subject, own);
   }
-  const classes = new Map([...found].map(([subject, own]) => [subject, [...own]]));
   return {
     splits: { policy: 'by-subject', seed: splitSeed, fractions: { ...fractions } },
     ofSubject: splitSubjects(classes, fractions, splitSeed),

@@ -30,7 +30,7 @@ const EXCHANGES = 40;
  * @param classesOf each subject, e.g. those of all its images; may be none
  */
 export function splitSubjects(
-  classesOf: ReadonlyMap<string, readonly string[]>,
+  classesOf: ReadonlyMap<string, Iterable<string>>,
   fractions: SplitFractions,
   seed: number,
 ): Map<string, Split> {
