@@ -98,13 +98,14 @@ export class Evaluations {
   async cancel(id: string): Promise<EvaluationView> {
     const live = this.live.get(id);
     if (live) {
-      await this.stopOne(live, new MedformerError('CANCELLED', 'the evaluation was cancelled'));
+      await this.stopOne(live, cancelled());
       return live.view;
     }
     const view = await this.get(id);
-    if (hasEnded(view) && view.state !== 'interrupted') return view;
-    if (view.state !== 'interrupted') await askToCancel(this.store, id);
-    else await putTold(this.store, id, { state: 'cancelled', owner: SELF, updatedAt: now() });
+    if (view.state === 'interrupted')
+      await putTold(this.store, id, { state: 'cancelled', owner: SELF, updatedAt: now() });
+    else if (hasEnded(view)) return view;
+    else await askToCancel(this.store, id);
     return this.get(id);
   }
 
@@ -290,14 +291,12 @@ export class Evaluations {
     for (const live of this.live.values()) {
       if (live.ended) continue;
       this.tell(live).catch(() => undefined);
-      isAskedToCancel(this.store, live.view.id)
-        .then((asked) =>
-          asked
-            ? this.stopOne(live, new MedformerError('CANCELLED', 'the evaluation was cancelled'))
-            : undefined,
-        )
-        .catch(() => undefined);
+      this.stopIfAsked(live).catch(() => undefined);
     }
+  }
+
+  private async stopIfAsked(live: LiveEvaluation): Promise<void> {
+    if (await isAskedToCancel(this.store, live.view.id)) await this.stopOne(live, cancelled());
   }
 
   private showState(): void {
@@ -310,3 +309,4 @@ export class Evaluations {
 }
 
 const now = () => new Date().toISOString();
+const cancelled = () => new MedformerError('CANCELLED', 'the evaluation was cancelled');
