@@ -1,5 +1,5 @@
-import { getRecord, type ObjectStore, putRecord } from '@medformer/object-store';
-import { ContentHash, Promotion } from '@medformer/schema';
+import { getRecord, newestHashes, type ObjectStore, putRecord } from '@medformer/object-store';
+import { Promotion } from '@medformer/schema';
 import { refer } from './references.js';
 
 const PREFIX = 'promotions/';
@@ -20,15 +20,10 @@ export async function putPromotion(store: ObjectStore, promotion: Promotion): Pr
 
 /** What gates decided of a candidate, or of all, newest first. */
 export async function listPromotions(store: ObjectStore, candidate?: string): Promise<StoredPromotion[]> {
-  const found: { hash: string; decided: number }[] = [];
   const prefix = candidate === undefined ? PREFIX : `${PREFIX}${candidate}/`;
-  for await (const { key, lastModified } of store.list(prefix)) {
-    const hash = key.split('/').at(-1)!;
-    if (ContentHash.safeParse(hash).success) found.push({ hash, decided: lastModified.getTime() });
-  }
-  found.sort((x, y) => y.decided - x.decided || (x.hash < y.hash ? -1 : 1));
+  const found = await newestHashes(store, prefix, (key) => key.split('/').at(-1));
   return Promise.all(
-    found.map(async ({ hash }) => ({
+    found.map(async (hash) => ({
       hash,
       promotion: await getRecord(store, Promotion, hash, 'promotion'),
     })),

@@ -1,4 +1,4 @@
-import type { ObjectStore } from '@medformer/object-store';
+import { newestHashes, type ObjectStore } from '@medformer/object-store';
 import {
   ContentHash,
   contentAddress,
@@ -83,14 +83,11 @@ export async function forgetCancel(store: ObjectStore, id: string): Promise<void
 
 /** Newest first. */
 export async function listEvaluationIds(store: ObjectStore, limit: number): Promise<string[]> {
-  const found: { id: string; asked: number }[] = [];
-  for await (const { key, lastModified } of store.list(PREFIX)) {
+  const found = await newestHashes(store, PREFIX, (key) => {
     const [id, file] = key.slice(PREFIX.length).split('/');
-    if (file === 'asked.json' && ContentHash.safeParse(id).success)
-      found.push({ id: id!, asked: lastModified.getTime() });
-  }
-  found.sort((x, y) => y.asked - x.asked || (x.id < y.id ? -1 : 1));
-  return found.slice(0, limit).map(({ id }) => id);
+    return file === 'asked.json' ? id : undefined;
+  });
+  return found.slice(0, limit);
 }
 
 async function putJson(

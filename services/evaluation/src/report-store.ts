@@ -1,4 +1,4 @@
-import { findIndexed, type ObjectStore, putIndexEntry } from '@medformer/object-store';
+import { findIndexed, newestHashes, type ObjectStore, putIndexEntry } from '@medformer/object-store';
 import {
   ContentHash,
   canonicalJson,
@@ -58,14 +58,9 @@ export async function listReports(
   store: ObjectStore,
   limit = Number.POSITIVE_INFINITY,
 ): Promise<StoredReport[]> {
-  const found: { hash: string; written: number }[] = [];
-  for await (const { key, lastModified } of store.list(REPORTS)) {
-    const hash = key.slice(REPORTS.length).replace(/\.json$/, '');
-    if (ContentHash.safeParse(hash).success) found.push({ hash, written: lastModified.getTime() });
-  }
-  found.sort((x, y) => y.written - x.written || (x.hash < y.hash ? -1 : 1));
+  const found = await newestHashes(store, REPORTS, (key) => key.slice(REPORTS.length).replace(/\.json$/, ''));
   const reports: StoredReport[] = [];
-  for (const { hash } of found.slice(0, limit)) reports.push(await getReport(store, hash));
+  for (const hash of found.slice(0, limit)) reports.push(await getReport(store, hash));
   return reports;
 }
 
