@@ -59,7 +59,7 @@ export class Cluster {
       await cluster.startNodes(options);
       return cluster;
     } catch (error) {
-      await cluster.endProcesses();
+      await endAll(cluster.processes);
       throw new Error(`no cluster; its logs stand in ${folder}`, { cause: error });
     }
   }
@@ -131,7 +131,7 @@ export class Cluster {
 
   /** @param options `keepFolder`: with its logs */
   async stop({ keepFolder = false } = {}): Promise<void> {
-    await this.endProcesses();
+    await endAll(this.processes);
     if (!keepFolder) await rm(this.folder, { recursive: true, force: true });
   }
 
@@ -237,15 +237,6 @@ export class Cluster {
     this.processes.push(launch(program, args, join(this.folder, `${name}.log`)));
   }
 
-  private async endProcesses(): Promise<void> {
-    for (const process of this.processes.splice(0).reverse()) {
-      process.kill('SIGTERM', undefined);
-      const killed = setTimeout(() => process.kill('SIGKILL'), 10_000);
-      await process;
-      clearTimeout(killed);
-    }
-  }
-
   private async run(program: string, args: readonly string[], input?: string | object): Promise<Output> {
     const { stdout, stderr } = await execa(program, args, {
       env: { KUBECONFIG: this.kubeconfig, HOME: this.folder },
@@ -262,6 +253,16 @@ export function launch(program: string, args: readonly string[], log: string) {
   const started = execa(program, args, { stdin: 'ignore', buffer: false, reject: false, all: true });
   started.all.pipe(createWriteStream(log));
   return started;
+}
+
+/** Ends them, the last one first, and forgets them. */
+export async function endAll(processes: Launched[]): Promise<void> {
+  for (const started of processes.splice(0).reverse()) {
+    started.kill('SIGTERM');
+    const killed = setTimeout(() => started.kill('SIGKILL'), 10_000);
+    await started;
+    clearTimeout(killed);
+  }
 }
 
 function kubeconfigOf(address: string, port: number, certificate: string, token: string): string {

@@ -4,7 +4,7 @@ import { execa } from 'execa';
 import type { Manifest } from '../../src/harness/chart.js';
 import { ROOT } from '../../src/harness/services.js';
 import { until } from '../../src/harness/until.js';
-import { Cluster, HYPERKUBE, type Launched, launch } from './cluster.js';
+import { Cluster, endAll, HYPERKUBE, type Launched, launch } from './cluster.js';
 import { kubeSystem } from './kube-system.js';
 
 const IMAGES = join(ROOT, '.cache/images');
@@ -35,20 +35,21 @@ export class RealNode {
 
   /** @throws Error when it does not become Ready; the logs stand in the cluster's folder. */
   static async start(): Promise<RealNode> {
-    const cluster = await Cluster.start({ nodes: [], address: NODE_ADDRESS });
-    const folder = join(cluster.folder, 'node');
-    const socket = join(folder, 'containerd.sock');
+    // Before anything runs: where the images were not built there is nothing to end.
     const [image, pause, minio, services] = await Promise.all(
       ARCHIVES.map(async (name) => (await readFile(join(IMAGES, `${name}.tar.of`), 'utf8')).trim()),
     );
-    await mkdir(join(folder, 'cni'), { recursive: true });
-    await writeFile(join(folder, 'cni/10-pods.conflist'), JSON.stringify(podNetwork(folder)));
-    await writeFile(join(folder, 'containerd.toml'), containerd(folder, pause!));
-    await writeFile(join(folder, 'kubelet.yaml'), JSON.stringify(kubelet(folder)));
+    const cluster = await Cluster.start({ nodes: [], address: NODE_ADDRESS });
+    const folder = join(cluster.folder, 'node');
+    const socket = join(folder, 'containerd.sock');
     const node = new RealNode(cluster, image!, minio!, socket, []);
     const run = (name: string, program: string, args: string[]) =>
       node.processes.push(launch(program, args, join(cluster.folder, `${name}.log`)));
     try {
+      await mkdir(join(folder, 'cni'), { recursive: true });
+      await writeFile(join(folder, 'cni/10-pods.conflist'), JSON.stringify(podNetwork(folder)));
+      await writeFile(join(folder, 'containerd.toml'), containerd(folder, pause!));
+      await writeFile(join(folder, 'kubelet.yaml'), JSON.stringify(kubelet(folder)));
       run('containerd', 'containerd', ['--config', join(folder, 'containerd.toml')]);
       await until('containerd', () => node.ctr('version').catch(() => undefined), 60_000);
       for (const name of ARCHIVES) await node.ctr('images', 'import', join(IMAGES, `${name}.tar`));
@@ -106,12 +107,7 @@ export class RealNode {
     await this.cluster
       .kubectl(['delete', kinds, '--all', '--all-namespaces', '--timeout=120s'])
       .catch(() => undefined);
-    for (const started of this.processes.splice(0).reverse()) {
-      started.kill('SIGTERM');
-      const killed = setTimeout(() => started.kill('SIGKILL'), 10_000);
-      await started;
-      clearTimeout(killed);
-    }
+    await endAll(this.processes);
     await this.cluster.stop(options);
   }
 
