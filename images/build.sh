@@ -37,10 +37,12 @@ commit() { # FILE CONTEXT NAME ARGUMENTS...
 # What makes an image's digest: its configuration, with the digest of every layer.
 id_of() { buildah inspect --type image --format '{{.FromImageID}}' "$1"; }
 verify() { # IMAGE
-  local container
+  local container said
   container=$(buildah from --pull-never "$1")
-  buildah run --isolation chroot "$container" -- node --input-type=module --eval "$(cat "$here/verify.mjs")" 2>/dev/null ||
-    { buildah rm "$container" >/dev/null; echo "images/build.sh: $1 does not work; see images/verify.mjs" >&2; exit 1; }
+  said=$(mktemp)
+  buildah run --isolation chroot "$container" -- node --input-type=module --eval "$(cat "$here/verify.mjs")" 2>"$said" ||
+    { buildah rm "$container" >/dev/null; cat "$said" >&2; echo "images/build.sh: $1 does not work; see images/verify.mjs" >&2; exit 1; }
+  rm "$said"
   buildah rm "$container" >/dev/null
 }
 
@@ -137,16 +139,19 @@ build() {
   rm -rf "$cache/app-$variant" "$cache/base"
 }
 
+made() { echo "$base" "$(id_of "$base")" "$image" "$(id_of "$image")" "$(sha256sum <"$cache/sbom-$variant.cdx.json")"; }
+
 again=
 build
 if [[ -n ${AGAIN:-} ]]; then
-  first=("$base" "$(id_of "$base")" "$image" "$(id_of "$image")" "$(sha256sum <"$cache/sbom-$variant.cdx.json")")
+  first=$(made)
   again=--no-cache
   build
-  second=("$base" "$(id_of "$base")" "$image" "$(id_of "$image")" "$(sha256sum <"$cache/sbom-$variant.cdx.json")")
-  [[ ${first[*]} == "${second[*]}" ]] ||
-    { printf 'images/build.sh: built twice, it is not the same:\n  %s\n  %s\n' "${first[*]}" "${second[*]}" >&2; exit 1; }
-  echo "built twice, the same: ${second[1]:0:12}, ${second[3]:0:12}"
+  second=$(made)
+  [[ $first == "$second" ]] ||
+    { printf 'images/build.sh: built twice, it is not the same:\n  %s\n  %s\n' "$first" "$second" >&2; exit 1; }
+  read -r _ base_id _ image_id _ <<<"$second"
+  echo "built twice, the same: ${base_id:0:12}, ${image_id:0:12}"
 fi
 verify "$image"
 echo "$base" >"$cache/base-image"

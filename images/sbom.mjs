@@ -61,8 +61,8 @@ function installed(folder) {
 function debian() {
   if (!statusFolder) return [];
   return readdirSync(statusFolder).map((each) => {
-    const field = (name) =>
-      new RegExp(`^${name}: (.*)$`, 'm').exec(readFileSync(join(statusFolder, each), 'utf8'))?.[1];
+    const status = readFileSync(join(statusFolder, each), 'utf8');
+    const field = (name) => new RegExp(`^${name}: (.*)$`, 'm').exec(status)?.[1];
     const [name, version] = [field('Package'), field('Version')];
     const purl = `pkg:deb/debian/${name}@${encodeURIComponent(version)}?arch=${field('Architecture')}&distro=debian-12`;
     return { type: 'library', name, version, purl, 'bom-ref': purl };
