@@ -32,9 +32,10 @@ const { values } = parseArgs({
 const data = mkdtempSync(join(tmpdir(), 'medformer-sizing-'));
 const env = { ...process.env };
 const services = new Map();
-for (const stage of STAGES) services.set(stage, await start(stage));
-const sampling = setInterval(sample, SAMPLE_MS);
+let sampling;
 try {
+  for (const stage of STAGES) await start(stage);
+  sampling = setInterval(sample, SAMPLE_MS);
   sample();
   for (const service of services.values()) service.idle = service.peak;
   await medformer('ingest', 'phantom', '--name', 'phantom', '--seed', '7', '--patients', '120');
@@ -60,7 +61,7 @@ try {
   clearInterval(sampling);
   for (const { child } of services.values()) {
     child.kill('SIGTERM');
-    if (child.exitCode === null) await once(child, 'exit');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
   }
   rmSync(data, { recursive: true, force: true });
 }
@@ -73,9 +74,10 @@ async function start(stage) {
   const child = fork(join(ROOT, 'services', stage, 'dist/main.js'), argv, {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
+  services.set(stage, { child, peak: 0, processes: 0, seconds: 0, running: new Map() });
   for (;;) {
     const ready = await fetch(`http://localhost:${metricsPort}/readyz`).catch(() => undefined);
-    if (ready?.ok) return { child, peak: 0, processes: 0, seconds: 0, running: new Map() };
+    if (ready?.ok) return;
     if (child.exitCode !== null) throw new Error(`${stage} ended`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }

@@ -43,10 +43,17 @@ export class EncoderProcess {
     const encoder = new EncoderProcess(child, port, metricsPort);
     const until = Date.now() + START_MS;
     while (!(await encoder.isReady())) {
-      if (child.exitCode !== null || Date.now() > until) throw new Error('the encoder did not start');
+      if (encoder.hasEnded || Date.now() > until) {
+        await encoder.stop();
+        throw new Error('the encoder did not start');
+      }
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     return encoder;
+  }
+
+  private get hasEnded(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
   get pid(): number {
@@ -94,7 +101,7 @@ export class EncoderProcess {
 
   async stop(): Promise<void> {
     this.client.close();
-    if (this.child.exitCode !== null) return;
+    if (this.hasEnded) return;
     this.child.kill('SIGTERM');
     await once(this.child, 'exit');
   }
