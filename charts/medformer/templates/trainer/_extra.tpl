@@ -7,7 +7,6 @@ that trains in its own pod is alone: another one would take its runs over.
 {{- if gt (int .values.replicas) 1 }}{{ fail "trainer.replicas: more than 1 needs trainer.jobs.enabled, for each would train in its own pod" }}{{ end }}
 strategy: Recreate
 {{- else }}
-strategy: RollingUpdate
 serviceAccountToken: true
 env:
   - {name: MEDFORMER_TRAINER_BACKEND, value: kubernetes}
