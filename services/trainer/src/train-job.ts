@@ -14,7 +14,10 @@ import { observeTraining } from './training-metrics.js';
 /** Settings of the process that trains one run: each is also a variable and a flag. */
 const { host, metricsPort, logLevel } = baseConfig.shape;
 const schema = z.object({
-  ...{ ...storeShape, host, metricsPort, logLevel },
+  ...storeShape,
+  host,
+  metricsPort,
+  logLevel,
   trainerThreads: trainerConfig.trainerThreads,
   run: ContentHash.describe('id of the run, whose spec is in the object store'),
   peers: z
