@@ -94,10 +94,10 @@ describe('a release for a GPU cluster', () => {
   it('runs every pod on a node that it may be on, spread over zones', async () => {
     const pods = await until('what the autoscaler asks for', async () => {
       const running = await podsOf();
-      return running.length === 7 ? running : undefined;
+      return running.length === 8 ? running : undefined;
     });
     expect(pods.map(({ component }) => component).sort()).toEqual(
-      [...STAGES.filter((stage) => stage !== 'encoder'), 'encoder', 'encoder', 'encoder'].sort(),
+      [...STAGES, 'encoder', 'encoder', 'trainer'].sort(),
     );
     for (const { node } of pods) expect(node).toMatch(/^cpu-/);
     const encoders = pods.filter(({ component }) => component === 'encoder');
